@@ -1,0 +1,26 @@
+"""Errors that a user can mend.
+
+Whatever is wrong with a file, a config key or an argument is raised as an :class:`InputError` whose message is one
+sentence: what (file or key), what was found, what was expected. The command line prints that sentence and exits
+with a non-zero code; everything else is a bug and keeps its stack trace.
+"""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """A user's mistake, told in one sentence that names the thing, what was found and what was expected."""
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """A file or array does not hold what it should."""
+
+
+class ConfigError(InputError):
+    """A config key, an option or a combination of parts cannot work."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint cannot be read, is not trusted, or belongs to another architecture."""

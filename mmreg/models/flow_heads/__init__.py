@@ -1,0 +1,1 @@
+"""mmreg.models.flow_heads."""

@@ -1,0 +1,42 @@
+"""Packaging of mmreg. Ranges live here; the exact versions that were tested live in constraints.txt."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r"__version__ = '([^']+)'", (HERE / 'mmreg/version.py').read_text()).group(1)
+
+EXTRAS = {
+    'wandb': ['wandb>=0.17'],
+    'tensorboard': ['tensorboard>=2.15'],
+    'demo': ['nilearn>=0.10.3'],
+    'safetensors': ['safetensors>=0.4'],
+    'dev': ['pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10'],
+}
+EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
+
+setup(
+    name='mmreg',
+    version=VERSION,
+    description='Deformable medical image registration in the MMEngine style',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    python_requires='>=3.10,<3.14',
+    packages=find_packages(include=['mmreg', 'mmreg.*']),
+    package_data={'mmreg': ['py.typed']},
+    install_requires=[
+        'torch>=2.6',
+        'mmengine>=0.10.7,<1',
+        'mmcv-lite>=2.2,<3',
+        'monai>=1.4',
+        'SimpleITK>=2.3',
+        'numpy>=1.26',
+        'scipy>=1.11',
+        'matplotlib>=3.8',
+        'rich>=13',
+    ],
+    extras_require=EXTRAS,
+    entry_points={'console_scripts': ['mmreg = mmreg.cli:main']},
+)

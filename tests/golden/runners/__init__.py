@@ -1,0 +1,1 @@
+"""Golden runners: every module here registers functions that reproduce published numbers."""
