@@ -1,0 +1,124 @@
+"""What every loss shares: the four kinds, the precision rule, masks.
+
+A loss is a registered ``nn.Module`` that returns one scalar, lower is better, and knows nothing of the network. Its
+``kind`` says which tensors the objective hands to it:
+
+============  ==========================================  =====================================
+kind          call                                        shapes
+============  ==========================================  =====================================
+image         ``(warped, fixed, mask=None)``              ``(N, C, *spatial)``
+label         ``(warped_onehot, fixed_onehot, mask)``     ``(N, K, *spatial)``
+field         ``(field, labels=None, mask=None)``         ``(N, ndim, *spatial)``, voxels
+consistency   ``(forward, backward, mask=None)``          ``(N, ndim, *spatial)``, voxels
+landmark      ``(warped_points, target_points)``          ``(N, P, ndim)``, voxels
+============  ==========================================  =====================================
+
+Precision rule, the same everywhere: float64 is computed in float64, everything else in float32, and autocast is off
+inside a loss (sums of squares over a window lose all digits in half precision).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from mmreg.errors import InputError
+from mmreg.spatial import resize
+
+KINDS = ('image', 'label', 'field', 'consistency', 'landmark')
+
+
+class Loss(nn.Module):
+    """Base of all losses.
+
+    Attributes:
+        kind: Which tensors the objective hands over, see the table of the module.
+        requires: Names of the optional arguments that this loss cannot do without (``'labels'``, ``'mask'``); the
+            objective refuses a configuration that does not supply them.
+    """
+
+    kind: ClassVar[str]
+    requires: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        kind = getattr(cls, 'kind', None)
+        if kind is not None and kind not in KINDS:
+            raise TypeError(f'{cls.__name__}.kind is {kind!r}, expected one of {KINDS}')
+
+
+class ImageLoss(Loss):
+    """Base of the image losses: checks the shapes, applies the precision rule, brings the mask to the image's grid.
+
+    Subclasses implement :meth:`energy`.
+    """
+
+    kind = 'image'
+
+    def forward(self, warped: Tensor, fixed: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Scalar dissimilarity of two images.
+
+        Args:
+            warped: Moving image on the fixed grid, ``(N, C, *spatial)``.
+            fixed: Same shape.
+            mask: Optional weights ``(N, 1, *spatial)``, boolean or in [0, 1]; another spatial size is resized linearly.
+
+        Raises:
+            InputError: the shapes differ.
+        """
+        same_shape(self, warped=warped, fixed=fixed)
+        warped, fixed = full_precision(warped, fixed)
+        with without_autocast(warped):
+            return self.energy(warped, fixed, prepare_mask(mask, warped))
+
+    def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        """The loss of images in full precision; ``mask`` is ``(N, 1, *spatial)`` in the images' dtype, or None."""
+        raise NotImplementedError
+
+
+def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in one dtype: float64 if any of them is, float32 otherwise."""
+    dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+    return tuple(t.to(dtype) for t in tensors)
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager:
+    """Context in which autocast is off on the device of ``tensor``."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+def same_shape(part: object, **tensors: Tensor) -> None:
+    """Refuse tensors of different shapes in one sentence that names them."""
+    shapes = {name: tuple(t.shape) for name, t in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        found = ' and '.join(f'{name} {shape}' for name, shape in shapes.items())
+        raise InputError(f'{type(part).__name__} got {found}, expected equal shapes.')
+
+
+def prepare_mask(mask: Tensor | None, like: Tensor) -> Tensor | None:
+    """``mask`` as ``(N, 1, *spatial)`` weights in the dtype and on the grid of ``like``, without gradient."""
+    if mask is None:
+        return None
+    if mask.ndim != like.ndim or mask.shape[0] not in (1, like.shape[0]) or mask.shape[1] != 1:
+        raise InputError(
+            f'mask has shape {tuple(mask.shape)}, expected (N, 1, *spatial) for data of shape {tuple(like.shape)}.'
+        )
+    mask = mask.detach().to(like.dtype)
+    return mask if mask.shape[2:] == like.shape[2:] else resize(mask, size=tuple(like.shape[2:]))
+
+
+def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """``sum(values * mask) / sum(mask)`` over batch, channels and voxels; the plain mean without mask.
+
+    Args:
+        values: ``(N, C, *spatial)``.
+        mask: Weights that broadcast to ``values``. A mask that is zero everywhere gives 0 with zero gradient.
+    """
+    if mask is None:
+        return values.mean()
+    mask = mask.expand_as(values)
+    total = mask.sum()
+    return (values * mask).sum() / torch.where(total > 0, total, torch.ones_like(total))
