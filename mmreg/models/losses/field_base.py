@@ -1,0 +1,93 @@
+"""What the losses on fields share: checks, precision, and the unit of a derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from mmreg.errors import ConfigError, DataError
+
+from .base import Loss, full_precision, prepare_mask, without_autocast
+
+UNITS = ('voxel', 'normalised', 'mm', 'lku')
+
+
+class FieldLoss(Loss):
+    """Base of the losses ``(field, labels=None, mask=None) -> scalar`` on one field ``(N, ndim, *S)`` in voxels.
+
+    A derivative along axis ``a`` of component ``i`` is measured in one of these units (``n`` is the grid size):
+
+    ============ ============================================ ========================
+    unit         length of one voxel along axis ``a``         factor of du_i / dx_a
+    ============ ============================================ ========================
+    'voxel'      1                                            1
+    'mm'         ``spacing[a]``                               ``spacing[i] / spacing[a]``
+    'normalised' ``2 / (n_a - 1)`` (the grid spans -1..1)     ``(n_a - 1) / (n_i - 1)``
+    'lku'        as published by LKU-Net: ``n_a`` instead of  ``n_a / (n_i - 1)``
+                 ``n_a - 1`` for the step only
+    ============ ============================================ ========================
+
+    First derivatives have no dimension: on an isotropic grid all units agree. A derivative of order ``k`` carries
+    ``1 / length^(k-1)``: sampled twice as finely, a bending energy in voxels is 4 times smaller, in mm it stays.
+
+    Args:
+        unit: see the table.
+        spacing: voxel size in mm, one number or one per axis; needed by ``unit='mm'``. For a term on a coarser level
+            give the spacing of that level.
+    """
+
+    kind = 'field'
+
+    def __init__(self, unit: str = 'voxel', spacing: float | Sequence[float] | None = None) -> None:
+        super().__init__()
+        if unit not in UNITS:
+            raise ConfigError(f'{type(self).__name__}: unit={unit!r} is unknown, expected one of {", ".join(UNITS)}.')
+        if unit == 'mm' and spacing is None:
+            raise ConfigError(f'{type(self).__name__}: unit="mm" needs spacing= in mm, found none.')
+        self.unit = unit
+        self.spacing = spacing
+
+    def lengths(self, size: Sequence[int]) -> tuple[list[float], list[float]]:
+        """Length of one voxel per axis, for displacements and for the steps of a difference."""
+        ndim = len(size)
+        if self.unit == 'voxel':
+            return [1.0] * ndim, [1.0] * ndim
+        if self.unit == 'mm':
+            spacing = voxel_size(self.spacing, ndim, type(self).__name__)
+            return spacing, spacing
+        value = [2.0 / max(n - 1, 1) for n in size]
+        return value, ([2.0 / n for n in size] if self.unit == 'lku' else value)
+
+    def forward(self, field: Tensor, labels: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Penalty of ``field`` (N, ndim, *S); ``labels`` (N, 1, *S) or (N, K, *S), ``mask`` (N, 1, *S)."""
+        check_field(field, type(self).__name__)
+        (field,) = full_precision(field)
+        with without_autocast(field):
+            return self.penalty(field, labels, prepare_mask(mask, field))
+
+    def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """The loss itself, outside autocast, ``field`` and ``mask`` in float32 or float64."""
+        raise NotImplementedError
+
+
+def check_field(field: Tensor, name: str) -> None:
+    """Refuse anything but ``(N, ndim, *S)`` with 2 or 3 axes."""
+    if field.dim() not in (4, 5) or field.shape[1] != field.dim() - 2:
+        raise DataError(f'{name}: found a field of shape {tuple(field.shape)}, expected (N, ndim, *S), ndim 2 or 3.')
+
+
+def voxel_size(spacing: float | Sequence[float] | None, ndim: int, name: str) -> list[float]:
+    """``spacing`` as one positive number per axis."""
+    if spacing is None:
+        return [1.0] * ndim
+    values = [float(spacing)] * ndim if isinstance(spacing, (int, float)) else [float(s) for s in spacing]
+    if len(values) != ndim or min(values) <= 0:
+        raise ConfigError(f'{name}: spacing={spacing!r}, expected {ndim} positive numbers in mm.')
+    return values
+
+
+def forward_difference(x: Tensor, axis: int) -> Tensor:
+    """``x[.. + 1 ..] - x`` along spatial ``axis`` of (N, C, *S); that axis is one shorter."""
+    dim, size = axis + 2, x.shape[axis + 2]
+    return x.narrow(dim, 1, size - 1) - x.narrow(dim, 0, size - 1)
