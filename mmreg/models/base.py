@@ -73,6 +73,8 @@ class Backbone(nn.Module):
     """
 
     spec: FeatureSpec
+    #: How many of the finest levels recompute their activations in the backward pass (less memory, more time).
+    checkpoint_levels: int = 0
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:
         """Features of two images ``(N, C, *spatial)``: a list over levels, finest first."""
@@ -97,6 +99,9 @@ class FlowHead(nn.Module):
     Args:
         features: What the backbone returns. A head that cannot work with it raises :class:`ConfigError` here.
     """
+
+    #: How many of the finest levels recompute their activations in the backward pass (less memory, more time).
+    checkpoint_levels: int = 0
 
     def __init__(self, features: FeatureSpec):
         super().__init__()

@@ -1,1 +1,5 @@
-"""mmreg.models.flow_heads."""
+"""Features -> velocities and displacements. Every module here is imported and registers its parts."""
+
+from mmreg.utils.discovery import import_submodules
+
+import_submodules(__name__, __path__)

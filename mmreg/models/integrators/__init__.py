@@ -1,6 +1,5 @@
-"""Velocity -> displacement."""
+"""Velocity -> displacement. Every module here is imported and registers its parts."""
 
-from .identity import IdentityIntegrator
-from .scaling_squaring import ScalingSquaring
+from mmreg.utils.discovery import import_submodules
 
-__all__ = ['IdentityIntegrator', 'ScalingSquaring']
+import_submodules(__name__, __path__)

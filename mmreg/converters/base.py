@@ -1,0 +1,89 @@
+"""Published checkpoint -> ours: a table of key patterns per family, applied here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmreg.errors import CheckpointError
+
+#: Keys under which published files keep their weights, tried in this order; a bare state dict has none of them.
+_CONTAINERS = ('model_state_dict', 'state_dict', 'model', 'net')
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family of published checkpoints becomes ours.
+
+    Attributes:
+        name: What ``tools/convert_checkpoint.py`` calls it.
+        rules: Pairs (pattern of the whole published key, replacement); the first match wins.
+        ignore: Patterns of published keys that carry nothing of ours (coordinate grids, unused layers).
+        describe: Model config of the converted state dict, read from its shapes; None where it cannot be told.
+        note: One line for the help text.
+    """
+
+    name: str
+    rules: Sequence[tuple[str, str]]
+    ignore: Sequence[str] = ()
+    describe: Callable[[Mapping[str, Tensor]], dict] | None = None
+    note: str = ''
+
+    def convert(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our state dict of a published one.
+
+        Raises:
+            CheckpointError: keys that no rule knows; they are named.
+        """
+        result: dict[str, Tensor] = {}
+        unknown: list[str] = []
+        for key, value in published.items():
+            key = key.removeprefix('module.')
+            if any(re.fullmatch(pattern, key) for pattern in self.ignore):
+                continue
+            ours = self._ours(key)
+            if ours is None:
+                unknown.append(key)
+            else:
+                result[ours] = value
+        if unknown or not result:
+            shown = ', '.join(unknown[:8]) + (' ...' if len(unknown) > 8 else '')
+            raise CheckpointError(
+                f'{len(unknown)} of {len(published)} keys do not belong to a checkpoint of the family {self.name!r}: '
+                f'{shown or "none found"}; expected keys such as {self.rules[0][0]!r}.'
+            )
+        return result
+
+    def _ours(self, key: str) -> str | None:
+        for pattern, replacement in self.rules:
+            if re.fullmatch(pattern, key):
+                return re.sub(pattern, replacement, key)
+        return None
+
+
+def extract_weights(content: Any, source: str) -> dict[str, Tensor]:
+    """The weights in the content of a published file.
+
+    Raises:
+        CheckpointError: there are none.
+    """
+    for name in _CONTAINERS:
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+            break
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{source} holds a {type(content).__name__}, expected a dictionary of weights.')
+    weights = {str(k): _tensor(v) for k, v in content.items() if isinstance(v, (Tensor, np.ndarray))}
+    if not weights:
+        raise CheckpointError(f'{source} holds no tensors, expected a dictionary of weights.')
+    return weights
+
+
+def _tensor(value: Tensor | np.ndarray) -> Tensor:
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value.detach()

@@ -1,0 +1,58 @@
+"""``mmreg convert FAMILY IN OUT``: a published checkpoint becomes one of ours."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mmreg.utils import console
+from mmreg.utils.atomic import replacing
+from mmreg.utils.checkpoint import read_checkpoint
+from mmreg.version import __version__
+
+from . import FAMILIES, extract_weights
+
+
+def convert_file(family: str, source: str | Path, target: str | Path) -> dict:
+    """Convert the checkpoint ``source`` of ``family`` and write it to ``target``.
+
+    Returns:
+        The model config that the shapes of the weights tell (empty where they tell nothing).
+
+    Raises:
+        CheckpointError: the file cannot be read or belongs to another family.
+    """
+    chosen = FAMILIES[family]
+    weights = chosen.convert(extract_weights(read_checkpoint(source), str(source)))
+    model = chosen.describe(weights) if chosen.describe else {}
+    meta = {'family': family, 'model': model, 'mmreg_version': __version__, 'source': Path(source).name}
+    with replacing(target) as temporary:
+        torch.save({'state_dict': {k: v.contiguous() for k, v in weights.items()}, 'meta': meta}, temporary)
+    return model
+
+
+def parser() -> argparse.ArgumentParser:
+    families = '\n'.join(f'  {name:12s} {family.note}' for name, family in sorted(FAMILIES.items()))
+    result = argparse.ArgumentParser(
+        prog='mmreg convert',
+        description='Convert a published checkpoint to one of ours.',
+        epilog=f'families:\n{families}',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument('family', choices=sorted(FAMILIES), help='what the checkpoint belongs to')
+    result.add_argument('source', metavar='IN', help='the published file')
+    result.add_argument('target', metavar='OUT', help='our checkpoint (.pth)')
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of ``mmreg convert`` and ``tools/convert_checkpoint.py``."""
+    args = parser().parse_args(argv)
+    model = convert_file(args.family, args.source, args.target)
+    console.say(f'wrote {args.target}')
+    for key, value in model.items():
+        console.say(f'  model.{key} = {value}')
+    return 0

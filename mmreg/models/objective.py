@@ -1,0 +1,239 @@
+"""The objective: named losses over the levels of one forward pass.
+
+``loss = sum_name weight * sum_level level_weight * loss_name(level)``. Losses are handed what their kind asks for:
+image and label losses the warped moving and the fixed data of the level's own pyramid, field losses the field named by
+``on``, consistency losses both directions, landmark losses both point sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmreg.errors import ConfigError
+from mmreg.registry import LOSSES
+from mmreg.spatial import image_pyramid, resize, sample, warp
+from mmreg.structures import Fields
+
+#: Lists of ``Fields`` that a field loss can act on.
+FIELDS = {'velocity': 'velocities', 'displacement': 'displacements', 'inverse_displacement': 'inverse_displacements'}
+
+
+@dataclass(frozen=True)
+class TermConfig:
+    """The part of a loss's config that belongs to the objective."""
+
+    weight: float | None
+    levels: tuple[float, ...]
+    on: str
+    per_level: Mapping[str, Sequence]
+
+    @classmethod
+    def split(cls, name: str, config: dict) -> tuple[TermConfig, dict]:
+        """The objective's keys of ``config``, and what is left for the constructor of the loss."""
+        rest = dict(config)
+        term = cls(
+            weight=rest.pop('weight', 1.0),
+            levels=tuple(rest.pop('levels', (1.0,))),
+            on=rest.pop('on', 'velocity'),
+            per_level=rest.pop('per_level', {}),
+        )
+        if term.on not in FIELDS:
+            raise ConfigError(f'losses.{name}.on is {term.on!r}, expected one of {sorted(FIELDS)}.')
+        for key, values in term.per_level.items():
+            if len(values) != len(term.levels):
+                raise ConfigError(
+                    f'losses.{name}.per_level.{key} has {len(values)} entries, '
+                    f'expected one per level ({len(term.levels)}).'
+                )
+        return term, rest
+
+
+class Term(nn.Module):
+    """One named loss: one module per level (the same one where nothing differs)."""
+
+    def __init__(self, name: str, config: dict):
+        super().__init__()
+        self.name = name
+        self.config, rest = TermConfig.split(name, config)
+        if self.config.per_level:
+            built = [
+                LOSSES.build({**rest, **{key: values[level] for key, values in self.config.per_level.items()}})
+                for level in range(len(self.config.levels))
+            ]
+        else:
+            built = [LOSSES.build(rest)]
+        self.losses = nn.ModuleList(built)
+        self.kind: str = built[0].kind
+
+    def at(self, level: int) -> nn.Module:
+        return self.losses[min(level, len(self.losses) - 1)]
+
+
+class Objective(nn.Module):
+    """Named losses, evaluated together.
+
+    Args:
+        losses: Name -> config of a loss plus the objective's keys: ``weight`` (0: computed and logged, not trained
+            with; None: not computed), ``levels`` (weight per level, finest first, default ``[1]``), ``on`` (field
+            losses: ``'velocity'``, ``'displacement'`` or ``'inverse_displacement'``) and ``per_level`` (constructor
+            arguments that differ between levels, a list each).
+        pyramid: Keyword arguments of :func:`mmreg.spatial.image_pyramid`: ``kernel`` and ``factors``.
+        label_values: What one-hot channels stand for: a number ``n`` (values 0..n-1) or the values themselves.
+    """
+
+    def __init__(
+        self,
+        losses: Mapping[str, dict],
+        pyramid: Mapping[str, Any] | None = None,
+        label_values: int | Sequence[int] | None = None,
+    ):
+        super().__init__()
+        self.terms = nn.ModuleDict(
+            {name: Term(name, config) for name, config in losses.items() if config.get('weight', 1.0) is not None}
+        )
+        self.pyramid = dict(pyramid or {})
+        self.label_values = list(range(label_values)) if isinstance(label_values, int) else label_values
+        if self.label_values is None and any(term.kind == 'label' for term in self.terms.values()):
+            raise ConfigError('model.label_values is missing, expected the number of classes for the label losses.')
+
+    def forward(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Weighted terms as ``loss_<name>`` (their sum is the loss) and the plain value of each as ``<name>``."""
+        result: dict[str, Tensor] = {}
+        for name, values in self.level_terms(fields, inputs).items():
+            config = self.terms[name].config
+            value = sum(w * v for w, v in zip(config.levels, values))
+            if config.weight != 0:
+                result[f'loss_{name}'] = config.weight * value
+            result[name] = value.detach()
+        if not any(key.startswith('loss_') for key in result):
+            raise ConfigError(
+                'model.losses has no term with a weight other than 0, expected at least one to train with.'
+            )
+        return result
+
+    def level_terms(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, list[Tensor]]:
+        """Plain loss values per term and level, finest first."""
+        data = _LevelData(fields, inputs, self.pyramid, self.label_values, self._depth)
+        return {name: self._evaluate(term, data) for name, term in self.terms.items()}
+
+    @property
+    def _depth(self) -> int:
+        return max((len(t.config.levels) for t in self.terms.values() if t.kind in ('image', 'label')), default=1)
+
+    def _evaluate(self, term: Term, data: _LevelData) -> list[Tensor]:
+        handler = getattr(self, f'_{term.kind}')
+        values = []
+        for level, weight in enumerate(term.config.levels):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and bool(term.config.weight) and bool(weight)):
+                values.append(handler(term, term.at(level), data, level))
+        return values
+
+    @staticmethod
+    def _image(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        warped = warp(data.image('moving', level), data.displacement(term, level))
+        return loss(warped, data.image('fixed', level), mask=data.mask(level))
+
+    @staticmethod
+    def _label(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        displacement = data.displacement(term, level)
+        if level == 0 and hasattr(loss, 'from_labels'):  # never holds the one-hot volume of full resolution
+            moving, fixed = data.need('moving_labels', term), data.need('fixed_labels', term)
+            return loss.from_labels(moving, fixed, displacement, data.label_values)
+        warped = warp(data.onehot('moving', level, term), displacement)
+        return loss(warped, data.onehot('fixed', level, term), mask=data.mask(level))
+
+    @staticmethod
+    def _field(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        field = data.field(term, level)
+        labels = data.labels_on(field) if 'labels' in getattr(loss, 'requires', ()) else None
+        return loss(field, labels=labels, mask=None)
+
+    @staticmethod
+    def _consistency(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        backward = data.fields.inverse_displacements
+        if len(backward) <= level:
+            raise ConfigError(
+                f'losses.{term.name} needs a backward field, found a flow head that has none; '
+                'choose a bidirectional head or drop the term.'
+            )
+        return loss(data.displacement(term, level), backward[level], mask=data.mask(level))
+
+    @staticmethod
+    def _landmark(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        fixed, moving = data.need('fixed_landmarks', term), data.need('moving_landmarks', term)
+        displacement = data.displacement(term, 0)
+        values = []
+        for n, (start, target) in enumerate(zip(fixed, moving)):
+            points = start[None].to(displacement)
+            shift = sample(displacement[n : n + 1], points).transpose(1, 2)
+            values.append(loss(points + shift, target[None].to(displacement)))
+        return torch.stack(values).mean()
+
+
+class _LevelData:
+    """What the losses of one evaluation share: pyramids are made once, when the first loss asks."""
+
+    def __init__(self, fields: Fields, inputs: Mapping[str, Any], pyramid: dict, label_values: Any, depth: int):
+        self.fields = fields
+        self.inputs = inputs
+        self.label_values = label_values
+        self._pyramid = pyramid
+        self._depth = depth
+        self._cache: dict[str, list[Tensor]] = {}
+
+    def need(self, key: str, term: Term) -> Any:
+        if key not in self.inputs:
+            raise ConfigError(f'losses.{term.name} needs inputs[{key!r}], found {sorted(self.inputs)}.')
+        return self.inputs[key]
+
+    def displacement(self, term: Term, level: int) -> Tensor:
+        return self._level(self.fields.displacements, 'displacements', term, level)
+
+    def field(self, term: Term, level: int) -> Tensor:
+        name = FIELDS[term.config.on]
+        fields = getattr(self.fields, name)
+        if not fields and name == 'velocities':  # a method without integration regularises what it has
+            name, fields = 'displacements', self.fields.displacements
+        return self._level(fields, name, term, level)
+
+    def image(self, which: str, level: int) -> Tensor:
+        return self._levels(which, lambda: self.inputs[which])[level]
+
+    def onehot(self, which: str, level: int, term: Term) -> Tensor:
+        return self._levels(f'{which} one-hot', lambda: self._one_hot(self.need(f'{which}_labels', term)))[level]
+
+    def mask(self, level: int) -> Tensor | None:
+        mask = self.inputs.get('fixed_mask')
+        if mask is None or level == 0:
+            return mask
+        return resize(mask.float(), size=list(self.image('fixed', level).shape[2:]))
+
+    def labels_on(self, field: Tensor) -> Tensor | None:
+        """Labels of the fixed image on the grid of ``field``, nearest neighbour."""
+        labels = self.inputs.get('fixed_labels')
+        if labels is None or labels.shape[2:] == field.shape[2:]:
+            return labels
+        return resize(labels.float(), size=list(field.shape[2:]), mode='nearest').to(labels.dtype)
+
+    def _one_hot(self, labels: Tensor) -> Tensor:
+        return torch.cat([labels == value for value in self.label_values], dim=1).float()
+
+    def _levels(self, key: str, make: Any) -> list[Tensor]:
+        if key not in self._cache:
+            with torch.no_grad():
+                self._cache[key] = image_pyramid(make(), self._depth, **self._pyramid)
+        return self._cache[key]
+
+    @staticmethod
+    def _level(fields: Sequence[Tensor], name: str, term: Term, level: int) -> Tensor:
+        if level >= len(fields):
+            raise ConfigError(
+                f'losses.{term.name}.levels has at least {level + 1} entries, '
+                f'found {len(fields)} {name} from the flow head.'
+            )
+        return fields[level]
