@@ -1,1 +1,79 @@
-"""mmreg.spatial."""
+"""Pure tensor functions on images and fields, 2-D and 3-D, differentiable; torch only.
+
+One convention (docs/conventions.md): displacements are ``(N, ndim, *spatial)`` in voxels of their own grid, component
+``i`` along array axis ``i``, pull-back ``warped(x) = moving(x + displacement(x))``, corners aligned, zero outside.
+"""
+
+from mmreg.spatial.affine import (
+    affine_displacement,
+    affine_matrix,
+    homogeneous,
+    rotation_from_vector,
+    rotation_matrix,
+    voxel_matrix,
+    world_matrix,
+)
+from mmreg.spatial.compose import compose
+from mmreg.spatial.convert import (
+    apply_affine,
+    displacement_from_world,
+    displacement_to_grid,
+    displacement_to_normalised,
+    displacement_to_voxel,
+    displacement_to_world,
+    normalised_to_voxel,
+    voxel_to_normalised,
+    voxel_to_world,
+    world_to_voxel,
+)
+from mmreg.spatial.filters import box_sum, gaussian_filter, gaussian_kernel, separable_filter
+from mmreg.spatial.gradient import spatial_gradient
+from mmreg.spatial.grid import identity_grid, sampling_grid
+from mmreg.spatial.integrate import scaling_and_squaring
+from mmreg.spatial.invert import Residual, invert
+from mmreg.spatial.jacobian import jacobian_determinant, jacobian_matrix
+from mmreg.spatial.labels import warp_labels
+from mmreg.spatial.pyramid import image_pyramid, smoothing_taps
+from mmreg.spatial.resample import output_size, resize, resize_field
+from mmreg.spatial.warp import sample, warp
+
+__all__ = [
+    'Residual',
+    'affine_displacement',
+    'affine_matrix',
+    'apply_affine',
+    'box_sum',
+    'compose',
+    'displacement_from_world',
+    'displacement_to_grid',
+    'displacement_to_normalised',
+    'displacement_to_voxel',
+    'displacement_to_world',
+    'gaussian_filter',
+    'gaussian_kernel',
+    'homogeneous',
+    'identity_grid',
+    'image_pyramid',
+    'invert',
+    'jacobian_determinant',
+    'jacobian_matrix',
+    'normalised_to_voxel',
+    'output_size',
+    'resize',
+    'resize_field',
+    'rotation_from_vector',
+    'rotation_matrix',
+    'sample',
+    'sampling_grid',
+    'scaling_and_squaring',
+    'separable_filter',
+    'smoothing_taps',
+    'spatial_gradient',
+    'voxel_matrix',
+    'voxel_to_normalised',
+    'voxel_to_world',
+    'warp',
+    'warp_labels',
+    'world_matrix',
+    'world_to_voxel',
+]

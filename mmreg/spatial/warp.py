@@ -1,0 +1,129 @@
+"""The pull-back: images, features and fields sampled at displaced positions, and values at points."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmreg.errors import InputError
+from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
+from mmreg.spatial.grid import axis_index, normalised_step, sampling_grid
+
+MODES = ('linear', 'nearest')
+
+
+def warp(image: Tensor, displacement: Tensor, mode: str = 'linear', padding: Padding = 'zeros') -> Tensor:
+    """Warp an image by a displacement: ``warped(x) = image(x + displacement(x))``.
+
+    Args:
+        image: ``(N, C, *spatial)``; an integer or boolean tensor only with ``mode='nearest'``.
+        displacement: ``(N, ndim, *spatial)`` on the same grid, voxels, component order = axis order. A batch of one
+            (image or displacement) serves all samples of the other.
+        mode: 'linear' (multilinear) or 'nearest'.
+        padding: value outside the volume: 'zeros', or 'border' for the nearest voxel of the volume.
+
+    Returns:
+        ``(N, C, *spatial)`` in the dtype of ``image``. Positions are float32 even under autocast (float64 for float64).
+
+    Raises:
+        InputError: shapes do not match, unknown mode or padding, integers to be interpolated as numbers.
+
+    Source: spatial transformer (Jaderberg et al. 2015) with aligned corners; golden eoir/ops ``warp_*``.
+    """
+    _check_pair(image, displacement, mode)
+    check_padding(padding)
+    if mode == 'nearest':
+        return _warp_nearest(image, displacement, padding)
+    return grid_sample(image, sampling_grid(displacement), padding)
+
+
+def grid_sample(image: Tensor, grid: Tensor, padding: Padding) -> Tensor:
+    """Linear interpolation at normalised positions ``(N, *spatial, ndim)``, computed in float32 or float64."""
+    dtype = coordinate_dtype(image, grid)
+    image_batch, grid_batch = image.shape[0], grid.shape[0]
+    source = image.to(dtype)
+    if image_batch != grid_batch:
+        batch = max(image_batch, grid_batch)
+        source, grid = source.expand(batch, *source.shape[1:]), grid.expand(batch, *grid.shape[1:])
+    with torch.autocast(device_type=image.device.type, enabled=False):
+        out = F.grid_sample(source, grid.to(dtype), mode='bilinear', padding_mode=padding, align_corners=True)
+    return out.to(image.dtype)
+
+
+def _check_pair(image: Tensor, displacement: Tensor, mode: str) -> None:
+    check_field(displacement)
+    if mode not in MODES:
+        raise InputError(f'mode is {mode!r}, expected one of {MODES}.')
+    if image.shape[2:] != displacement.shape[2:]:
+        raise InputError(
+            f'displacement lives on a grid of size {tuple(displacement.shape[2:])}, '
+            f'expected the size of the image {tuple(image.shape[2:])}.'
+        )
+    if image.shape[0] != displacement.shape[0] and 1 not in (image.shape[0], displacement.shape[0]):
+        raise InputError(f'displacement has batch size {displacement.shape[0]}, expected 1 or {image.shape[0]}.')
+    if mode == 'linear' and not image.is_floating_point():
+        raise InputError(
+            f"image has dtype {image.dtype}, expected floating point: labels are warped with mode='nearest' "
+            f'or warp_labels, never interpolated as numbers.'
+        )
+
+
+def nearest_index(displacement: Tensor, padding: Padding) -> tuple[Tensor, Tensor | None]:
+    """Flat index of the voxel nearest to ``x + displacement(x)``.
+
+    Returns:
+        index ``(N, V)`` int64 and, for 'zeros', a mask ``(N, V)`` that is True inside the volume (else None).
+        Half-way positions go to the even index, as in ``grid_sample``.
+    """
+    size = displacement.shape[2:]
+    dtype = coordinate_dtype(displacement)
+    flat = torch.zeros((displacement.shape[0], *size), dtype=torch.int64, device=displacement.device)
+    inside: Tensor | None = None
+    for i, n in enumerate(size):
+        position = axis_index(size, i, device=displacement.device, dtype=dtype) + displacement[:, i].detach().to(dtype)
+        position.round_()
+        if padding == 'zeros':
+            valid = (position >= 0) & (position <= n - 1)
+            inside = valid if inside is None else inside.logical_and_(valid)
+        index = position.nan_to_num_(nan=0.0).clamp_(0, n - 1).long()
+        flat.mul_(n).add_(index)
+    return flat.flatten(1), None if inside is None else inside.flatten(1)
+
+
+def _warp_nearest(image: Tensor, displacement: Tensor, padding: Padding) -> Tensor:
+    """Nearest-neighbour warp by integer look-up: exact for any dtype, differentiable towards the image only."""
+    batch = max(image.shape[0], displacement.shape[0])
+    index, inside = nearest_index(displacement, padding)
+    channels = image.shape[1]
+    source = image.flatten(2).expand(batch, -1, -1)
+    out = source.gather(2, index.unsqueeze(1).expand(batch, channels, -1))
+    if inside is not None:
+        out = out.masked_fill(~inside.unsqueeze(1), 0)
+    return out.view(batch, channels, *image.shape[2:])
+
+
+def sample(image: Tensor, points: Tensor, padding: Padding = 'zeros') -> Tensor:
+    """Linear interpolation of an image or field at points.
+
+    Args:
+        image: ``(N, C, *spatial)`` floating point.
+        points: ``(N, P, ndim)`` voxel coordinates, component order = axis order.
+        padding: 'zeros' or 'border', as in :func:`warp`.
+
+    Returns:
+        ``(N, C, P)`` in the dtype of ``image``. Landmarks of the fixed image move into the moving image by
+        ``points + sample(displacement, points).mT``.
+
+    Raises:
+        InputError: shapes do not match or unknown padding.
+    """
+    ndim = spatial_ndim(image, 'image')
+    check_padding(padding)
+    if points.dim() != 3 or points.shape[-1] != ndim:
+        raise InputError(f'points have shape {tuple(points.shape)}, expected (N, P, {ndim}) voxel coordinates.')
+    dtype = coordinate_dtype(image, points)
+    steps = torch.tensor([normalised_step(n) for n in image.shape[2:]], dtype=dtype, device=points.device)
+    grid = (points.to(dtype) * steps - 1.0).flip(-1)
+    grid = grid.view(*grid.shape[:2], *[1] * (ndim - 1), ndim)
+    return grid_sample(image, grid, padding).flatten(2)
