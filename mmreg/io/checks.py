@@ -1,0 +1,94 @@
+"""What an array must be before it enters the pipeline; each refusal is one sentence that begins with ``name``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmreg.errors import DataError
+
+INT16 = np.iinfo(np.int16)
+INT32 = np.iinfo(np.int32)
+
+
+def check_finite(array: np.ndarray, name: str) -> None:
+    """Refuse NaN and infinity."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return
+    finite = np.isfinite(array)
+    if not finite.all():
+        count = int(array.size - np.count_nonzero(finite))
+        raise DataError(f'{name}: found {count} voxels that are NaN or infinite, expected finite numbers only')
+
+
+def check_image(array: np.ndarray, name: str) -> None:
+    """Refuse an intensity image with NaN or infinite voxels, or with one value everywhere."""
+    check_finite(array, name)
+    low, high = array.min(), array.max()
+    if low == high:
+        raise DataError(f'{name}: found a constant image (every voxel is {low:g}), expected at least two intensities')
+
+
+def as_labels(array: np.ndarray, name: str, allow_empty: bool = False) -> np.ndarray:
+    """Return a label map as int16 (int32 where values need it).
+
+    Raises:
+        DataError: values are not whole numbers, are negative or too large, or all are background.
+    """
+    check_finite(array, name)
+    if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
+        # Scaled headers store 3 as 2.9999998: round what is within a thousandth, refuse the rest.
+        rounded = np.rint(array)
+        worst = float(np.abs(array - rounded).max())
+        if worst > 1e-3:
+            value = float(array.ravel()[int(np.abs(array - rounded).argmax())])
+            raise DataError(f'{name}: found the label value {value:g}, expected whole numbers in a label map')
+        array = rounded
+    low, high = array.min(), array.max()
+    if low < 0 or high > INT32.max:
+        raise DataError(f'{name}: found label values from {low:g} to {high:g}, expected 0 to {INT32.max}')
+    if high == 0 and not allow_empty:
+        raise DataError(f'{name}: found an empty label map (every voxel is 0), expected at least one label')
+    return np.ascontiguousarray(array, dtype=np.int16 if high <= INT16.max else np.int32)
+
+
+def as_mask(array: np.ndarray, name: str, allow_empty: bool = False) -> np.ndarray:
+    """Return a mask as uint8: 1 where the voxel is not zero.
+
+    Raises:
+        DataError: voxels are NaN or infinite, or all are zero.
+    """
+    check_finite(array, name)
+    mask = np.ascontiguousarray(array != 0, dtype=np.uint8)
+    if not mask.any() and not allow_empty:
+        raise DataError(f'{name}: found an empty mask (every voxel is 0), expected some voxels inside')
+    return mask
+
+
+def check_displacement(displacement: Any, shape: Sequence[int], name: str = 'displacement') -> np.ndarray:
+    """Return a (ndim, *shape) floating array; refuse another layout and values that are not finite."""
+    array = np.asarray(displacement)
+    expected = (len(shape), *shape)
+    if array.shape != expected:
+        raise DataError(f'{name}: found an array of shape {array.shape}, expected {expected} (component first)')
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(f'{name}: found values of type {array.dtype}, expected floating point voxels')
+    check_finite(array, name)
+    return array
+
+
+def check_points(points: Any, ndim: int | None = None, name: str = 'landmarks') -> np.ndarray:
+    """Return (P, ndim) float64 points; refuse another layout and values that are not finite."""
+    try:
+        array = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f'{name}: found entries that are not numbers, expected rows of coordinates') from error
+    allowed = (2, 3) if ndim is None else (ndim,)
+    if array.ndim != 2 or array.shape[1] not in allowed or len(array) == 0:
+        columns = ' or '.join(str(n) for n in allowed)
+        raise DataError(f'{name}: found points of shape {array.shape}, expected rows of {columns} coordinates')
+    if not np.isfinite(array).all():
+        raise DataError(f'{name}: found coordinates that are NaN or infinite, expected finite numbers only')
+    return array

@@ -1,0 +1,81 @@
+"""Calling ITK quietly: its messages become part of our sentence instead of lines on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from mmreg.errors import DataError
+
+sitk.ProcessObject.GlobalWarningDisplayOff()
+
+_lock = threading.RLock()
+# What ITK says, and what a user needs to know. The first match wins.
+_SENTENCES = (
+    ('Unable to determine ImageIO', 'found something that is not a readable image, expected NIfTI, NRRD, MHA or DICOM'),
+    ('orthonormal direction', 'found a geometry that is sheared or not invertible, expected perpendicular axes'),
+    ('Zero-valued spacing', 'found a voxel spacing of zero, expected positive numbers'),
+    ('determinant is 0', 'found a geometry that is not invertible, expected perpendicular axes'),
+    ('does not exist', 'found no such file, expected an image'),
+)
+
+
+class _Captured:
+    """Text that C and C++ code wrote to stderr inside :func:`captured_stderr`."""
+
+    text = ''
+
+
+@contextmanager
+def captured_stderr() -> Iterator[_Captured]:
+    """Catch what libraries below Python print to file descriptor 2 (MetaIO and GDCM do so past ITK's logger)."""
+    captured = _Captured()
+    with _lock, tempfile.TemporaryFile() as sink:
+        sys.stderr.flush()
+        try:
+            saved = os.dup(2)
+        except OSError:  # a program without stderr has nothing to protect
+            yield captured
+            return
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield captured
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            sink.seek(0)
+            captured.text = sink.read().decode('utf-8', 'replace')
+
+
+def itk_sentence(error: Exception, printed: str = '') -> str:
+    """Shorten an ITK exception and what was printed with it to one clause."""
+    text = str(error)
+    for needle, clause in _SENTENCES:
+        if needle in text:
+            return clause
+    if 'ideal =' in printed or 'but received' in text or 'fread got only' in text:
+        return 'found fewer voxels than the header promises (a truncated file?), expected a complete image'
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    useful = [line for line in lines if 'Exception thrown' not in line] or lines
+    return f'ITK cannot use it ({useful[0].removeprefix("ITK ERROR: ").removeprefix("sitk::ERROR: ")[:200]})'
+
+
+@contextmanager
+def itk_errors(path: str | Path, quiet: bool = False) -> Iterator[None]:
+    """Turn ITK's exceptions into a DataError that names ``path``; with ``quiet`` also swallow what it prints."""
+    captured = _Captured()
+    try:
+        if quiet:
+            with captured_stderr() as captured:
+                yield
+        else:
+            yield
+    except RuntimeError as error:
+        raise DataError(f'{path}: {itk_sentence(error, captured.text)}') from error

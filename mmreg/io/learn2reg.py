@@ -1,0 +1,128 @@
+"""The file layouts of the Learn2Reg challenges: displacements in voxels, no geometry.
+
+* NIfTI (LUMIR, ThoraxCBCT and others): shape (*S, ndim), float32, identity affine; component *i* along array axis *i*.
+* npz (OASIS 2021): (ndim, *S/2) float16 under the key ``arr_0``, resampled by 1/2 with order-2 splines
+  (:func:`scipy.ndimage.zoom`); values stay voxels of the full grid.
+
+All readers return (ndim, *S) float32 voxels of the fixed grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import zoom
+
+from mmreg.errors import DataError
+
+from .atomic import atomic_path
+from .checks import check_displacement, check_finite
+from .pickles import read_npz
+from .volumes import read_sitk, write_sitk
+
+ZOOM_ORDER = 2
+
+
+def lumir_name(fixed_id: int | str, moving_id: int | str) -> str:
+    """Name of a LUMIR submission file.
+
+    Example:
+        >>> lumir_name(3455, 3454), lumir_name('0012', 7)
+        ('disp_3455_3454.nii.gz', 'disp_0012_0007.nii.gz')
+    """
+    return f'disp_{int(fixed_id):04d}_{int(moving_id):04d}.nii.gz'
+
+
+def oasis_name(fixed_id: int | str, moving_id: int | str) -> str:
+    """Name of an OASIS (Learn2Reg 2021, task 3) submission file, in the folder ``task_03``.
+
+    Example:
+        >>> oasis_name(438, '0439')
+        'disp_0438_0439.npz'
+    """
+    return f'disp_{int(fixed_id):04d}_{int(moving_id):04d}.npz'
+
+
+def write_learn2reg_nifti(path: str | Path, displacement: np.ndarray) -> None:
+    """Write (ndim, *S) voxels as a NIfTI of shape (*S, ndim), float32, identity affine, atomically."""
+    array = check_displacement(displacement, np.shape(displacement)[1:])
+    ndim = len(array)
+    # ITK's array order is reversed: (ndim, k, j, i) becomes a file of shape (i, j, k, ndim).
+    reverse = (0, *range(ndim, 0, -1))
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(reverse), dtype=np.float32), isVector=False)
+    # LPS directions that make the NIfTI (RAS) affine the identity.
+    image.SetDirection(np.diag([-1.0, -1.0] + [1.0] * (ndim - 1)).ravel().tolist())
+    write_sitk(path, image)
+
+
+def read_learn2reg_nifti(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:
+    """Read a (*S, ndim) NIfTI as (ndim, *S) float32 voxels.
+
+    Args:
+        path: file of a challenge participant.
+        shape: S of the fixed image, checked where given.
+
+    Raises:
+        DataError: another layout, other shape, or values that are not finite.
+    """
+    image = read_sitk(path)
+    array = sitk.GetArrayViewFromImage(image)
+    count = image.GetNumberOfComponentsPerPixel()
+    if count == 1 and image.GetDimension() in (3, 4):
+        array = np.moveaxis(array, 0, -1)
+    ndim = array.ndim - 1
+    if ndim not in (2, 3) or array.shape[-1] != ndim:
+        found = image.GetSize() if count == 1 else (*image.GetSize(), count)
+        raise DataError(f'{path}: found an array of shape {found}, expected (*S, ndim) with one component per axis')
+    order = (ndim, *reversed(range(ndim)))
+    displacement = np.array(array.transpose(order), dtype=np.float32, order='C')
+    return _checked(displacement, shape, path)
+
+
+def write_learn2reg_npz(path: str | Path, displacement: np.ndarray) -> None:
+    """Write (ndim, *S) voxels as the half-resolution float16 npz of Learn2Reg 2021, atomically.
+
+    Components are resampled by 1/2 with order-2 splines; their values stay voxels of the full grid.
+    """
+    array = check_displacement(displacement, np.shape(displacement)[1:])
+    if Path(path).suffix != '.npz':
+        raise DataError(f"{path}: found the ending '{Path(path).suffix}', expected .npz")
+    half = np.stack([zoom(component.astype(np.float64), 0.5, order=ZOOM_ORDER) for component in array])
+    if np.abs(half).max() > np.finfo(np.float16).max:
+        raise DataError(f'{path}: found displacements up to {np.abs(half).max():g} voxels, expected less than 65504')
+    with atomic_path(path) as temporary:
+        np.savez(temporary, half.astype(np.float16))
+
+
+def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:
+    """Read the half-resolution npz as (ndim, *S) float32 voxels, resampled as the evaluation of 2021 does (order 2).
+
+    Args:
+        path: file of a challenge participant, key ``arr_0``.
+        shape: S of the fixed image; by default twice the stored size.
+    """
+    stored = read_npz(path, ('arr_0',))['arr_0']
+    ndim = stored.ndim - 1
+    if ndim not in (2, 3) or len(stored) != ndim or not np.issubdtype(stored.dtype, np.floating):
+        raise DataError(
+            f'{path}: found {stored.dtype} values of shape {stored.shape}, expected floating point (ndim, *S/2)'
+        )
+    check_finite(stored, str(path))
+    shape = tuple(shape) if shape is not None else tuple(2 * n for n in stored.shape[1:])
+    if len(shape) != ndim or any(abs(n - 2 * m) > 1 for n, m in zip(shape, stored.shape[1:])):
+        raise DataError(f'{path}: found half-resolution shape {stored.shape[1:]}, expected half of {shape}')
+    factors = [n / m for n, m in zip(shape, stored.shape[1:])]
+    full = np.stack([zoom(component.astype(np.float64), factors, order=ZOOM_ORDER) for component in stored])
+    return full.astype(np.float32)
+
+
+def _checked(displacement: np.ndarray, shape: Sequence[int] | None, path: str | Path) -> np.ndarray:
+    if shape is not None and displacement.shape[1:] != tuple(shape):
+        raise DataError(
+            f'{path}: found a displacement of grid {displacement.shape[1:]}, expected {tuple(shape)} (the fixed image)'
+        )
+    check_finite(displacement, str(path))
+    return displacement

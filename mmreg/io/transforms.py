@@ -1,0 +1,215 @@
+"""Point maps in the world, read from and written to ITK's transform files.
+
+A :class:`Transform` maps a point of the fixed space to the point of the moving space where its tissue is (the direction
+that pulls images back, and that ITK resamples with). Points here are RAS mm; the wrapped ITK object thinks in LPS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from mmreg.errors import DataError
+
+from .atomic import atomic_path, split_suffix
+from .checks import check_displacement, check_points
+from .displacement import displacement_from_sitk, displacement_to_sitk, is_image_file, read_displacement_image
+from .geometry import Geometry, lps_flip
+from .itk import itk_errors
+
+# .mat is the binary form that ANTs writes for affines; composites need one of the other three.
+READABLE = ('.h5', '.hdf5', '.hdf', '.tfm', '.txt', '.xfm', '.mat')
+WRITABLE = ('.h5', '.hdf5', '.tfm', '.txt')
+
+
+class Transform:
+    """A point map, fixed world -> moving world in RAS mm, held by an ITK transform.
+
+    Args:
+        itk: any SimpleITK transform (LPS, as ITK keeps them).
+        inverse_itk: its inverse where it is known and ITK cannot compute it.
+    """
+
+    def __init__(self, itk: sitk.Transform, inverse_itk: sitk.Transform | None = None) -> None:
+        self.itk = itk
+        self._inverse_itk = inverse_itk
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return self.itk.GetDimension()
+
+    def transform_points(self, points: Any) -> np.ndarray:
+        """Map (P, ndim) points, fixed RAS mm -> moving RAS mm.
+
+        A displacement counts as zero outside its grid, as in ITK.
+        """
+        flip = np.diag(lps_flip(self.ndim))[: self.ndim]
+        lps = check_points(points, self.ndim, 'points') * flip
+        return np.array([self.itk.TransformPoint(p) for p in lps.tolist()]) * flip
+
+    def displacement_on(self, geometry: Geometry) -> np.ndarray:
+        """Sample the map on a grid as (ndim, *S) float32 voxels of that grid, the affine part included."""
+        size, spacing, origin, direction = geometry.to_sitk()
+        field = sitk.TransformToDisplacementField(self.itk, sitk.sitkVectorFloat64, size, origin, spacing, direction)
+        return displacement_from_sitk(field)[0]
+
+    @property
+    def affine(self) -> np.ndarray | None:
+        """(ndim+1, ndim+1) RAS matrix where the whole map is linear, else None."""
+        if not self.itk.IsLinear():
+            return None
+        points = np.vstack([np.zeros(self.ndim), np.eye(self.ndim)])
+        mapped = self.transform_points(points)
+        matrix = np.eye(self.ndim + 1)
+        matrix[: self.ndim, : self.ndim] = (mapped[1:] - mapped[0]).T
+        matrix[: self.ndim, self.ndim] = mapped[0]
+        return matrix
+
+    def inverse(self) -> Transform:
+        """Return moving world -> fixed world.
+
+        Raises:
+            DataError: the inverse is neither known nor computable in closed form.
+        """
+        if self._inverse_itk is not None:
+            return Transform(self._inverse_itk, self.itk)
+        try:
+            return Transform(self.itk.GetInverse(), self.itk)
+        except RuntimeError as error:
+            raise DataError(
+                f'a {self.itk.GetName()} has no closed-form inverse, expected an affine or a given inverse displacement'
+            ) from error
+
+
+def affine_transform(affine: np.ndarray) -> Transform:
+    """Make a transform from a (ndim+1, ndim+1) matrix, fixed world -> moving world in RAS mm."""
+    matrix = np.asarray(affine, dtype=np.float64)
+    if matrix.shape not in ((3, 3), (4, 4)) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
+        raise DataError(f'affine: found a matrix of shape {matrix.shape}, expected an invertible 3x3 or 4x4 matrix')
+    return Transform(_affine_itk(matrix))
+
+
+def displacement_transform(
+    displacement: np.ndarray,
+    fixed_geometry: Geometry,
+    affine: np.ndarray | None = None,
+    inverse_displacement: np.ndarray | None = None,
+) -> Transform:
+    """Make the transform of a registration: first the displacement, then the affine.
+
+    Args:
+        displacement: (ndim, *S), voxels of the fixed grid.
+        fixed_geometry: grid of shape S.
+        affine: fixed world -> moving world in RAS mm, or None.
+        inverse_displacement: (ndim, *S), voxels of the fixed grid, undoing the displacement; makes ``inverse()`` work.
+    """
+    forward = _displacement_itk(displacement, fixed_geometry)
+    backward = None if inverse_displacement is None else _displacement_itk(inverse_displacement, fixed_geometry)
+    if affine is None:
+        return Transform(forward, backward)
+    matrix = affine_transform(affine).itk
+    # ITK applies the transform that was added last first.
+    inverse = None if backward is None else _composite([backward, matrix.GetInverse()])
+    return Transform(_composite([matrix, forward]), inverse)
+
+
+def compose(first: Transform, *then: Transform) -> Transform:
+    """Chain point maps: ``first`` acts on the fixed point, each following one on the result.
+
+    The images are still sampled only once, with the chain as a whole.
+    """
+    parts = [first, *then]
+    if len({part.ndim for part in parts}) > 1:
+        raise DataError(f'transforms of {[p.ndim for p in parts]} dimensions were given, expected one dimension')
+    return Transform(_composite([part.itk for part in reversed(parts)]))
+
+
+def _composite(last_applied_first: Sequence[sitk.Transform]) -> sitk.CompositeTransform:
+    composite = sitk.CompositeTransform(last_applied_first[0].GetDimension())
+    for transform in last_applied_first:
+        composite.AddTransform(transform)
+    composite.FlattenTransform()
+    return composite
+
+
+def _affine_itk(matrix: np.ndarray) -> sitk.AffineTransform:
+    ndim = len(matrix) - 1
+    flip = lps_flip(ndim)
+    lps = flip @ matrix @ flip
+    itk = sitk.AffineTransform(ndim)
+    itk.SetMatrix(lps[:ndim, :ndim].ravel().tolist())
+    itk.SetTranslation(lps[:ndim, ndim].tolist())
+    return itk
+
+
+def _displacement_itk(displacement: np.ndarray, geometry: Geometry) -> sitk.DisplacementFieldTransform:
+    array = check_displacement(displacement, geometry.shape)
+    return sitk.DisplacementFieldTransform(displacement_to_sitk(array, geometry, dtype=np.float64))
+
+
+def write_transform(path: str | Path, transform: Transform) -> None:
+    """Write an ITK transform file (.h5, or text .tfm/.txt) atomically; ITK, ANTs and Slicer read it.
+
+    Raises:
+        DataError: another ending, or the file cannot be written.
+    """
+    suffix = split_suffix(path)[1].lower()
+    if suffix not in WRITABLE:
+        raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} for a transform")
+    with atomic_path(path) as temporary, itk_errors(path):
+        sitk.WriteTransform(transform.itk, str(temporary))
+
+
+def write_itk_transform(
+    path: str | Path, displacement: np.ndarray, fixed_geometry: Geometry, affine: np.ndarray | None = None
+) -> None:
+    """Write a registration (displacement, then affine) as one ITK transform, fixed world -> moving world.
+
+    ``SimpleITK.Resample(moving, fixed, SimpleITK.ReadTransform(path))`` is then the warped image.
+    """
+    write_transform(path, displacement_transform(displacement, fixed_geometry, affine))
+
+
+def write_inverse_itk_transform(
+    path: str | Path, inverse_displacement: np.ndarray, fixed_geometry: Geometry, affine: np.ndarray | None = None
+) -> None:
+    """Write the way back, moving world -> fixed world: first the inverse of ``affine``, then the inverse displacement.
+
+    ``SimpleITK.Resample(fixed, moving, SimpleITK.ReadTransform(path))`` brings the fixed image to the moving grid.
+    """
+    backward = displacement_transform(inverse_displacement, fixed_geometry)
+    write_transform(path, backward if affine is None else compose(affine_transform(affine).inverse(), backward))
+
+
+def read_transform(path: str | Path, *, invert: bool = False) -> Transform:
+    """Read a transform that ITK, ANTs or Slicer wrote: affine, B-spline, composite, or a displacement-field image.
+
+    Args:
+        path: transform file (.h5 .tfm .txt .xfm .mat) or displacement image (.nii .nii.gz .nrrd .nhdr .mha .mhd).
+        invert: return the inverse (linear transforms only).
+
+    Raises:
+        DataError: missing, not a transform, or not invertible though asked for.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f'{path}: found no such file, expected a transform')
+    if is_image_file(path):
+        displacement, geometry = read_displacement_image(path)
+        transform = displacement_transform(displacement, geometry)
+    elif path.suffix.lower() in READABLE:
+        with itk_errors(path, quiet=True):
+            transform = Transform(sitk.ReadTransform(str(path)))
+    else:
+        raise DataError(f"{path}: found the ending '{path.suffix}', expected an ITK transform or a displacement image")
+    if not invert:
+        return transform
+    try:
+        return transform.inverse()
+    except DataError as error:
+        raise DataError(f'{path}: {error}') from error

@@ -1,0 +1,237 @@
+"""Images and label maps: files <-> arrays in (i, j, k[, c]) order with their geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from mmreg.errors import DataError
+
+from .atomic import atomic_path, split_suffix
+from .checks import as_labels, as_mask, check_finite, check_image
+from .dicom import read_dicom_series
+from .geometry import Geometry
+from .headers import check_file
+from .itk import itk_errors
+
+KINDS = ('image', 'labels', 'mask')
+# A header and its voxels in two files cannot be replaced in one step, so these endings are read but not written.
+WRITABLE = ('.nii', '.nii.gz', '.nrrd', '.mha')
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An array and the grid it lives on.
+
+    Args:
+        array: (i, j[, k]) or, with channels last, (i, j[, k], c).
+        geometry: the grid; its shape is that of the spatial axes.
+
+    Raises:
+        DataError: the shapes do not fit.
+    """
+
+    array: np.ndarray
+    geometry: Geometry
+
+    def __post_init__(self) -> None:
+        ndim = self.geometry.ndim
+        if self.array.shape[:ndim] != self.geometry.shape or self.array.ndim > ndim + 1:
+            raise DataError(
+                f'an array of shape {self.array.shape} was given for a grid of shape {self.geometry.shape}, '
+                'expected the same spatial axes and at most one axis of channels behind them'
+            )
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes."""
+        return self.geometry.ndim
+
+    @property
+    def channels(self) -> int:
+        """Number of channels: 1 where the array has no axis for them."""
+        return self.array.shape[-1] if self.array.ndim > self.ndim else 1
+
+    def channel_first(self) -> np.ndarray:
+        """Return the array as (C, i, j[, k]), the layout of a network's input."""
+        array = self.array if self.array.ndim > self.ndim else self.array[..., None]
+        return np.ascontiguousarray(np.moveaxis(array, -1, 0))
+
+    def reoriented(self, codes: str) -> Volume:
+        """Permute and flip the array axes to follow orientation ``codes`` such as 'RAS'; no interpolation."""
+        axes, flips = self.geometry.reorientation(codes)
+        array = self.array.transpose(*axes, *range(self.ndim, self.array.ndim))
+        array = array[tuple(slice(None, None, -1) if f else slice(None) for f in flips)]
+        return Volume(np.ascontiguousarray(array), self.geometry.reoriented(codes))
+
+    def to_sitk(self) -> sitk.Image:
+        """Return a SimpleITK image (LPS geometry, vector pixels where there are channels)."""
+        vector = self.array.ndim > self.ndim
+        order = (*reversed(range(self.ndim)), self.ndim) if vector else tuple(reversed(range(self.ndim)))
+        image = sitk.GetImageFromArray(np.ascontiguousarray(_sitk_type(self.array).transpose(order)), isVector=vector)
+        _, spacing, origin, direction = self.geometry.to_sitk()
+        image.SetSpacing(spacing)
+        image.SetOrigin(origin)
+        image.SetDirection(direction)
+        return image
+
+    @classmethod
+    def from_sitk(cls, image: sitk.Image) -> Volume:
+        """Copy a SimpleITK image; the array keeps its type."""
+        return cls(_sitk_array(image), Geometry.from_sitk(image))
+
+
+def read_volume(
+    path: str | Path,
+    kind: str = 'image',
+    *,
+    channels: bool = False,
+    series: str | None = None,
+    check: bool = True,
+) -> Volume:
+    """Read NIfTI, NRRD, MHA/MHD, or a folder that holds a DICOM series.
+
+    Args:
+        path: file or DICOM folder.
+        kind: 'image' (float32), 'labels' (int16, int32 where needed) or 'mask' (uint8, 1 where not zero).
+        channels: admit several channels, from vector pixels or from a fourth axis; they come last.
+        series: UID that chooses one of several DICOM series of a folder.
+        check: False admits constant images and empty label maps and masks; all other checks stay.
+
+    Raises:
+        DataError: one sentence that names the path, what was found and what was expected.
+    """
+    if kind not in KINDS:
+        raise DataError(f"{path}: kind '{kind}' was asked for, expected one of {', '.join(KINDS)}")
+    image = read_sitk(path, series)
+    image = _spatial_image(image, path, channels)
+    try:
+        geometry = Geometry.from_sitk(image)
+    except DataError as error:
+        raise DataError(f'{path}: {error}') from error
+    dtype = np.float32 if kind == 'image' else None
+    return Volume(_as_kind(_sitk_array(image, dtype), kind, str(path), check), geometry)
+
+
+def read_image(path: str | Path, **options: Any) -> Volume:
+    """Read an intensity image as float32; see :func:`read_volume`."""
+    return read_volume(path, 'image', **options)
+
+
+def read_labels(path: str | Path, **options: Any) -> Volume:
+    """Read a label map as integers; see :func:`read_volume`."""
+    return read_volume(path, 'labels', **options)
+
+
+def read_mask(path: str | Path, **options: Any) -> Volume:
+    """Read a mask as uint8 zeros and ones; see :func:`read_volume`."""
+    return read_volume(path, 'mask', **options)
+
+
+def read_geometry(path: str | Path, *, series: str | None = None) -> Geometry:
+    """Read only the grid of an image file or DICOM folder; voxels of files are not loaded."""
+    path = Path(path)
+    if path.is_dir():
+        return read_volume(path, series=series, check=False, channels=True).geometry
+    _check_exists(path)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    with itk_errors(path, quiet=_prints(path)):
+        reader.ReadImageInformation()
+    if reader.GetDimension() not in (2, 3):
+        raise DataError(f'{path}: found {reader.GetDimension()}-D data of size {reader.GetSize()}, expected 2-D or 3-D')
+    try:
+        return Geometry.from_sitk(reader)
+    except DataError as error:
+        raise DataError(f'{path}: {error}') from error
+
+
+def write_volume(path: str | Path, volume: Volume, *, compress: bool = True) -> None:
+    """Write an image or label map atomically; the ending (.nii, .nii.gz, .nrrd, .mha) chooses the format.
+
+    Raises:
+        DataError: another ending, or the file cannot be written.
+    """
+    write_sitk(path, volume.to_sitk(), compress=compress)
+
+
+def write_sitk(path: str | Path, image: sitk.Image, *, compress: bool = True) -> None:
+    """Write a SimpleITK image atomically under one of the endings in ``WRITABLE``."""
+    suffix = split_suffix(path)[1].lower()
+    if suffix not in WRITABLE:
+        raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} to write an image")
+    with atomic_path(path) as temporary, itk_errors(path):
+        sitk.WriteImage(image, str(temporary), useCompression=compress)
+
+
+def _check_exists(path: Path) -> None:
+    if not path.exists():
+        raise DataError(f'{path}: found no such file, expected an image')
+
+
+def _prints(path: Path) -> bool:
+    """Whether the reader behind this ending prints to stderr past ITK's own logger."""
+    return path.suffix.lower() not in ('.nii', '.gz', '.nrrd', '.nhdr')
+
+
+def read_sitk(path: str | Path, series: str | None = None) -> sitk.Image:
+    """Read a file or DICOM folder as ITK sees it, after the checks that ITK leaves out; DataError names the path."""
+    path = Path(path)
+    _check_exists(path)
+    if path.is_dir():
+        return read_dicom_series(path, series)
+    try:
+        check_file(path)
+    except OSError as error:
+        raise DataError(f'{path}: cannot be read ({error.strerror})') from error
+    with itk_errors(path, quiet=_prints(path)):
+        return sitk.ReadImage(str(path))
+
+
+def _spatial_image(image: sitk.Image, path: str | Path, channels: bool) -> sitk.Image:
+    """Return a 2-D or 3-D image; turn a fourth axis into channels where that is allowed."""
+    size = image.GetSize()
+    if len(size) == 4 and (size[3] == 1 or channels) and image.GetNumberOfComponentsPerPixel() == 1:
+        parts = [image[:, :, :, c] for c in range(size[3])]
+        image = parts[0] if len(parts) == 1 else sitk.Compose(parts)
+    if image.GetDimension() not in (2, 3):
+        raise DataError(f'{path}: found a {len(size)}-D image of size {size}, expected a 2-D or 3-D image')
+    count = image.GetNumberOfComponentsPerPixel()
+    if count > 1 and not channels:
+        raise DataError(f'{path}: found {count} channels per voxel, expected one')
+    if 'complex' in image.GetPixelIDTypeAsString():
+        raise DataError(f'{path}: found complex voxels, expected real numbers')
+    return image
+
+
+def _sitk_array(image: sitk.Image, dtype: Any = None) -> np.ndarray:
+    """Copy voxels once, from ITK's (k, j, i[, c]) to contiguous (i, j, k[, c])."""
+    view = sitk.GetArrayViewFromImage(image)
+    ndim = image.GetDimension()
+    order = (*reversed(range(ndim)), *range(ndim, view.ndim))
+    with np.errstate(over='ignore'):  # float64 beyond float32 becomes inf, which the checks name
+        return np.array(view.transpose(order), dtype=dtype, order='C')
+
+
+def _sitk_type(array: np.ndarray) -> np.ndarray:
+    """Give arrays a type that ITK and other readers take: no bool, no half, no 64-bit labels where 32 suffice."""
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    if array.dtype in (np.int64, np.uint64) and (array.size == 0 or np.abs(array).max() <= np.iinfo(np.int32).max):
+        return array.astype(np.int32)
+    return array
+
+
+def _as_kind(array: np.ndarray, kind: str, name: str, check: bool) -> np.ndarray:
+    if kind == 'image':
+        (check_image if check else check_finite)(array, name)
+        return array
+    convert: Callable = as_labels if kind == 'labels' else as_mask
+    return convert(array, name, allow_empty=not check)
