@@ -27,4 +27,5 @@ def compose(outer: Tensor, inner: Tensor, padding: Padding = 'zeros') -> Tensor:
     Source: golden eoir/ops ``compose``.
     """
     dtype = coordinate_dtype(outer, inner)
-    return inner.to(dtype) + warp(outer.to(dtype), inner, 'linear', padding)
+    inner = inner.to(dtype)
+    return warp(outer.to(dtype), inner, 'linear', padding).add_(inner)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from mmreg.spatial._checks import check_field, coordinate_dtype
-from mmreg.spatial._linear import linear_map
 
 
 def axis_index(
@@ -37,60 +38,57 @@ def identity_grid(
     return torch.stack(axes)
 
 
-def normalised_step(n: int) -> float:
-    """Length of one voxel in normalised coordinates of an axis of ``n`` voxels with aligned corners (0 if n = 1)."""
-    return 2.0 / (n - 1) if n > 1 else 0.0
+def half_extent(n: int) -> float:
+    """Voxels per unit of normalised coordinate on an axis of ``n`` voxels, ``(n - 1) / 2``; 1 for a single voxel."""
+    return (n - 1) / 2 if n > 1 else 1.0
 
 
-def _write_grid(displacement: Tensor) -> Tensor:
-    """Normalised positions in memory order (N, *spatial, ndim), last array axis first, in one pass per axis."""
-    batch, ndim, *size = displacement.shape
-    dtype, device = displacement.dtype, displacement.device
-    grid = torch.empty((batch, *size, ndim), dtype=dtype, device=device)
+def write_grid(displacement: Tensor) -> Tensor:
+    """:func:`sampling_grid` without gradient: planar in memory, three in-place passes per axis.
+
+    The arithmetic, ``(index + displacement) / half - 1``, rounds exactly as the published ``2 (p / (n-1) - 1/2)``.
+    """
+    ndim, size = displacement.shape[1], displacement.shape[2:]
+    grid = torch.empty_like(displacement, memory_format=torch.contiguous_format)
     for i, n in enumerate(size):
-        step = normalised_step(n)
-        base = axis_index(size, i, device=device, dtype=dtype).mul_(step).sub_(1.0)
-        torch.add(base, displacement[:, i], alpha=step, out=grid[..., ndim - 1 - i])
-    return grid
+        plane = grid[:, ndim - 1 - i]
+        index = axis_index(size, i, device=displacement.device, dtype=displacement.dtype)
+        torch.add(displacement[:, i], index, out=plane)
+        plane.div_(half_extent(n)).sub_(1.0)
+    return grid.movedim(1, -1)
 
 
-def _grid_adjoint(grad: Tensor) -> Tensor:
-    """Adjoint of the linear part of :func:`_write_grid`."""
+def grid_adjoint(grad: Tensor) -> Tensor:
+    """Gradient towards the grid ``(N, *spatial, ndim)`` -> gradient towards the displacement."""
     batch, *size, ndim = grad.shape
     out = torch.empty((batch, ndim, *size), dtype=grad.dtype, device=grad.device)
     for i, n in enumerate(size):
-        torch.mul(grad[..., ndim - 1 - i], normalised_step(n), out=out[:, i])
+        torch.div(grad[..., ndim - 1 - i], half_extent(n), out=out[:, i])
     return out
-
-
-def _grid_tangent(displacement: Tensor) -> Tensor:
-    """Linear part of :func:`_write_grid` (needed only for second derivatives)."""
-    steps = torch.tensor([normalised_step(n) for n in displacement.shape[2:]], dtype=displacement.dtype)
-    scaled = displacement * steps.to(displacement.device).view(-1, *[1] * (displacement.dim() - 2))
-    return scaled.flip(1).movedim(1, -1)
 
 
 class _SamplingGrid(torch.autograd.Function):
     """Affine map displacement -> sampling grid; keeps nothing for the backward pass."""
 
     @staticmethod
-    def forward(ctx, displacement):  # type: ignore[no-untyped-def]
-        return _write_grid(displacement)
+    def forward(ctx: Any, displacement: Tensor) -> Tensor:
+        return write_grid(displacement)
 
     @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        return linear_map(grad, _grid_adjoint, _grid_tangent)
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grid_adjoint(grad)
 
 
 def sampling_grid(displacement: Tensor) -> Tensor:
-    """Positions ``x + displacement(x)`` as ``grid_sample`` wants them.
+    """Positions ``x + displacement(x)`` as ``torch.nn.functional.grid_sample`` wants them.
 
     Args:
         displacement: ``(N, ndim, *spatial)`` in voxels, component order = axis order.
 
     Returns:
         ``(N, *spatial, ndim)``, normalised to [-1, 1] with aligned corners, components in reversed axis order, float32
-        (float64 for a float64 displacement). A displacement along an axis of one voxel is ignored.
+        (float64 for a float64 displacement). A displacement along an axis of one voxel has no effect.
     """
     check_field(displacement)
     return _SamplingGrid.apply(displacement.to(coordinate_dtype(displacement)))  # type: ignore[no-untyped-call]

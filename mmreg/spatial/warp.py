@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
-from mmreg.spatial.grid import axis_index, normalised_step, sampling_grid
+from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
+from mmreg.spatial.grid import axis_index, grid_adjoint, half_extent, write_grid
 
 MODES = ('linear', 'nearest')
 
@@ -35,19 +38,39 @@ def warp(image: Tensor, displacement: Tensor, mode: str = 'linear', padding: Pad
     check_padding(padding)
     if mode == 'nearest':
         return _warp_nearest(image, displacement, padding)
-    return grid_sample(image, sampling_grid(displacement), padding)
+    return linear_warp(image, displacement, padding)
 
 
-def grid_sample(image: Tensor, grid: Tensor, padding: Padding) -> Tensor:
-    """Linear interpolation at normalised positions ``(N, *spatial, ndim)``, computed in float32 or float64."""
-    dtype = coordinate_dtype(image, grid)
-    image_batch, grid_batch = image.shape[0], grid.shape[0]
-    source = image.to(dtype)
-    if image_batch != grid_batch:
-        batch = max(image_batch, grid_batch)
-        source, grid = source.expand(batch, *source.shape[1:]), grid.expand(batch, *grid.shape[1:])
+class _LinearWarp(torch.autograd.Function):
+    """Linear warp that keeps the image and the displacement only: the sampling grid is made again when needed."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, displacement: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(image, displacement)
+        ctx.padding = padding
+        return torch.grid_sampler(image, write_grid(displacement), 0, padding, True)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        image, displacement = ctx.saved_tensors
+        needs = list(ctx.needs_input_grad[:2])
+        ops = torch.ops.aten
+        sampler = ops.grid_sampler_2d_backward if image.dim() == 4 else ops.grid_sampler_3d_backward
+        grid = write_grid(displacement)
+        to_image, to_grid = sampler(grad, image, grid, 0, ctx.padding, True, needs)
+        return to_image if needs[0] else None, grid_adjoint(to_grid) if needs[1] else None, None
+
+
+def linear_warp(image: Tensor, displacement: Tensor, padding: Padding) -> Tensor:
+    """:func:`warp` in linear mode without checks, in float32 or float64 whatever the autocast state."""
+    dtype = coordinate_dtype(image, displacement)
+    source, field = image.to(dtype), displacement.to(dtype)
+    if image.shape[0] != displacement.shape[0]:
+        batch = max(image.shape[0], displacement.shape[0])
+        source, field = source.expand(batch, *source.shape[1:]), field.expand(batch, *field.shape[1:])
     with torch.autocast(device_type=image.device.type, enabled=False):
-        out = F.grid_sample(source, grid.to(dtype), mode='bilinear', padding_mode=padding, align_corners=True)
+        out: Tensor = _LinearWarp.apply(source, field, PADDINGS.index(padding))  # type: ignore[no-untyped-call]
     return out.to(image.dtype)
 
 
@@ -123,7 +146,10 @@ def sample(image: Tensor, points: Tensor, padding: Padding = 'zeros') -> Tensor:
     if points.dim() != 3 or points.shape[-1] != ndim:
         raise InputError(f'points have shape {tuple(points.shape)}, expected (N, P, {ndim}) voxel coordinates.')
     dtype = coordinate_dtype(image, points)
-    steps = torch.tensor([normalised_step(n) for n in image.shape[2:]], dtype=dtype, device=points.device)
-    grid = (points.to(dtype) * steps - 1.0).flip(-1)
-    grid = grid.view(*grid.shape[:2], *[1] * (ndim - 1), ndim)
-    return grid_sample(image, grid, padding).flatten(2)
+    halves = torch.tensor([half_extent(n) for n in image.shape[2:]], dtype=dtype, device=points.device)
+    grid = (points.to(dtype) / halves - 1.0).flip(-1).view(*points.shape[:2], *[1] * (ndim - 1), ndim)
+    batch = max(image.shape[0], points.shape[0])
+    source, grid = image.to(dtype).expand(batch, *image.shape[1:]), grid.expand(batch, *grid.shape[1:])
+    with torch.autocast(device_type=image.device.type, enabled=False):
+        out = F.grid_sample(source, grid, mode='bilinear', padding_mode=padding, align_corners=True)
+    return out.flatten(2).to(image.dtype)
