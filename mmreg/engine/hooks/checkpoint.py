@@ -1,0 +1,165 @@
+"""Checkpoints that survive a kill at any moment."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+
+from mmreg.registry import HOOKS
+from mmreg.utils import atomic
+from mmreg.utils.checkpoint import check_architecture, weights_of
+
+from ..plan import make_plan, versions
+
+_ATOMIC = {'backend': 'mmreg_atomic'}
+
+
+class AtomicBackend(LocalBackend):
+    """The engine's door to the disk, with writes that are whole or not at all."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        atomic.write_bytes(filepath, obj)
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        atomic.write_bytes(filepath, obj.encode(encoding))
+
+
+register_backend(_ATOMIC['backend'], AtomicBackend, force=True)
+
+
+def save_checkpoint(runner: Any, folder: str | Path, name: str, **kwargs: Any) -> Path:
+    """Write a checkpoint and only then point ``last_checkpoint`` of the work dir at it, both atomically.
+
+    Args:
+        runner: The runner; only its main process writes.
+        folder: Where the checkpoint goes.
+        name: Its file name.
+        kwargs: Arguments of ``Runner.save_checkpoint``.
+    """
+    path = Path(folder) / name
+    runner.save_checkpoint(str(folder), name, backend_args=_ATOMIC, **kwargs)
+    if is_main_process():
+        atomic.write_text(Path(runner.work_dir) / 'last_checkpoint', str(path))
+    return path
+
+
+class _LateRemoval:
+    """A file backend that forgets nothing until the block is over."""
+
+    def __init__(self, backend: Any):
+        self._backend = backend
+        self.queue: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._backend, name)
+
+    def remove(self, path: str) -> None:
+        self.queue.append(str(path))
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """Saves every n epochs or iterations and the best, atomically, with all that is needed to know where it came from.
+
+    * A checkpoint appears under its name when it is on the disk; older ones are deleted after that, never before.
+    * ``meta`` holds the config text, the versions, the seed and the plan; ``plan.json`` beside it says the same.
+    * A checkpoint of another architecture is refused before anything is loaded.
+
+    Args:
+        args: Arguments of MMEngine's ``CheckpointHook``.
+        strict: Refuse checkpoints whose weights do not all fit the model. False allows partial loading by
+            ``load_from`` (fine-tuning); resuming is always strict.
+        kwargs: Arguments of MMEngine's ``CheckpointHook`` (interval, by_epoch, max_keep_ckpts, save_best, rule, ...).
+    """
+
+    file_backend: Any
+
+    def __init__(self, *args: Any, strict: bool = True, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.strict = strict
+        self.backend_args = dict(_ATOMIC)
+
+    def before_train(self, runner: Any) -> None:
+        runner.logger.addFilter(_is_not_about_file_clients)
+        super().before_train(runner)
+        if is_main_process():
+            for folder in {str(self.out_dir), str(runner.work_dir)}:
+                atomic.remove_leftovers(folder)
+            plan = json.dumps(_plan(runner), indent=2, ensure_ascii=False)
+            atomic.write_text(Path(self.out_dir) / 'plan.json', plan + '\n')
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        plan = _plan(runner)
+        plan.pop('config')  # already in meta['cfg']
+        checkpoint['meta'].update(versions=versions(), plan=plan)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        if self.strict or runner._resume:
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            check_architecture(model, weights_of(checkpoint), runner._load_from or 'the checkpoint')
+
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+        outdated = self._forget_oldest(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = str(Path(self.out_dir) / name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        save_checkpoint(
+            runner,
+            self.out_dir,
+            name,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+        )
+        if outdated is not None and is_main_process():
+            with suppress(FileNotFoundError):
+                os.remove(Path(self.out_dir) / self.filename_tmpl.format(outdated))
+
+    def _forget_oldest(self, runner: Any, step: int) -> int | None:
+        """Enter ``step`` into the list of kept checkpoints; returns the one that has to go."""
+        if self.max_keep_ckpts <= 0 or (self.keep_ckpt_ids and self.keep_ckpt_ids[-1] == step):
+            return None
+        full = len(self.keep_ckpt_ids) == self.max_keep_ckpts
+        outdated = self.keep_ckpt_ids.popleft() if full else None
+        self.keep_ckpt_ids.append(step)
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        return outdated if outdated not in self.keep_ckpt_ids else None
+
+    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+        with self._removing_later():
+            super()._save_best_checkpoint(runner, metrics)
+
+    @contextmanager
+    def _removing_later(self) -> Iterator[None]:
+        """The engine deletes the previous best before it writes the new one; here it goes afterwards."""
+        backend = self.file_backend
+        self.file_backend = late = _LateRemoval(backend)
+        try:
+            yield
+        finally:
+            self.file_backend = backend
+        current = {getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()}
+        for path in set(late.queue) - current:
+            with suppress(FileNotFoundError):
+                os.remove(path)
+
+
+def _is_not_about_file_clients(record: logging.LogRecord) -> bool:
+    """False for two remarks of the engine about its own old names."""
+    return '"FileClient" will be' not in record.msg and '"HardDiskBackend" is the' not in record.msg
+
+
+def _plan(runner: Any) -> dict:
+    dataset = getattr(runner.train_dataloader, 'dataset', None)
+    return make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))

@@ -1,0 +1,157 @@
+"""Training loops that a checkpoint restores exactly, also in the middle of an epoch.
+
+Nothing about random states is saved: the samplers and datasets of :mod:`mmreg.datasets` draw everything from (seed,
+draw, index) and can start anywhere without loading what was already seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from mmengine.dataset import InfiniteSampler
+from mmengine.logging import print_log
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from torch import nn
+from torch.utils.data import DataLoader
+
+from mmreg.registry import LOOPS
+
+
+def _sampler_of(loader: DataLoader) -> Any:
+    """The sampler that yields indices, also where the loader was given a batch sampler."""
+    return getattr(loader.batch_sampler, 'sampler', loader.sampler)
+
+
+def _batch_size_of(loader: DataLoader) -> int:
+    return getattr(loader.batch_sampler, 'batch_size', None) or loader.batch_size or 1
+
+
+def _warn(text: str) -> None:
+    print_log(text, logger='current', level=logging.WARNING)
+
+
+class _ValidationMemory:
+    """Runs a validation and remembers it, so that one lost to a kill is done again on resume.
+
+    The checkpoint of an epoch is written before its validation. Whoever depends on the scores (the best checkpoint,
+    schedules that watch a plateau) would otherwise miss one.
+    """
+
+    runner: Any
+    dataloader_iterator: Any
+    _iter: int
+
+    def validate(self) -> None:
+        self.runner.message_hub.update_info('last_validation', self._iter)
+        self.runner.val_loop.run()
+
+    def is_missed(self) -> bool:
+        return self._iter > 0 and self.runner.message_hub.runtime_info.get('last_validation') != self._iter
+
+
+@LOOPS.register_module()
+class ResumableEpochLoop(_ValidationMemory, EpochBasedTrainLoop):
+    """Epoch-based training; a checkpoint written in the middle of an epoch continues behind its last iteration.
+
+    Args:
+        runner: The runner.
+        dataloader: Loader or its config; exact with ``SeededEpochSampler``.
+        max_epochs: Number of epochs.
+        val_begin: First epoch after which to validate.
+        val_interval: Validate every so many epochs and after the last.
+        dynamic_intervals: ``[(epoch, interval), ...]``: another interval from that epoch on.
+    """
+
+    def run(self) -> nn.Module:
+        self.runner.call_hook('before_train')
+        at_boundary = self._iter == self._epoch * len(self.dataloader)
+        if at_boundary and self.is_missed() and self._validation_due():
+            self.validate()
+        while self._epoch < self._max_epochs and not self.stop_training:
+            self.run_epoch()
+            self._decide_current_val_interval()
+            if self._validation_due():
+                self.validate()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validation_due(self) -> bool:
+        if self.runner.val_loop is None or self._epoch < self.val_begin:
+            return False
+        return self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+
+    def run_epoch(self) -> None:
+        """What is left of the current epoch."""
+        self.runner.call_hook('before_train_epoch')
+        self.runner.model.train()
+        done = self._iter - self._epoch * len(self.dataloader)
+        for index, batch in enumerate(self._rest(done), start=done):
+            self.run_iter(index, batch)
+        self.runner.call_hook('after_train_epoch')
+        self._epoch += 1
+
+    def _rest(self, done: int) -> Iterable:
+        if done <= 0:
+            return self.dataloader
+        sampler = _sampler_of(self.dataloader)
+        if hasattr(sampler, 'skip'):
+            sampler.skip(done * _batch_size_of(self.dataloader))
+            return self.dataloader
+        _warn(f'{type(sampler).__name__} cannot skip: {done} batches of this epoch are loaded and thrown away.')
+        return itertools.islice(self.dataloader, done, None)
+
+
+@LOOPS.register_module()
+class ResumableIterLoop(_ValidationMemory, IterBasedTrainLoop):
+    """Iteration-based training that resumes at once, without loading the batches of the past.
+
+    Args:
+        runner: The runner.
+        dataloader: Loader or its config; exact with ``SeededInfiniteSampler``.
+        max_iters: Number of iterations.
+        val_begin: First iteration after which to validate.
+        val_interval: Validate every so many iterations and after the last.
+        dynamic_intervals: ``[(iteration, interval), ...]``: another interval from that iteration on.
+    """
+
+    def run(self) -> nn.Module:
+        self.runner.call_hook('before_train')
+        self.runner.call_hook('before_train_epoch')
+        if self._iter > 0:
+            self._fast_forward()
+            if self.is_missed() and self._validation_due():
+                self.validate()
+        while self._iter < self._max_iters and not self.stop_training:
+            self.runner.model.train()
+            self.run_iter(next(self.dataloader_iterator))
+            self._decide_current_val_interval()
+            if self._validation_due():
+                self.validate()
+        self.runner.call_hook('after_train_epoch')
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _validation_due(self) -> bool:
+        if self.runner.val_loop is None or self._iter < self.val_begin:
+            return False
+        return self._iter % self.val_interval == 0 or self._iter == self._max_iters
+
+    def _fast_forward(self) -> None:
+        """Start the loader behind the batches that the checkpoint has seen."""
+        sampler = _sampler_of(self.dataloader)
+        if not hasattr(sampler, 'skip'):
+            _warn(f'{type(sampler).__name__} cannot skip: {self._iter} batches are loaded and thrown away.')
+            for _ in range(self._iter):
+                next(self.dataloader_iterator)
+            return
+        draws, batches = 0, self._iter
+        if not isinstance(sampler, InfiniteSampler):  # ends after each draw and is started again by the iterator
+            draws, batches = divmod(self._iter, len(self.dataloader))
+            sampler.set_epoch(draws)
+        sampler.skip(batches * _batch_size_of(self.dataloader))
+        # The engine made an iterator (and its workers) before the checkpoint was read; it starts at the beginning.
+        self.dataloader_iterator = type(self.dataloader_iterator)(self.dataloader)
+        self.dataloader_iterator._epoch = draws

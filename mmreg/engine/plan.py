@@ -1,0 +1,85 @@
+"""The plan: what a checkpoint must carry so that its weights can be applied to new images the way they were trained."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import torch
+
+import mmreg
+
+FORMAT = 1
+_PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, mmreg and what the numbers depend on; packages that are absent are left out."""
+    found = {'python': platform.python_version(), 'mmreg': mmreg.__version__}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = None) -> dict[str, Any]:
+    """The plan of a run as plain values (JSON).
+
+    Keys: ``format``, ``experiment``, ``pipelines`` (transforms of the train, val and test loaders),
+    ``data_preprocessor``, ``spacing`` (mm, where the config states one), ``dataset_meta``, ``seed``, ``versions`` and
+    ``config`` (the whole merged config as text).
+
+    Args:
+        cfg: Merged config of the run.
+        seed: Seed of the run.
+        dataset_meta: What the training dataset says about itself.
+    """
+    pipelines = {}
+    for stage in ('train', 'val', 'test'):
+        pipeline = _pipeline(cfg.get(f'{stage}_dataloader'))
+        if pipeline is not None:
+            pipelines[stage] = plain(pipeline)
+    model = cfg.get('model') or {}
+    preprocessor = model.get('data_preprocessor') if isinstance(model, Mapping) else None
+    return {
+        'format': FORMAT,
+        'experiment': cfg.get('experiment_name'),
+        'pipelines': pipelines,
+        'data_preprocessor': plain(preprocessor or cfg.get('data_preprocessor')),
+        'spacing': plain(cfg.get('spacing')),
+        'dataset_meta': plain(dict(dataset_meta or {})),
+        'seed': seed,
+        'versions': versions(),
+        'config': cfg.pretty_text,
+    }
+
+
+def _pipeline(loader: Any) -> Any:
+    """The first pipeline in a loader's dataset config, looking through wrappers."""
+    node = loader.get('dataset') if isinstance(loader, Mapping) else None
+    while isinstance(node, Mapping):
+        if 'pipeline' in node:
+            return node['pipeline']
+        inner = node.get('dataset') or node.get('datasets')
+        node = inner[0] if isinstance(inner, list | tuple) and inner else inner
+    return None
+
+
+def plain(value: Any) -> Any:
+    """``value`` as JSON can hold it: dicts, lists, strings, numbers; everything else by its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    return str(value)

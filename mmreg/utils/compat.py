@@ -1,0 +1,69 @@
+"""What makes up for the age of MMEngine 0.10: imported once, before anything is built.
+
+Each measure is harmless where the installed engine no longer needs it, so the code also runs on forks of the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.config import utils as config_utils
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from .checkpoint import read_checkpoint
+
+# `pkg::config.py` and model names resolve through a fixed table of packages.
+getattr(config_utils, 'MODULE2PACKAGE', {}).setdefault('mmreg', 'mmreg')
+
+# Remarks of torch about how the engine uses it: nothing a user can act on.
+warnings.filterwarnings('ignore', message=r'.*torch\.jit', category=DeprecationWarning)
+warnings.filterwarnings('ignore', message='.*TorchScript', category=DeprecationWarning)
+warnings.filterwarnings('ignore', message="'maxsplit' is passed", category=DeprecationWarning)
+warnings.filterwarnings('ignore', message='.*broadcast_buffers', category=FutureWarning)
+warnings.filterwarnings('ignore', message='.*lr_scheduler.step.* before', category=UserWarning)
+warnings.filterwarnings('ignore', message='.*use of fork.* may lead to deadlocks', category=DeprecationWarning)
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """The engine's door to :func:`read_checkpoint` (the engine cuts ``load_from_`` off the name when it logs)."""
+    return read_checkpoint(filename, map_location)
+
+
+def init_cpu_processes(cfg: Config) -> None:
+    """Join the gloo group of a launcher on a machine without accelerator, where the engine would set a CUDA device.
+
+    Call before the Runner is built with a launcher; does nothing on machines with CUDA or in a group that exists.
+    """
+    import torch.distributed as dist
+
+    if torch.cuda.is_available() or dist.is_initialized():
+        return
+    _environment_of(cfg.get('launcher', 'pytorch'))
+    dist.init_process_group(backend='gloo')
+    wrapper = cfg.get('model_wrapper_cfg') or dict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    wrapper['device_ids'] = None
+    cfg.model_wrapper_cfg = wrapper
+
+
+def _environment_of(launcher: str) -> None:
+    """Translate what SLURM and MPI say about ranks into what torch reads."""
+    names = {
+        'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+        'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+    }.get(launcher)
+    if names is None:
+        return
+    for ours, theirs in zip(('RANK', 'WORLD_SIZE', 'LOCAL_RANK'), names):
+        if theirs in os.environ:
+            os.environ.setdefault(ours, os.environ[theirs])
+    os.environ.setdefault('MASTER_PORT', '29500')
+    os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
