@@ -1,0 +1,1 @@
+"""Metrics as pure functions of numpy arrays and torch tensors, one idea per module."""

@@ -1,0 +1,119 @@
+"""The common part of all metrics: numbers per case in, means and a table out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from torch import Tensor
+
+from mmreg.evaluation.functional.aggregate import nan_mean, summarise
+from mmreg.evaluation.tables import Row, write_json, write_rows
+
+from .case import Case
+
+#: Score name -> item (label, landmark; '' for the whole case) -> number. NaN: not measurable.
+Scores = dict[str, dict[str, float]]
+
+
+class CaseMetric(BaseMetric):
+    """A metric that measures every pair by itself.
+
+    Subclasses implement :meth:`measure` and :meth:`measure_initial`. Returned keys, under the prefix ``reg``: the mean
+    over cases of each score, its standard deviation (``*_sd``), the value before registration (``initial_*``) and how
+    many single values could not be measured (``*_missing``).
+
+    Args:
+        output_dir: Folder for ``<name>.csv`` (one row per case and item) and ``<name>.json``; written atomically by
+            the main process. None: no files.
+        initial: Measure the pair before registration too.
+        per_item: Return the mean of each item (label) as a key of its own, ``<score>_<item>``.
+        kwargs: MMEngine's ``collect_device``, ``prefix``, ``collect_dir``.
+    """
+
+    default_prefix = 'reg'
+    #: Stem of the files in ``output_dir``.
+    name = 'metric'
+
+    def __init__(self, output_dir: str | None = None, initial: bool = True, per_item: bool = False, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.output_dir = Path(output_dir) if output_dir else None
+        self.initial = initial
+        self.per_item = per_item
+
+    def measure(self, case: Case) -> Scores:
+        """Scores of one registered pair."""
+        raise NotImplementedError
+
+    def measure_initial(self, case: Case) -> Scores:
+        """The same scores before registration; empty where that has no meaning."""
+        return {}
+
+    def describe(self) -> str:
+        """The settings that a number depends on, in one line."""
+        return ''
+
+    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Measure the pairs of one batch; keeps numbers only."""
+        for position, sample in enumerate(data_samples):
+            case = Case(sample, _images(data_batch, position), number=len(self.results))
+            initial = self.measure_initial(case) if self.initial else {}
+            self.results.append({'case_id': case.case_id, 'scores': self.measure(case), 'initial': initial})
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """Means over cases; writes the tables where an ``output_dir`` is given."""
+        metrics: dict[str, float] = {}
+        for score in _names(result['scores'] for result in results):
+            metrics.update(self._line(score, results))
+        if self.describe():
+            print_log(f'{self.name}: {self.describe()}; {len(results)} cases', logger='current')
+        if self.output_dir:
+            self._dump(self.output_dir, results, metrics)
+        return metrics
+
+    def _line(self, score: str, results: list[dict[str, Any]]) -> dict[str, float]:
+        items = [result['scores'].get(score, {}) for result in results]
+        summary = summarise(nan_mean(found.values()) for found in items)
+        line = {score: summary.mean, f'{score}_sd': summary.sd}
+        before = [result['initial'][score] for result in results if score in result['initial']]
+        if before:
+            line[f'initial_{score}'] = nan_mean(nan_mean(found.values()) for found in before)
+        if any(len(found) > 1 for found in items):
+            line[f'{score}_missing'] = float(sum(value != value for found in items for value in found.values()))
+        if self.per_item:
+            for item in _names(items):
+                line[f'{score}_{item}'] = nan_mean(found[item] for found in items if item in found)
+        return line
+
+    def _dump(self, folder: Path, results: list[dict[str, Any]], metrics: dict[str, float]) -> None:
+        rows = [
+            Row(result['case_id'], score, item, value, result['initial'].get(score, {}).get(item, float('nan')))
+            for result in results
+            for score, found in result['scores'].items()
+            for item, value in found.items()
+        ]
+        write_rows(folder / f'{self.name}.csv', rows)
+        write_json(
+            folder / f'{self.name}.json',
+            {'name': self.name, 'settings': self.describe(), 'metrics': metrics, 'cases': results},
+        )
+
+
+def _names(groups: Any) -> list[str]:
+    """Keys of several dicts, each once, in the order of their first appearance."""
+    return list(dict.fromkeys(name for group in groups for name in group))
+
+
+def _images(data_batch: Any, position: int) -> dict[str, Tensor]:
+    """The images of one pair from a batch as the data loader collates it (lists or stacked tensors)."""
+    inputs = data_batch.get('inputs') if isinstance(data_batch, Mapping) else None
+    if not isinstance(inputs, Mapping):
+        return {}
+    return {
+        name: inputs[name][position]
+        for name in ('fixed', 'moving')
+        if inputs.get(name) is not None and position < len(inputs[name])
+    }

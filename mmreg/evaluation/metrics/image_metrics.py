@@ -1,0 +1,54 @@
+"""Metrics of intensities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from mmreg.errors import ConfigError
+from mmreg.evaluation.functional import intensity
+from mmreg.registry import METRICS
+
+from .base import CaseMetric, Scores
+from .case import Case
+
+
+@METRICS.register_module()
+class IntensityMetric(CaseMetric):
+    """Warped against fixed image: keys ``mse``, ``psnr`` (dB), ``ssim``. For images of one modality.
+
+    The range of PSNR and SSIM is that of the fixed image unless ``data_range`` is given.
+
+    Args:
+        scores: Which of the three.
+        data_range: Largest minus smallest possible intensity; default: of each fixed image.
+        window: Of the SSIM.
+        kwargs: See :class:`CaseMetric`.
+    """
+
+    name = 'intensity'
+    SCORES = ('mse', 'psnr', 'ssim')
+
+    def __init__(self, scores: Sequence[str] = SCORES, data_range: float | None = None, window: int = 7, **kwargs: Any):
+        super().__init__(**kwargs)
+        if set(scores) - set(self.SCORES):
+            raise ConfigError(f'IntensityMetric: scores={list(scores)}, expected some of {self.SCORES}.')
+        self.scores, self.data_range, self.window = tuple(scores), data_range, window
+
+    def measure(self, case: Case) -> Scores:
+        return self._scores(case, case.predicted('warped'))
+
+    def measure_initial(self, case: Case) -> Scores:
+        return self._scores(case, case.image('moving'))
+
+    def _scores(self, case: Case, image: Tensor) -> Scores:
+        fixed = case.image('fixed').to(image.device)
+        extent = self.data_range or intensity.data_range(fixed)
+        measures = {
+            'mse': lambda: intensity.mean_squared_error(image, fixed),
+            'psnr': lambda: intensity.psnr(image, fixed, extent),
+            'ssim': lambda: intensity.ssim(image, fixed, extent, self.window),
+        }
+        return {score: {'': measures[score]()} for score in self.scores}
