@@ -3,5 +3,7 @@
 from .base import ImageLoss, Loss
 from .dice import Dice, GeneralisedDice
 from .diffusion import Diffusion
+from .intensity import L1, MSE, Charbonnier
+from .lncc import LNCC
 
-__all__ = ['Dice', 'Diffusion', 'GeneralisedDice', 'ImageLoss', 'Loss']
+__all__ = ['LNCC', 'MSE', 'Charbonnier', 'Dice', 'Diffusion', 'GeneralisedDice', 'ImageLoss', 'L1', 'Loss']

@@ -85,8 +85,7 @@ def strided(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 @runner('eoir', 'train_')
 def training_trace(case: Case) -> None:
     info, setup = case.info, case.info['config']
-    shapes = {name: shape for name, shape in _published_shapes(case).items()}
-    published = published_weights(shapes, info['scale'])
+    published = published_weights(_published_shapes(case), info['scale'])
     weights = FAMILIES['eoir'].convert(published)
     config = model_config(case, weights)
     config |= training_config(case, setup)
@@ -107,7 +106,7 @@ def training_config(case: Case, setup: dict) -> dict:
     levels = [2.0**-level for level in range(setup['levels'])]
     if setup['sim'].startswith('ncc'):
         windows = ([int(w) for w in setup['sim'][3:]] + [int(setup['sim'][-1])] * 5)[: len(levels)]
-        similarity = {'type': 'LNCC', 'squared': True, 'per_level': {'window': windows}}
+        similarity = {'type': 'LNCC', 'form': 'squared', 'per_level': {'window': windows}}
     else:
         similarity = {'type': 'MSE'}
     losses = {
