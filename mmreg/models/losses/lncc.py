@@ -1,0 +1,230 @@
+"""Local normalised cross correlation with gradients in closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mmreg.errors import ConfigError
+from mmreg.registry import LOSSES
+
+from .base import ImageLoss, masked_mean
+from .stored_gradient import stored_gradient
+from .windows import Window, build_window, check_window
+
+#: Exponent of the local correlation.
+FORMS = {'signed': 1, 'squared': 2, 'fourth': 4}
+STABILISERS = ('product', 'clamp', 'each')
+
+
+@LOSSES.register_module()
+class LNCC(ImageLoss):
+    r"""Local normalised cross correlation.
+
+    With weighted sums :math:`S` over a window of volume :math:`n` around every voxel (zeros outside, :math:`n` counted
+    in full at the border):
+
+    .. math:: c = S(IJ) - S(I)S(J)/n, \quad a = S(I^2) - S(I)^2/n, \quad b = S(J^2) - S(J)^2/n
+
+    squared form :math:`cc = c^2 / (ab + \epsilon)`, loss :math:`1 - \overline{cc}`, mean over batch, channels, voxels.
+
+    Source: EOIR's squared form (the default; goldens eoir/losses ``ncc_*``); VoxelMorph, TransMorph, LKU-Net, LapIRN,
+    SITReg: ``negative=True``; Avants et al., Med. Image Anal. 2008.
+
+    Value: dimensionless. ``squared``, ``fourth``: 0 (perfect) to 1; ``signed``: 0 to 2; with ``negative`` one less.
+    Symmetric. Away from flat regions and the border unchanged by affine changes of either image's intensities.
+
+    Saves for backward: the two images and one volume per image that needs a gradient. The gradient is differentiable
+    once more (the second pass rebuilds the graph from the images).
+
+    Args:
+        window: voxels per axis, odd; one number or one per axis.
+        form: ``'squared'`` ignores the sign of the correlation, ``'signed'`` keeps it,
+            ``'fourth'`` is the fourth power that some code publishes as "squared LNCC".
+        negative: loss ``-mean`` instead of ``1 - mean``.
+        kernel: ``'box'``, or MONAI's ``'triangular'`` and ``'gaussian'`` windows.
+        sigma: standard deviation in voxels of a Gaussian window with ``4 sigma + 1`` taps and sum 1 (GradICON), with
+            ``kernel='gaussian'``; replaces ``window``.
+        eps: keeps the quotient finite, in (units of intensity)^4 for ``'product'``, ^2 otherwise.
+        stabiliser: ``'product'`` :math:`ab + \epsilon`; ``'clamp'`` :math:`\max(a,\epsilon)\max(b,\epsilon)` (MONAI);
+            ``'each'`` :math:`(a+\epsilon)(b+\epsilon)` (GradICON). Rounding below zero is cut first.
+        masked_statistics: the window sums run over voxels inside the mask only (inside the image when there is no
+            mask) and ``n`` counts those. Without it a mask weights the mean only.
+        closed_form: gradients from the closed form; False builds the full graph (slower, several times the memory).
+    """
+
+    def __init__(
+        self,
+        window: int | Sequence[int] = 9,
+        form: str = 'squared',
+        negative: bool = False,
+        kernel: str = 'box',
+        sigma: float | Sequence[float] | None = None,
+        eps: float = 1e-5,
+        stabiliser: str = 'product',
+        masked_statistics: bool = False,
+        closed_form: bool = True,
+    ):
+        super().__init__()
+        check_window(window, kernel, sigma)
+        if form not in FORMS:
+            raise ConfigError(f'form={form!r}, expected one of {tuple(FORMS)}.')
+        if stabiliser not in STABILISERS:
+            raise ConfigError(f'stabiliser={stabiliser!r}, expected one of {STABILISERS}.')
+        self.window, self.kernel, self.sigma = window, kernel, sigma
+        self.form, self.negative = form, negative
+        self.eps, self.stabiliser = eps, stabiliser
+        self.masked_statistics, self.closed_form = masked_statistics, closed_form
+
+    def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        window = build_window(self.window, self.kernel, self.sigma, warped.ndim - 2)
+        scalar = partial(self._mean, window=window, mask=mask)
+        if not self.closed_form or self.masked_statistics:
+            mean = scalar(warped, fixed)
+        else:
+            mean = stored_gradient(warped, fixed, scalar, partial(self._closed_form, window=window, mask=mask))
+        return -mean if self.negative else 1 - mean
+
+    def correlation(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """The map ``(N, C, *spatial)`` whose mean the loss takes: the correlation to the power of ``form``."""
+        window = build_window(self.window, self.kernel, self.sigma, warped.ndim - 2)
+        return self._power(*_local_moments(warped, fixed, window))
+
+    # The differentiable definition ---------------------------------------------------------------------------------
+
+    def _mean(self, warped: Tensor, fixed: Tensor, window: Window, mask: Tensor | None) -> Tensor:
+        if self.masked_statistics:
+            moments = _masked_moments(warped, fixed, window, mask)
+        else:
+            moments = _local_moments(warped, fixed, window)
+        return masked_mean(self._power(*moments), mask)
+
+    def _power(self, cross: Tensor, var_w: Tensor, var_f: Tensor) -> Tensor:
+        first, second = self._factors(var_w, var_f)
+        denominator = first * second + (self.eps if self.stabiliser == 'product' else 0.0)
+        if self.form == 'signed':
+            return cross / denominator.sqrt()
+        squared = cross.square() / denominator
+        return squared if self.form == 'squared' else squared.square()
+
+    def _factors(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
+        """The two factors of the denominator."""
+        if self.stabiliser == 'clamp':
+            return var_w.clamp(min=self.eps), var_f.clamp(min=self.eps)
+        shift = self.eps if self.stabiliser == 'each' else 0.0
+        return var_w.clamp(min=0) + shift, var_f.clamp(min=0) + shift
+
+    # Value and gradients in closed form ----------------------------------------------------------------------------
+
+    def _closed_form(
+        self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Mean of the map and its gradients; the maths is in docs/losses_image.md."""
+        n = window.volume
+        sum_w, sum_f = window.sum(warped), window.sum(fixed)
+        cross = window.sum(warped * fixed).addcmul_(sum_w, sum_f, value=-1 / n)
+        var_w = window.sum(warped.square()).addcmul_(sum_w, sum_w, value=-1 / n)
+        var_f = window.sum(fixed.square()).addcmul_(sum_f, sum_f, value=-1 / n)
+        free_w, free_f = self._free(var_w, need[0]), self._free(var_f, need[1])
+        factor_w, factor_f = self._factors_(var_w, var_f)
+        mean, by_cross, by_denominator = self._derivatives(cross, factor_w, factor_f, mask)
+
+        spread = window.sum(by_cross)
+        grad_w = grad_f = None
+        if need[0]:
+            by_var = _masked_product(by_denominator, factor_f, free_w)
+            grad_w = _image_gradient(window, warped, fixed, sum_w, sum_f, by_cross, by_var, spread)
+        if need[1]:
+            by_var = _masked_product(by_denominator, factor_w, free_f)
+            grad_f = _image_gradient(window, fixed, warped, sum_f, sum_w, by_cross, by_var, spread)
+        return mean, grad_w, grad_f
+
+    def _factors_(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`_factors` overwriting its arguments."""
+        if self.stabiliser == 'clamp':
+            return var_w.clamp_(min=self.eps), var_f.clamp_(min=self.eps)
+        var_w.clamp_(min=0), var_f.clamp_(min=0)
+        return (var_w.add_(self.eps), var_f.add_(self.eps)) if self.stabiliser == 'each' else (var_w, var_f)
+
+    def _free(self, variance: Tensor, needed: bool) -> Tensor | None:
+        """Where the clamp of the variance lets the gradient through; None stands for everywhere."""
+        if not needed or self.stabiliser == 'product':  # there only rounding falls below the clamp
+            return None
+        return variance > (self.eps if self.stabiliser == 'clamp' else 0.0)
+
+    def _derivatives(
+        self, cross: Tensor, factor_w: Tensor, factor_f: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean of ``cross^k D^(-k/2)`` and its derivatives by every ``cross`` and ``D``; overwrites ``cross``."""
+        inverse = factor_w * factor_f
+        if self.stabiliser == 'product':
+            inverse.add_(self.eps)
+        inverse.reciprocal_()
+        by_cross, power = _powers(cross, inverse, FORMS[self.form])
+        mean = masked_mean(power, mask)
+        by_denominator = power.mul_(inverse).mul_(-FORMS[self.form] / 2)
+        if mask is None:
+            scale = 1 / cross.numel()
+            return mean, by_cross.mul_(scale), by_denominator.mul_(scale)
+        total = mask.expand_as(cross).sum()
+        weights = mask / torch.where(total > 0, total, torch.ones_like(total))
+        return mean, by_cross.mul_(weights), by_denominator.mul_(weights)
+
+
+def _local_moments(warped: Tensor, fixed: Tensor, window: Window) -> tuple[Tensor, Tensor, Tensor]:
+    """Windowed covariance and the two variances, each times the window's volume."""
+    n = window.volume
+    sum_w, sum_f = window.sum(warped), window.sum(fixed)
+    cross = window.sum(warped * fixed) - sum_w * sum_f / n
+    return cross, window.sum(warped.square()) - sum_w.square() / n, window.sum(fixed.square()) - sum_f.square() / n
+
+
+def _masked_moments(
+    warped: Tensor, fixed: Tensor, window: Window, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same over voxels inside the mask; images are centred first, which changes nothing but the rounding."""
+    mask = torch.ones_like(warped[:, :1]) if mask is None else mask
+    warped, fixed = warped - warped.detach().mean(), fixed - fixed.detach().mean()
+    count = window.sum(mask)
+    inverse = torch.where(count > 0, 1 / count.clamp(min=1e-6), torch.zeros_like(count))
+    sum_w, sum_f = window.sum(warped * mask), window.sum(fixed * mask)
+    cross = window.sum(warped * fixed * mask) - sum_w * sum_f * inverse
+    var_w = window.sum(warped.square() * mask) - sum_w.square() * inverse
+    var_f = window.sum(fixed.square() * mask) - sum_f.square() * inverse
+    return cross, var_w, var_f
+
+
+def _powers(cross: Tensor, inverse: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
+    """``d/dc`` of ``(c^2 / D)^(exponent/2)`` and that power itself, from ``c`` and ``1/D``."""
+    if exponent == 1:
+        slope = inverse.sqrt()
+        return slope, slope * cross
+    slope = cross * inverse
+    power = slope * cross
+    if exponent == 2:
+        return slope.mul_(2), power
+    return slope.mul_(power).mul_(4), power.square()
+
+
+def _masked_product(x: Tensor, y: Tensor, free: Tensor | None) -> Tensor:
+    product = x * y
+    return product if free is None else product.mul_(free)
+
+
+def _image_gradient(
+    window: Window,
+    image: Tensor,
+    other: Tensor,
+    sum_image: Tensor,
+    sum_other: Tensor,
+    by_cross: Tensor,
+    by_var: Tensor,
+    spread: Tensor,
+) -> Tensor:
+    """Gradient by ``image`` from the derivatives by ``cross`` and by the image's variance (window sums are symmetric)."""
+    mixed = (by_cross * sum_other).addcmul_(by_var, sum_image, value=2).mul_(-1 / window.volume)
+    gradient = window.sum(mixed).addcmul_(other, spread)
+    return gradient.addcmul_(image, window.sum(by_var), value=2)

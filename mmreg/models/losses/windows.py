@@ -1,0 +1,78 @@
+"""Weighted sums over a window around every voxel, zeros outside: box, triangular and Gaussian windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mmreg.errors import ConfigError
+from mmreg.models.base import per_axis
+from mmreg.spatial import box_sum, separable_filter
+
+KERNELS = ('box', 'triangular', 'gaussian')
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window, ready for images of ``len(sizes)`` axes.
+
+    Attributes:
+        sizes: voxels per axis.
+        taps: the 1-D weights per axis, None for a box.
+        volume: sum of all weights (the number of voxels of a box).
+    """
+
+    sizes: tuple[int, ...]
+    taps: tuple[tuple[float, ...], ...] | None
+    volume: float
+
+    def sum(self, x: Tensor) -> Tensor:
+        """Weighted window sums of ``x`` ``(N, C, *spatial)``; linear and symmetric."""
+        return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, self.taps)
+
+
+def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None, ndim: int) -> Window:
+    """The window for images with ``ndim`` spatial axes; arguments as in :class:`~mmreg.models.losses.LNCC`."""
+    if sigma is not None:
+        sigmas = per_axis(sigma, ndim, 'sigma')
+        taps = tuple(_normalised_gaussian(s) for s in sigmas)
+        return Window(tuple(len(t) for t in taps), taps, 1.0)
+    sizes = tuple(int(w) for w in per_axis(window, ndim, 'window'))
+    if kernel == 'box':
+        return Window(sizes, None, float(math.prod(sizes)))
+    line = _triangular if kernel == 'triangular' else _gaussian
+    taps = tuple(line(size) for size in sizes)
+    return Window(sizes, taps, math.prod(sum(t) for t in taps))
+
+
+def check_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None) -> None:
+    """Refuse an impossible window when the loss is built."""
+    sizes = window if isinstance(window, Sequence) else (window,)
+    if any(int(w) != w or w < 1 or w % 2 == 0 for w in sizes):
+        raise ConfigError(f'window={window!r}, expected odd positive integers.')
+    if kernel not in KERNELS:
+        raise ConfigError(f'kernel={kernel!r}, expected one of {KERNELS}.')
+    if sigma is not None and kernel != 'gaussian':
+        raise ConfigError(f"sigma={sigma!r} with kernel={kernel!r}, expected kernel='gaussian'.")
+
+
+def _triangular(size: int) -> tuple[float, ...]:
+    """A box convolved with itself, cut or filled with zeros to ``size`` taps (MONAI's triangular window)."""
+    side = (size + 1) // 2
+    side -= side % 2 == 0
+    return tuple(max(0, side - abs(k)) / side**2 for k in range(-(size // 2), size // 2 + 1))
+
+
+def _gaussian(size: int) -> tuple[float, ...]:
+    """Standard deviation a third of the window, largest weight 1 (MONAI's Gaussian window)."""
+    return tuple(math.exp(-0.5 * (3 * k / size) ** 2) for k in range(-(size // 2), size // 2 + 1))
+
+
+def _normalised_gaussian(sigma: float) -> tuple[float, ...]:
+    """``4 sigma + 1`` taps with sum 1 (GradICON)."""
+    half = int(2 * sigma)
+    taps = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-half, half + 1)]
+    return tuple(t / sum(taps) for t in taps)
