@@ -1,1 +1,26 @@
-"""mmreg.datasets."""
+"""Data sets of pairs, their transforms, samplers, and simulated subjects."""
+
+from . import transforms
+from .base import Index, PairDataset
+from .pairing import Pair
+from .pairs import PairListDataset
+from .samplers import SeededEpochSampler, SeededInfiniteSampler
+from .seeding import SeededDataset, stable_seed
+from .simulated import SimulatedBrainDataset, SimulatedDataset, SyntheticShapes
+from .transforms import PackRegInputs
+
+__all__ = [
+    'Index',
+    'PackRegInputs',
+    'Pair',
+    'PairDataset',
+    'PairListDataset',
+    'SeededDataset',
+    'SeededEpochSampler',
+    'SeededInfiniteSampler',
+    'SimulatedBrainDataset',
+    'SimulatedDataset',
+    'SyntheticShapes',
+    'stable_seed',
+    'transforms',
+]

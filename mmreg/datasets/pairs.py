@@ -1,0 +1,107 @@
+"""Pairs from a list of your own: a CSV or JSON file with one pair per row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from mmreg.errors import DataError
+from mmreg.registry import DATASETS
+
+from .base import Index, PairDataset
+from .pairing import Pair
+from .verify import Problem
+
+_ROLES = ('fixed', 'moving')
+_EXTRAS = ('labels', 'mask', 'landmarks')
+#: Columns of a pair list; only the first two must be there.
+COLUMNS = ('fixed', 'moving', *(f'{role}_{extra}' for extra in _EXTRAS for role in _ROLES), 'case_id')
+
+
+@DATASETS.register_module()
+class PairListDataset(PairDataset):
+    """Pairs listed in a CSV with header, or in JSON: a list of objects, or an object with that list as ``pairs``.
+
+    Columns: ``fixed``, ``moving`` and, where there are, ``fixed_labels``, ``moving_labels``, ``fixed_mask``,
+    ``moving_mask``, ``fixed_landmarks``, ``moving_landmarks``, ``case_id``. Paths are relative to ``data_root``, or to
+    the list's folder when that is not given.
+
+    Args:
+        ann_file: The list.
+        data_root: Folder of the images.
+        kwargs: See :class:`PairDataset`; ``label_sets`` is 'equal' unless set.
+    """
+
+    def __init__(self, ann_file: str, data_root: str = '', label_sets: str = 'equal', **kwargs: Any):
+        super().__init__(ann_file=ann_file, data_root=data_root, label_sets=label_sets, **kwargs)
+
+    def index(self) -> Index:
+        rows = read_pair_rows(self.ann_file)
+        folder = Path(self.data_root) if self.data_root else Path(self.ann_file).parent
+        index = Index([], [])
+        numbers: dict[tuple, int] = {}
+        assert index.pairs is not None
+        for position, row in enumerate(rows, start=1):
+            problems = _row_problems(self.ann_file, position, row)
+            if problems:
+                index.problems += problems
+                continue
+            ends = []
+            for role in _ROLES:
+                source = _source(row, role, folder)
+                key = tuple(sorted(source.items()))
+                if key not in numbers:
+                    numbers[key] = len(index.sources)
+                    index.sources.append(source)
+                ends.append(numbers[key])
+            index.pairs.append(Pair(fixed=ends[0], moving=ends[1], case_id=str(row.get('case_id') or '')))
+        return index
+
+
+def read_pair_rows(path: str | Path) -> list[dict[str, Any]]:
+    """Rows of a pair list as dicts; unknown columns are kept.
+
+    Raises:
+        DataError: no such file, another ending, not parsable, or no row.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f'{path}: no such file, expected a pair list (.csv or .json)')
+    text = path.read_text(encoding='utf-8-sig')
+    if path.suffix == '.csv':
+        rows: Any = [dict(row) for row in csv.DictReader(text.splitlines(), skipinitialspace=True)]
+    elif path.suffix == '.json':
+        try:
+            rows = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise DataError(f'{path}: not readable as JSON ({error})') from error
+        rows = rows.get('pairs') if isinstance(rows, dict) else rows
+    else:
+        raise DataError(f'{path}: ending {path.suffix!r}, expected a pair list ending in .csv or .json')
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f'{path}: found no list of pairs, expected rows with the columns {", ".join(COLUMNS)}')
+    return rows
+
+
+def _row_problems(path: str, position: int, row: dict) -> list[Problem]:
+    where = f'{path}, pair {position}'
+    problems = [
+        Problem(where, f'no {key!r}, only {sorted(k for k, v in row.items() if v)}')
+        for key in _ROLES
+        if not row.get(key)
+    ]
+    strange = sorted(str(key) for key in row if key not in COLUMNS)
+    if strange:
+        problems.append(Problem(where, f'unknown columns {strange}, expected some of {", ".join(COLUMNS)}'))
+    return problems
+
+
+def _source(row: dict, role: str, folder: Path) -> dict:
+    name = Path(str(row[role])).name
+    source = {'id': name.split('.')[0], 'image': str(folder / str(row[role]))}
+    for extra in _EXTRAS:
+        if row.get(f'{role}_{extra}'):
+            source[extra] = str(folder / str(row[f'{role}_{extra}']))
+    return source
