@@ -22,7 +22,7 @@ env_cfg = dict(
 )
 
 # The local backend needs nothing. TensorBoard: add dict(type='TensorboardVisBackend').
-# Weights & Biases: add dict(type='OfflineWandbVisBackend'), which never asks for a login.
+# Weights & Biases: add dict(type='WandbVisBackend'); it is offline unless an account is configured, and never asks.
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='RegVisualizer', vis_backends=vis_backends)
 

@@ -3,8 +3,10 @@
 from .checkpoint import AtomicBackend, SafeCheckpointHook, save_checkpoint
 from .compile import CompileHook
 from .invalid_loss import CheckInvalidLossHook
+from .progress import ProgressHook
 from .seed import IterSeedHook
 from .stop import GracefulStopHook
+from .visualization import VisualizationHook
 
 __all__ = [
     'AtomicBackend',
@@ -12,6 +14,8 @@ __all__ = [
     'CompileHook',
     'GracefulStopHook',
     'IterSeedHook',
+    'ProgressHook',
     'SafeCheckpointHook',
+    'VisualizationHook',
     'save_checkpoint',
 ]

@@ -157,7 +157,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 def _is_not_about_file_clients(record: logging.LogRecord) -> bool:
     """False for two remarks of the engine about its own old names."""
-    return '"FileClient" will be' not in record.msg and '"HardDiskBackend" is the' not in record.msg
+    return '"FileClient" will be' not in str(record.msg) and '"HardDiskBackend" is the' not in str(record.msg)
 
 
 def _plan(runner: Any) -> dict:

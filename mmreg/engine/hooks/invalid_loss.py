@@ -33,7 +33,7 @@ class CheckInvalidLossHook(Hook):
         name = next((n for n in bad if n != 'loss'), bad[0])  # the sum says nothing about where it came from
         cases = _case_ids(data_batch)
         raise DataError(
-            f'iteration {runner.iter + 1}: loss term {name!r} is {float(torch.as_tensor(outputs[name]).mean())}'
+            f'iteration {runner.iter + 1}: loss term {name!r} is {torch.as_tensor(outputs[name]).mean().item()}'
             f'{" for the cases " + ", ".join(cases) if cases else ""}, expected a finite number; '
             f'a lower learning rate, gradient clipping or a look at these images may help.'
         )

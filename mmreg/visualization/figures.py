@@ -1,0 +1,200 @@
+"""Figures of one registered pair: arrays in, an RGB array out and, where a path is given, a PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from mmreg.errors import DataError
+from mmreg.spatial import jacobian_determinant
+from mmreg.utils.atomic import write_bytes
+
+from .slices import Plane, checkerboard, grey, grid_lines, intensity_range, planes_of, to_array, to_image
+
+#: Colour of folded voxels (Jacobian determinant not positive).
+FOLD_COLOUR = (0.9, 0.0, 0.9)
+_PANEL_INCHES = 1.9
+Painter = Callable[[Axes, Plane], Any]
+
+
+def overview_figure(
+    fixed: Any,
+    moving: Any,
+    warped: Any,
+    displacement: Any,
+    path: str | Path | None = None,
+    *,
+    spacing: Sequence[float] | None = None,
+    title: str | None = None,
+    compare: str = 'difference',
+    axes: Sequence[int] | None = None,
+    dpi: int = 90,
+) -> np.ndarray:
+    """One pair at a glance: images, what differs before and after, the deformed grid, the Jacobian with its folds.
+
+    Args:
+        fixed: ``(C, *spatial)`` or ``spatial``, tensor or array; the first channel is shown.
+        moving: Moving image on the same grid.
+        warped: Moving image after registration.
+        displacement: ``(ndim, *spatial)``, voxels.
+        path: PNG to write, atomically; None for the array only.
+        spacing: Voxel size in mm per axis, for the right aspect.
+        title: Text above the figure.
+        compare: ``'difference'`` or ``'checkerboard'`` for the panels before and after.
+        axes: 3-D: axes to cut through; all three when None.
+        dpi: Resolution.
+
+    Returns:
+        ``(height, width, 3)`` uint8.
+
+    Raises:
+        DataError: shapes do not belong together.
+    """
+    field = to_array(displacement).astype(np.float32)
+    given = {'fixed': fixed, 'moving': moving, 'warped': warped}
+    images = {name: to_image(image, field.ndim - 1, name) for name, image in given.items()}
+    _check_shapes(images, field)
+    determinant = jacobian_of(field)
+    panels = [
+        *((name, _image_painter(image)) for name, image in _common_range(images)),
+        *_comparison(images, compare),
+        ('grid', _grid_painter(field)),
+        (f'Jacobian, {fold_percentage(determinant):.3g}% folded', _jacobian_painter(determinant)),
+    ]
+    planes = planes_of(images['fixed'].shape, axes)
+    rgb = render(panels, planes, images['fixed'].shape, spacing, title, dpi)
+    if path is not None:
+        save_png(rgb, path)
+    return rgb
+
+
+def jacobian_of(displacement: np.ndarray) -> np.ndarray:
+    """Jacobian determinant ``spatial`` of ``x + displacement(x)``; 1 where nothing is deformed."""
+    with torch.no_grad():
+        determinant = jacobian_determinant(torch.from_numpy(np.ascontiguousarray(displacement))[None])
+    return determinant.reshape(determinant.shape[-(displacement.ndim - 1) :]).numpy()
+
+
+def fold_percentage(determinant: np.ndarray) -> float:
+    """Percentage of voxels whose determinant is not positive."""
+    return 100.0 * float((determinant <= 0).mean())
+
+
+def render(
+    panels: Sequence[tuple[str, Painter]],
+    planes: Sequence[Plane],
+    shape: Sequence[int],
+    spacing: Sequence[float] | None = None,
+    title: str | None = None,
+    dpi: int = 90,
+) -> np.ndarray:
+    """Paint a table of panels: one column per painter, one row per plane. Returns ``(height, width, 3)`` uint8."""
+    size = np.asarray(shape, float) * (np.ones(len(shape)) if spacing is None else np.asarray(spacing, float))
+    ratios = [size[p.in_plane[1]] / size[p.in_plane[0]] for p in planes]
+    heights = [min(max(r, 0.4), 1.6) * _PANEL_INCHES for r in ratios]
+    figure = Figure((len(panels) * _PANEL_INCHES, sum(heights) + (0.55 if title else 0.3)), dpi=dpi)
+    canvas = FigureCanvasAgg(figure)
+    table = figure.subplots(len(planes), len(panels), squeeze=False, gridspec_kw={'height_ratios': heights})
+    for row, (plane, ratio) in enumerate(zip(planes, ratios)):
+        voxel_ratio = ratio * shape[plane.in_plane[0]] / shape[plane.in_plane[1]]
+        for column, (name, paint) in enumerate(panels):
+            axis = table[row, column]
+            paint(axis, plane)
+            axis.set_aspect(voxel_ratio)
+            axis.set_axis_off()
+            if row == 0:
+                axis.set_title(name, fontsize=8)
+    if title:
+        figure.suptitle(title, fontsize=9)
+    figure.subplots_adjust(0.005, 0.01, 0.995, 1 - (0.5 if title else 0.25) / figure.get_figheight(), 0.03, 0.03)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_png(rgb: np.ndarray, path: str | Path) -> None:
+    """Write ``(height, width, 3)`` uint8 as PNG, atomically."""
+    from matplotlib.image import imsave
+
+    buffer = io.BytesIO()
+    imsave(buffer, rgb, format='png')
+    write_bytes(path, buffer.getvalue())
+
+
+def _check_shapes(images: dict[str, np.ndarray], field: np.ndarray) -> None:
+    shape = images['fixed'].shape
+    for name, image in images.items():
+        if image.shape != shape:
+            raise DataError(f'{name} has the shape {image.shape}, expected that of fixed, {shape}.')
+    if field.shape != (len(shape), *shape):
+        raise DataError(f'displacement has the shape {field.shape}, expected {(len(shape), *shape)}.')
+
+
+def _common_range(images: dict[str, np.ndarray]) -> list[tuple[str, np.ndarray]]:
+    """Images scaled to [0, 1]: the fixed one by its own range, moving and warped by that of moving."""
+    ranges = {name: intensity_range(images['fixed' if name == 'fixed' else 'moving']) for name in images}
+    return [(name, grey(image, *ranges[name])) for name, image in images.items()]
+
+
+def _comparison(images: dict[str, np.ndarray], compare: str) -> list[tuple[str, Painter]]:
+    scaled = dict(_common_range(images))
+    if compare == 'difference':
+        return [
+            ('fixed - moving', _difference_painter(scaled['fixed'] - scaled['moving'])),
+            ('fixed - warped', _difference_painter(scaled['fixed'] - scaled['warped'])),
+        ]
+    if compare == 'checkerboard':
+        return [
+            ('before', _checkerboard_painter(scaled['fixed'], scaled['moving'])),
+            ('after', _checkerboard_painter(scaled['fixed'], scaled['warped'])),
+        ]
+    raise DataError(f"compare={compare!r} is unknown, expected 'difference' or 'checkerboard'.")
+
+
+def _show(axis: Axes, image: np.ndarray, **kwargs: Any) -> None:
+    """Draw a slice with its first axis to the right and its second upwards."""
+    axis.imshow(np.swapaxes(image, 0, 1), origin='lower', interpolation='nearest', **kwargs)
+
+
+def _image_painter(image: np.ndarray) -> Painter:
+    return lambda axis, plane: _show(axis, plane.cut(image), cmap='gray', vmin=0, vmax=1)
+
+
+def _difference_painter(image: np.ndarray) -> Painter:
+    return lambda axis, plane: _show(axis, plane.cut(image), cmap='coolwarm', vmin=-1, vmax=1)
+
+
+def _checkerboard_painter(first: np.ndarray, second: np.ndarray) -> Painter:
+    return lambda axis, plane: _show(
+        axis, checkerboard(plane.cut(first), plane.cut(second)), cmap='gray', vmin=0, vmax=1
+    )
+
+
+def _grid_painter(field: np.ndarray) -> Painter:
+    def paint(axis: Axes, plane: Plane) -> None:
+        in_plane = plane.cut(field)[list(plane.in_plane)]
+        axis.add_collection(LineCollection(grid_lines(in_plane), colors='tab:blue', linewidths=0.5))
+        axis.set_xlim(-0.5, in_plane.shape[1] - 0.5)
+        axis.set_ylim(-0.5, in_plane.shape[2] - 0.5)
+
+    return paint
+
+
+def _jacobian_painter(determinant: np.ndarray) -> Painter:
+    def paint(axis: Axes, plane: Plane) -> None:
+        from matplotlib import colormaps
+
+        values = plane.cut(determinant)
+        colours = colormaps['RdBu'](grey(values, 0, 2))[..., :3]
+        colours[values <= 0] = FOLD_COLOUR
+        _show(axis, colours)
+
+    return paint
