@@ -13,6 +13,7 @@ from mmreg.spatial.affine import (
     voxel_matrix,
     world_matrix,
 )
+from mmreg.spatial.box import box_sum
 from mmreg.spatial.compose import compose
 from mmreg.spatial.convert import (
     apply_affine,
@@ -26,7 +27,7 @@ from mmreg.spatial.convert import (
     voxel_to_world,
     world_to_voxel,
 )
-from mmreg.spatial.filters import box_sum, gaussian_filter, gaussian_kernel, separable_filter
+from mmreg.spatial.filters import gaussian_filter, gaussian_kernel, separable_filter
 from mmreg.spatial.gradient import spatial_gradient
 from mmreg.spatial.grid import identity_grid, sampling_grid
 from mmreg.spatial.integrate import scaling_and_squaring

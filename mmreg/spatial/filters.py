@@ -1,7 +1,6 @@
-"""Separable filters: box sums by shifted additions, Gaussians, any product of 1-D kernels.
+"""Separable filters by weighted shifted additions: Gaussians and any other product of 1-D kernels.
 
-No convolution is used: window sums of squares through convolution lose their gradient to reduced-precision arithmetic
-on some devices, and on a CPU shifted additions are the faster way as well.
+Convolution is not used: it would run in reduced precision on some devices, and on a CPU additions are faster as well.
 """
 
 from __future__ import annotations
@@ -17,59 +16,6 @@ from torch.nn import functional as F
 from mmreg.errors import InputError
 from mmreg.spatial._checks import coordinate_dtype, per_axis, spatial_ndim
 from mmreg.spatial._linear import linear_map
-
-
-def box_sum(x: Tensor, window: int | Sequence[int]) -> Tensor:
-    """Sum over a window around every voxel, zeros outside, in float32 or float64.
-
-    Args:
-        x: ``(N, C, *spatial)``.
-        window: voxels per axis, one number or one per axis, any positive integers. An odd window is centred; an even
-            window ``w`` covers the offsets ``-w/2 .. w/2 - 1``.
-
-    Returns:
-        ``(N, C, *spatial)``; the number of terms is counted by the caller (the window volume for LNCC, also at the
-        border). Backward is one box sum and nothing is saved.
-
-    Raises:
-        InputError: windows are not positive integers or of the wrong number.
-    """
-    windows = tuple(int(w) for w in per_axis(window, spatial_ndim(x, 'x'), 'window'))
-    if min(windows) < 1:
-        raise InputError(f'window is {window!r}, expected positive integers.')
-    before = tuple(w // 2 for w in windows)
-    after = tuple(w - 1 - b for w, b in zip(windows, before))
-    operator = partial(_box, windows=windows, before=before)
-    adjoint = operator if before == after else partial(_box, windows=windows, before=after)
-    return linear_map(x.to(coordinate_dtype(x)), operator, adjoint)
-
-
-def _box(x: Tensor, windows: tuple[int, ...], before: tuple[int, ...]) -> Tensor:
-    for i, (window, left) in enumerate(zip(windows, before)):
-        if window > 1:
-            x = _running_sum(x, i + 2, window, left)
-    return x
-
-
-def _running_sum(x: Tensor, axis: int, window: int, left: int) -> Tensor:
-    """``y[j] = sum of x[j - left : j - left + window]`` along an axis, by doubling the number of terms."""
-    n = x.shape[axis]
-    padded = x.new_zeros([s + (window - 1 if a == axis else 0) for a, s in enumerate(x.shape)])
-    padded.narrow(axis, left, n).copy_(x)
-    total: Tensor | None = None
-    offset, terms, partial_sum = 0, 1, padded
-    while True:
-        if window & terms:
-            piece = partial_sum.narrow(axis, offset, n)
-            total = piece if total is None else total + piece
-            offset += terms
-        if terms * 2 > window:
-            break
-        length = partial_sum.shape[axis] - terms
-        partial_sum = partial_sum.narrow(axis, 0, length) + partial_sum.narrow(axis, terms, length)
-        terms *= 2
-    assert total is not None
-    return total.contiguous()
 
 
 def gaussian_kernel(
