@@ -87,13 +87,13 @@ def _check_slices(folder: Path, files: list[str]) -> None:
     typical = float(np.median(gaps))
     if np.abs(gaps - typical).max() > _GAP_TOLERANCE * abs(typical) or typical == 0:
         raise DataError(
-            f'{folder}: found slice gaps from {gaps.min():g} to {gaps.max():g} mm in one DICOM series, '
+            f'{folder}: found slice gaps from {gaps.min():.4g} to {gaps.max():.4g} mm in one DICOM series, '
             'expected even spacing (is a slice missing or doubled?)'
         )
     sideways = float(np.linalg.norm(steps - gaps[:, None] * normal, axis=1).max())
     if sideways > _TILT_TOLERANCE * abs(typical):
         raise DataError(
-            f'{folder}: found slices shifted sideways by {sideways:g} mm per step (a tilted gantry?), '
+            f'{folder}: found slices shifted sideways by {sideways:.3g} mm per step (a tilted gantry?), '
             'expected a grid with perpendicular axes'
         )
 

@@ -54,8 +54,8 @@ def captured_stderr() -> Iterator[_Captured]:
             captured.text = sink.read().decode('utf-8', 'replace')
 
 
-def itk_sentence(error: Exception, printed: str = '') -> str:
-    """Shorten an ITK exception and what was printed with it to one clause."""
+def itk_sentence(error: Exception, printed: str = '', expected: str = 'a readable image') -> str:
+    """Shorten an ITK exception and what was printed with it to 'found ..., expected ...'."""
     text = str(error)
     for needle, clause in _SENTENCES:
         if needle in text:
@@ -64,11 +64,12 @@ def itk_sentence(error: Exception, printed: str = '') -> str:
         return 'found fewer voxels than the header promises (a truncated file?), expected a complete image'
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     useful = [line for line in lines if 'Exception thrown' not in line] or lines
-    return f'ITK cannot use it ({useful[0].removeprefix("ITK ERROR: ").removeprefix("sitk::ERROR: ")[:200]})'
+    detail = useful[0].removeprefix('ITK ERROR: ').removeprefix('sitk::ERROR: ')[:200].rstrip('.:')
+    return f'found what ITK refuses ({detail}), expected {expected}'
 
 
 @contextmanager
-def itk_errors(path: str | Path, quiet: bool = False) -> Iterator[None]:
+def itk_errors(path: str | Path, quiet: bool = False, expected: str = 'a readable image') -> Iterator[None]:
     """Turn ITK's exceptions into a DataError that names ``path``; with ``quiet`` also swallow what it prints."""
     captured = _Captured()
     try:
@@ -78,4 +79,4 @@ def itk_errors(path: str | Path, quiet: bool = False) -> Iterator[None]:
         else:
             yield
     except RuntimeError as error:
-        raise DataError(f'{path}: {itk_sentence(error, captured.text)}') from error
+        raise DataError(f'{path}: {itk_sentence(error, captured.text, expected)}') from error

@@ -69,17 +69,15 @@ def read_learn2reg_nifti(path: str | Path, shape: Sequence[int] | None = None) -
         DataError: another layout, other shape, or values that are not finite.
     """
     image = read_sitk(path)
-    array = sitk.GetArrayViewFromImage(image)
-    count = image.GetNumberOfComponentsPerPixel()
-    if count == 1 and image.GetDimension() in (3, 4):
-        array = np.moveaxis(array, 0, -1)
-    ndim = array.ndim - 1
-    if ndim not in (2, 3) or array.shape[-1] != ndim:
-        found = image.GetSize() if count == 1 else (*image.GetSize(), count)
-        raise DataError(f'{path}: found an array of shape {found}, expected (*S, ndim) with one component per axis')
-    order = (ndim, *reversed(range(ndim)))
-    displacement = np.array(array.transpose(order), dtype=np.float32, order='C')
-    return _checked(displacement, shape, path)
+    if image.GetNumberOfComponentsPerPixel() > 1:
+        raise DataError(f'{path}: found an ITK vector image (LPS millimetres), expected an array (*S, ndim) of voxels')
+    size = image.GetSize()
+    ndim = len(size) - 1
+    if ndim not in (2, 3) or size[-1] != ndim:
+        raise DataError(f'{path}: found an array of shape {size}, expected (*S, ndim) with one component per axis')
+    # ITK's array is (ndim, k, j, i)
+    array = sitk.GetArrayViewFromImage(image).transpose(0, *range(ndim, 0, -1))
+    return _checked(np.array(array, dtype=np.float32, order='C'), shape, path)
 
 
 def write_learn2reg_npz(path: str | Path, displacement: np.ndarray) -> None:

@@ -84,7 +84,7 @@ _ALLOWED: dict[tuple[str, str], Callable] = {
     ('collections', 'OrderedDict'): OrderedDict,
 }
 for _module in ('builtins', '__builtin__'):
-    for _type in (set, frozenset, complex, bytearray, list, dict, tuple, int, float, str, bool):
+    for _type in (set, frozenset, complex, bytes, bytearray, list, dict, tuple, int, float, str, bool):
         _ALLOWED[_module, _type.__name__] = _type
 for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED[f'{_core}.multiarray', '_reconstruct'] = _reconstruct
@@ -144,7 +144,7 @@ def read_npz(path: str | Path, keys: Sequence[str] = ()) -> dict[str, np.ndarray
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as archive:
             missing = [key for key in keys if key not in archive]
             if missing:
                 raise DataError(f'{path}: found the keys {sorted(archive)}, expected {missing[0]!r} among them')

@@ -161,7 +161,7 @@ def write_transform(path: str | Path, transform: Transform) -> None:
     suffix = split_suffix(path)[1].lower()
     if suffix not in WRITABLE:
         raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} for a transform")
-    with atomic_path(path) as temporary, itk_errors(path):
+    with atomic_path(path) as temporary, itk_errors(path, expected='a transform that can be written there'):
         sitk.WriteTransform(transform.itk, str(temporary))
 
 
@@ -203,7 +203,7 @@ def read_transform(path: str | Path, *, invert: bool = False) -> Transform:
         displacement, geometry = read_displacement_image(path)
         transform = displacement_transform(displacement, geometry)
     elif path.suffix.lower() in READABLE:
-        with itk_errors(path, quiet=True):
+        with itk_errors(path, quiet=True, expected='an ITK transform file'):
             transform = Transform(sitk.ReadTransform(str(path)))
     else:
         raise DataError(f"{path}: found the ending '{path.suffix}', expected an ITK transform or a displacement image")

@@ -165,7 +165,7 @@ def write_sitk(path: str | Path, image: sitk.Image, *, compress: bool = True) ->
     suffix = split_suffix(path)[1].lower()
     if suffix not in WRITABLE:
         raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} to write an image")
-    with atomic_path(path) as temporary, itk_errors(path):
+    with atomic_path(path) as temporary, itk_errors(path, expected='an image that can be written there'):
         sitk.WriteImage(image, str(temporary), useCompression=compress)
 
 
