@@ -12,8 +12,11 @@ from mmreg.spatial._checks import Padding, check_field, check_padding, coordinat
 from mmreg.spatial.grid import axis_index
 from mmreg.spatial.warp import MODES, warp
 
-#: Voxels handled at a time by the linear mode; bounds its memory, whatever the volume and the number of labels.
-CHUNK = 1 << 18
+#: Voxels handled at a time by the linear mode: bounds its memory, whatever the volume and the number of labels.
+CHUNK = 1 << 17
+
+#: Marks a voxel outside the volume.
+NOWHERE = torch.iinfo(torch.int64).min
 
 
 def warp_labels(labels: Tensor, displacement: Tensor, mode: str = 'nearest', padding: Padding = 'zeros') -> Tensor:
@@ -21,10 +24,10 @@ def warp_labels(labels: Tensor, displacement: Tensor, mode: str = 'nearest', pad
 
     Args:
         labels: ``(N, 1, *spatial)``, integers, any number of classes.
-        displacement: ``(N, ndim, *spatial)`` voxels, pull-back.
+        displacement: ``(N, ndim, *spatial)`` voxels, pull-back. A batch of one serves all samples of the other.
         mode: 'nearest', or 'linear': the label with the largest linearly interpolated weight, that is, the arg-max of
             the linearly warped one-hot encoding (smallest label when weights are equal). The encoding is never
-            built: of the 2^ndim voxels around a position only the labels present are weighed.
+            built: only the labels of the 2^ndim voxels around a position are weighed.
         padding: outside the volume: 'zeros' (label 0) or 'border'.
 
     Returns:
@@ -35,74 +38,106 @@ def warp_labels(labels: Tensor, displacement: Tensor, mode: str = 'nearest', pad
 
     Source: golden eoir/ops ``warp_nearest`` and ``warp_onehot_argmax``.
     """
-    if labels.is_floating_point() or labels.shape[1] != 1:
+    if labels.is_floating_point() or labels.dim() < 4 or labels.shape[1] != 1:
         raise InputError(
             f'labels have shape {tuple(labels.shape)} and dtype {labels.dtype}, expected integers (N, 1, *spatial).'
         )
     if mode not in MODES:
         raise InputError(f'mode is {mode!r}, expected one of {MODES}.')
     check_padding(padding)
+    check_field(displacement)
     if mode == 'nearest':
         return warp(labels, displacement.detach(), 'nearest', padding)
-    ndim = check_field(displacement)
     if labels.shape[2:] != displacement.shape[2:]:
         raise InputError(
             f'displacement lives on a grid of size {tuple(displacement.shape[2:])}, '
             f'expected the size of the labels {tuple(labels.shape[2:])}.'
         )
-    batch = max(labels.shape[0], displacement.shape[0])
-    out = labels.new_empty((batch, labels[0].numel()))
+    return _vote(labels, displacement.detach(), padding)
+
+
+def _vote(labels: Tensor, field: Tensor, padding: Padding) -> Tensor:
+    """The heaviest label around each displaced position, sample by sample and some rows at a time."""
+    size = tuple(labels.shape[2:])
+    batch = max(labels.shape[0], field.shape[0])
+    out = labels.new_empty((batch, *size))
+    step = max(1, CHUNK // max(1, out[0, 0].numel()))
     for n in range(batch):
-        source = labels[n if labels.shape[0] > 1 else 0].flatten()
-        field = displacement[n if displacement.shape[0] > 1 else 0].detach()
-        _vote(source, field.reshape(ndim, -1), tuple(labels.shape[2:]), padding, out[n])
-    return out.view(batch, 1, *labels.shape[2:])
+        source = _Source(labels[n % labels.shape[0], 0])
+        for first in range(0, size[0], step):
+            part = field[n % field.shape[0], :, first : first + step]
+            lower, upper = _positions(part, first, size, padding)
+            out[n, first : first + step] = source.vote(lower, upper).view(part.shape[1:])
+    return out.unsqueeze(1)
 
 
-def _vote(source: Tensor, field: Tensor, size: tuple[int, ...], padding: Padding, out: Tensor) -> None:
-    """Fill ``out`` (V,) with the heaviest label around each displaced position, chunk by chunk."""
+def _positions(field: Tensor, first: int, size: tuple[int, ...], padding: Padding) -> tuple[list[Tensor], list[Tensor]]:
+    """Per axis the voxel below each displaced position and the fraction above it, for the rows from ``first`` on."""
+    lower, upper = [], []
     dtype = coordinate_dtype(field)
-    axes = [axis_index(size, i, device=field.device, dtype=dtype).expand(size).reshape(-1) for i in range(len(size))]
-    for start in range(0, out.numel(), CHUNK):
-        part = slice(start, start + CHUNK)
-        positions = [axes[i][part] + field[i, part].to(dtype) for i in range(len(size))]
-        values, weights = _corners(source, positions, size, padding)
-        best = values[0].clone()
-        mixed = ((values != best).any(0) | (weights.sum(0) <= 0)).nonzero()[:, 0]
-        best[mixed] = _heaviest(values[:, mixed], weights[:, mixed])
-        out[part] = best
-
-
-def _corners(source: Tensor, positions: list[Tensor], size: tuple[int, ...], padding: Padding) -> tuple[Tensor, Tensor]:
-    """Labels and linear weights of the 2^ndim voxels around each position, both ``(2^ndim, V)``."""
-    lower, upper_weight = [], []
-    for position, n in zip(positions, size):
-        position = position.nan_to_num(nan=-2.0).clamp(-2.0, n + 1.0)
-        if padding == 'border':
-            position = position.clamp(0, n - 1)
+    for i, n in enumerate(size):
+        index = axis_index(size, i, device=field.device, dtype=dtype)
+        index = index[first : first + field.shape[1]] if i == 0 else index
+        position = (index + field[i].to(dtype)).nan_to_num_(nan=-1.0).flatten()
+        # At -1 and at n every voxel of the volume has weight zero.
+        position.clamp_(*((-1, n) if padding == 'zeros' else (0, n - 1)))
         floor = position.floor()
+        upper.append(position.sub_(floor))
         lower.append(floor.long())
-        upper_weight.append(position - floor)
-    values, weights = [], []
-    for corner in product((0, 1), repeat=len(size)):
-        index = torch.zeros_like(lower[0])
-        weight = torch.ones_like(upper_weight[0])
-        for i, (step, n) in enumerate(zip(corner, size)):
-            at = lower[i] + step
-            inside = (at >= 0) & (at < n)
-            weight = weight * (upper_weight[i] if step else 1 - upper_weight[i]) * inside
-            index = index * n + at.clamp_(0, n - 1)
-        values.append(source[index])
-        weights.append(weight)
-    return torch.stack(values), torch.stack(weights)
+    return lower, upper
+
+
+class _Source:
+    """A label map inside a frame of voxels that are nowhere, so that every neighbour can be looked up."""
+
+    def __init__(self, labels: Tensor) -> None:
+        framed = torch.full([n + 3 for n in labels.shape], NOWHERE, dtype=torch.int64, device=labels.device)
+        framed[tuple(slice(1, n + 1) for n in labels.shape)] = labels
+        self.strides = framed.stride()
+        self.values = framed.flatten()
+        self.corners = list(product((0, 1), repeat=labels.dim()))
+
+    def vote(self, lower: list[Tensor], upper: list[Tensor]) -> Tensor:
+        """The heaviest label around each position, 0 where there is none."""
+        base = torch.zeros_like(lower[0])
+        for index, stride in zip(lower, self.strides):
+            base.add_(index, alpha=stride).add_(stride)
+        best = self.values[base]
+        mixed = torch.zeros_like(best, dtype=torch.bool)
+        for corner in self.corners[1:]:
+            mixed |= self._look_up(base, corner) != best
+        # Where all neighbours agree there is nothing to weigh.
+        chosen = mixed.nonzero()[:, 0]
+        best[chosen] = self._weigh(base[chosen], [u[chosen] for u in upper])
+        return best.masked_fill_(best == NOWHERE, 0)
+
+    def _look_up(self, base: Tensor, corner: tuple[int, ...]) -> Tensor:
+        return self.values[base + sum(c * s for c, s in zip(corner, self.strides))]
+
+    def _weigh(self, base: Tensor, upper: list[Tensor]) -> Tensor:
+        values = torch.stack([self._look_up(base, corner) for corner in self.corners])
+        weights = torch.stack([_weight(upper, corner) for corner in self.corners])
+        weights.masked_fill_(values == NOWHERE, 0)
+        # A label with more than half of the weight has won; of the others all candidates are compared.
+        best = values.gather(0, weights.argmax(0, keepdim=True))[0]
+        open_ = (((values == best) * weights).sum(0) <= 0.5).nonzero()[:, 0]
+        best[open_] = _heaviest(values[:, open_], weights[:, open_])
+        return best
+
+
+def _weight(upper: list[Tensor], corner: tuple[int, ...]) -> Tensor:
+    weight = torch.ones_like(upper[0])
+    for fraction, step in zip(upper, corner):
+        weight = weight * (fraction if step else 1 - fraction)
+    return weight
 
 
 def _heaviest(values: Tensor, weights: Tensor) -> Tensor:
-    """The label with the largest sum of weights in each column; the smaller one of equals; 0 if all weights are 0."""
+    """The label with the largest sum of weights in each column, the smaller one of equals; 0 if there is no weight."""
     best = torch.zeros_like(values[0])
     top = torch.zeros_like(weights[0])
     for value in values:
-        score = (weights * (values == value)).sum(0)
+        score = ((values == value) * weights).sum(0)
         better = (score > top) | ((score == top) & (score > 0) & (value < best))
         best = torch.where(better, value, best)
         top = torch.where(better, score, top)
