@@ -2,6 +2,9 @@
 
 from . import transforms
 from .base import Index, PairDataset
+from .learn2reg import Learn2RegDataset, LUMIRDataset
+from .numbered import AbdomenCTCTDataset, ACDCDataset, NumberedDataset
+from .oasis import OASISDataset
 from .pairing import Pair
 from .pairs import PairListDataset
 from .samplers import SeededEpochSampler, SeededInfiniteSampler
@@ -10,7 +13,13 @@ from .simulated import SimulatedBrainDataset, SimulatedDataset, SyntheticShapes
 from .transforms import PackRegInputs
 
 __all__ = [
+    'ACDCDataset',
+    'AbdomenCTCTDataset',
     'Index',
+    'LUMIRDataset',
+    'Learn2RegDataset',
+    'NumberedDataset',
+    'OASISDataset',
     'PackRegInputs',
     'Pair',
     'PairDataset',

@@ -18,10 +18,12 @@ from .seeding import decode_index, seeded_sample
 from .transforms.roles import FIXED, MOVING, SUBJECT, Group
 from .verify import Problem, report, verify_sources
 
-#: A subject's files: ``id``, ``image`` and, where there are, ``labels``, ``mask``, ``landmarks``; plain strings.
+#: A subject's files: ``id``, ``image`` and, where there are, ``labels``, ``mask``, ``landmarks`` and ``prompt`` (a label
+#: map that only the network sees); plain strings.
 Source = dict[str, Any]
 
-_ENTRIES = ('labels', 'mask', 'landmarks', 'affine', 'path', 'label_values')
+#: Keys of a loaded image that do not go into a pair.
+_OWN = ('id', SUBJECT.image)
 
 
 @dataclass
@@ -117,11 +119,12 @@ class PairDataset(BaseDataset):
         return subject
 
     def make_pair(self, fixed: dict, moving: dict) -> dict:
-        """The flat dict of a pair from two loaded images."""
+        """The flat dict of a pair from two loaded images: every entry ``x`` becomes ``fixed_x`` and ``moving_x``."""
         pair: dict[str, Any] = {}
         for group, subject in ((FIXED, fixed), (MOVING, moving)):
             pair[group.image] = subject[SUBJECT.image]
-            pair |= {f'{group.prefix}{key}': subject[key] for key in _ENTRIES if subject.get(key) is not None}
+            entries = ((key, value) for key, value in subject.items() if key not in _OWN and value is not None)
+            pair |= {f'{group.prefix}{key}': value for key, value in entries}
         return pair
 
     # MMEngine's side ---------------------------------------------------------------------------------------------
@@ -136,7 +139,7 @@ class PairDataset(BaseDataset):
         sources = self._limited(index.sources) if index.pairs is None else index.sources
         pairs = PAIRINGS[self.pairing](sources, index.pairs)
         problems = list(index.problems)
-        if self.checks and not problems:
+        if self.checks:
             problems += verify_sources(sources, pairs, headers=self.checks != 'exist', same_shape=self.same_shape)
         if not pairs and not problems:
             problems.append(Problem(self._place(), 'no pair of images was found'))

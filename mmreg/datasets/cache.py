@@ -19,7 +19,7 @@ import torch
 
 from mmreg.errors import ConfigError
 
-_FILES = ('image', 'labels', 'mask', 'landmarks')
+_FILES = ('image', 'labels', 'mask', 'prompt', 'landmarks')
 #: Share of the free memory that a memory cache may fill when no limit is given.
 _MEMORY_SHARE = 0.5
 

@@ -15,7 +15,7 @@ from .pairing import Pair
 from .verify import Problem
 
 _ROLES = ('fixed', 'moving')
-_EXTRAS = ('labels', 'mask', 'landmarks')
+_EXTRAS = ('labels', 'mask', 'prompt', 'landmarks')
 #: Columns of a pair list; only the first two must be there.
 COLUMNS = ('fixed', 'moving', *(f'{role}_{extra}' for extra in _EXTRAS for role in _ROLES), 'case_id')
 
@@ -24,9 +24,8 @@ COLUMNS = ('fixed', 'moving', *(f'{role}_{extra}' for extra in _EXTRAS for role 
 class PairListDataset(PairDataset):
     """Pairs listed in a CSV with header, or in JSON: a list of objects, or an object with that list as ``pairs``.
 
-    Columns: ``fixed``, ``moving`` and, where there are, ``fixed_labels``, ``moving_labels``, ``fixed_mask``,
-    ``moving_mask``, ``fixed_landmarks``, ``moving_landmarks``, ``case_id``. Paths are relative to ``data_root``, or to
-    the list's folder when that is not given.
+    Columns: ``fixed``, ``moving`` and, where there are, ``case_id`` and ``fixed_x``, ``moving_x`` with x one of labels,
+    mask, prompt, landmarks. Paths are relative to ``data_root``, or to the list's folder when that is not given.
 
     Args:
         ann_file: The list.

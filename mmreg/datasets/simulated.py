@@ -82,7 +82,7 @@ class SimulatedDataset(PairDataset):
         return subject
 
     def make_pair(self, fixed: dict, moving: dict) -> dict:
-        pair = super().make_pair(fixed, moving)
+        pair = super().make_pair(_without_fields(fixed), _without_fields(moving))
         if self.true_fields:
             displacement, valid = true_displacement(_as_subject(fixed), _as_subject(moving))
             pair[DISPLACEMENT] = displacement.numpy()
@@ -131,6 +131,10 @@ class SyntheticShapes(SimulatedDataset):
 
     def template(self) -> Template:
         return shapes_template(self.size, self.labels, self.template_seed)
+
+
+def _without_fields(subject: dict) -> dict:
+    return {key: value for key, value in subject.items() if key not in _FIELDS}
 
 
 def _as_subject(subject: dict) -> Subject:

@@ -13,7 +13,7 @@ from mmreg.io import Geometry, read_geometry
 from .pairing import Pair
 
 #: Entries of a source that are files on the image's grid.
-ON_GRID = ('labels', 'mask')
+ON_GRID = ('labels', 'mask', 'prompt')
 FILES = ('image', *ON_GRID, 'landmarks')
 _SHOWN = 20
 _WITHOUT_HEADER = ('.pkl', '.npz', '.npy')

@@ -112,8 +112,21 @@ def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
         else:
             _check_path(cfg, key)
         plain[key] = value
+    old_root = cfg.get('data_root')
     for key, value in plain.items():
         _assign(cfg, key, value)
+    if old_root is not None and 'data_root' in plain:
+        _move_data_root(cfg._cfg_dict, old_root, plain['data_root'])
+
+
+def _move_data_root(node: Any, old: str, new: str) -> None:
+    """Every ``data_root`` that was the config's own becomes the new one; the data sets hold copies of it."""
+    children = node.items() if isinstance(node, MutableMapping) else enumerate(node)
+    for key, child in list(children):
+        if key == 'data_root' and child == old:
+            node[key] = new
+        elif isinstance(child, MutableMapping | list):
+            _move_data_root(child, old, new)
 
 
 def _check_path(cfg: Config, key: str) -> None:

@@ -1,15 +1,13 @@
-"""Simulated brains: nilearn's packaged MNI152 template bent by known diffeomorphisms. 2 mm, 80x96x80, labels 1 to 4.
-
-The subjects are simulated from a real template; they are not real subjects. Training, validation and test use disjoint
-ranges of subject numbers.
-"""
-
+# Simulated brains: nilearn's packaged MNI152 template bent by known random diffeomorphisms; 80x96x80 at 2 mm, labels
+# 1 to 4. Simulated from a real template, not real subjects. Training, validation and test use disjoint subjects.
 dataset_type = 'SimulatedBrainDataset'
 resolution = 2
 num_classes = 5  # with background
 train_subjects = dict(first=0, count=24)
 val_subjects = dict(first=1000, count=3)
 test_subjects = dict(first=2000, count=5)
+preprocess = [dict(type='PercentileWindow', low=0.0, high=99.9)]
+inference = dict(spacing=float(resolution), orientation='RAS')
 
 train_dataloader = dict(
     batch_size=1,
@@ -17,7 +15,7 @@ train_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='SeededEpochSampler', shuffle=True),
     worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, resolution=resolution, pairing='random', **train_subjects),
+    dataset=dict(type=dataset_type, resolution=resolution, pairing='random', preprocess=preprocess, **train_subjects),
 )
 val_dataloader = dict(
     batch_size=1,
@@ -25,7 +23,14 @@ val_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='SeededEpochSampler', shuffle=False),
     worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, resolution=resolution, pairing='next', true_fields=True, **val_subjects),
+    dataset=dict(
+        type=dataset_type,
+        resolution=resolution,
+        pairing='next',
+        true_fields=True,
+        preprocess=preprocess,
+        **val_subjects,
+    ),
 )
 test_dataloader = dict(
     batch_size=1,
@@ -33,5 +38,19 @@ test_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='SeededEpochSampler', shuffle=False),
     worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, resolution=resolution, pairing='ordered', true_fields=True, **test_subjects),
+    dataset=dict(
+        type=dataset_type,
+        resolution=resolution,
+        pairing='next',
+        true_fields=True,
+        preprocess=preprocess,
+        **test_subjects,
+    ),
 )
+
+val_evaluator = [
+    dict(type='DiceMetric', labels=num_classes),
+    dict(type='FieldError', mask='true_displacement_valid'),
+    dict(type='JacobianMetric'),
+]
+test_evaluator = [*val_evaluator, dict(type='SurfaceMetric', labels=num_classes)]

@@ -25,6 +25,7 @@ _NPZ_NAMES = {
     'image': ('image', 'img', 'arr_0'),
     'labels': ('labels', 'label', 'lbl', 'seg', 'arr_0'),
     'mask': ('mask', 'arr_0'),
+    'prompt': ('prompt', 'labels', 'arr_0'),
 }
 
 
@@ -32,9 +33,10 @@ _NPZ_NAMES = {
 class LoadVolumes:
     """Reads the files of one image: NIfTI, NRRD, MHA, a DICOM folder, ``.npz``, or a pickle of arrays.
 
-    In: a source dict with paths under ``image``, ``labels``, ``mask``, ``landmarks``. Out: ``image``
-    ``(C, *spatial)`` float32, ``labels`` ``(1, *spatial)`` integer with ``label_values``, ``mask`` ``(1, *spatial)``
-    uint8, ``landmarks`` ``(P, ndim)`` float32 voxels, ``affine`` voxel -> RAS+ mm, ``path``.
+    In: a source dict with paths under ``image`` and, where there are, ``labels``, ``mask``, ``prompt``, ``landmarks``.
+    Out: ``image`` ``(C, *spatial)`` float32; ``labels`` and ``prompt`` ``(1, *spatial)`` integer; ``mask``
+    ``(1, *spatial)`` uint8; ``landmarks`` ``(P, ndim)`` float32 voxels; ``label_values`` of ``labels``; ``affine``,
+    voxel -> RAS+ mm; ``path``.
 
     A pickle holds a tuple of arrays and is read by a restricted unpickler; the source's ``members`` says which array
     is the image and which the label map.
@@ -59,7 +61,7 @@ class LoadVolumes:
         image = self._oriented(stored)
         subject['image'] = np.ascontiguousarray(image.channel_first(), dtype=np.float32)
         subject['affine'] = np.array(image.geometry.affine)
-        for key in ('labels', 'mask'):
+        for key in ('labels', 'mask', 'prompt'):
             if source.get(key):
                 subject[key] = self._on_grid(source, key, stored)
         if 'labels' in subject:
@@ -89,6 +91,8 @@ class LoadVolumes:
             return self._plain(_member(restricted_load(path), source, key, path), key, path)
         if path.endswith('.npz'):
             return self._plain(_npz_array(path, key), key, path)
+        if key == 'prompt':  # a predicted map may be empty
+            return read_volume(path, 'labels', check=False)
         return read_volume(path, key, channels=self.channels and key == 'image')
 
     def _plain(self, array: np.ndarray, key: str, path: str) -> Volume:
@@ -101,7 +105,7 @@ class LoadVolumes:
             array = np.asarray(array, dtype=np.float32)
             check_image(array, path)
         else:
-            array = (as_labels if key == 'labels' else as_mask)(array, path)
+            array = as_mask(array, path) if key == 'mask' else as_labels(array, path, allow_empty=key == 'prompt')
         return Volume(array, Geometry.from_parts(array.shape, spacing=[self.spacing] * array.ndim))
 
 

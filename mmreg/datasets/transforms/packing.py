@@ -16,18 +16,17 @@ from mmreg.structures import RegSample
 from .roles import DISPLACEMENT, DISPLACEMENT_VALID
 
 _FLOATS = ('fixed_mask', 'moving_mask', 'fixed_landmarks', 'moving_landmarks', DISPLACEMENT)
-_INTEGERS = ('fixed_labels', 'moving_labels')
+_INTEGERS = ('fixed_labels', 'moving_labels', 'fixed_prompt', 'moving_prompt')
 
 
 @TRANSFORMS.register_module()
 class PackRegInputs:
     """Turns a pair's flat dict into ``dict(inputs=..., data_samples=RegSample)``.
 
-    ``inputs`` holds, where the sample has them: ``fixed``, ``moving`` ``(C, *spatial)`` float32; ``fixed_labels``,
-    ``moving_labels`` ``(1, *spatial)`` int64; ``fixed_mask``, ``moving_mask`` ``(1, *spatial)`` float32;
-    ``fixed_landmarks``, ``moving_landmarks`` ``(P, ndim)`` float32 voxels; ``true_displacement``
-    ``(ndim, *spatial)`` float32 and ``true_displacement_valid`` ``(1, *spatial)`` bool. The sample's meta information:
-    ``case_id``, ``shape``, ``spacing`` (mm) and ``affine`` of the fixed grid, ``moving_affine``, ``fixed_path``,
+    ``inputs`` holds, where the sample has them: ``fixed``, ``moving`` ``(C, *spatial)`` float32; their ``_labels`` and
+    ``_prompt`` ``(1, *spatial)`` int64, ``_mask`` ``(1, *spatial)`` float32, ``_landmarks`` ``(P, ndim)`` float32
+    voxels; ``true_displacement`` ``(ndim, *spatial)`` float32 and ``true_displacement_valid`` ``(1, *spatial)`` bool.
+    The sample's meta information: ``case_id``, ``shape``, ``spacing`` (mm) and ``affine`` of the fixed grid, ``moving_affine``, ``fixed_path``,
     ``moving_path``.
 
     Args:

@@ -1,6 +1,7 @@
 """Which entry of a sample is what.
 
-A transform works on one image (a *subject*: ``image``, ``labels``, ``mask``, ``landmarks``, ``affine``) and on a pair
+A transform works on one image (a *subject*: ``image``, ``labels``, ``mask``, ``prompt``,
+``landmarks``, ``affine``) and on a pair
 (the same with ``fixed_``/``moving_``) alike. Each of these is a group of entries that share one voxel grid.
 """
 
@@ -35,6 +36,10 @@ class Group:
         return f'{self.prefix}mask'
 
     @property
+    def prompt(self) -> str:
+        return f'{self.prefix}prompt'
+
+    @property
     def landmarks(self) -> str:
         return f'{self.prefix}landmarks'
 
@@ -50,7 +55,7 @@ class Group:
     def discrete(self) -> tuple[str, ...]:
         """Entries that are never interpolated, ``(1, *spatial)``."""
         extra = (DISPLACEMENT_VALID,) if self.image == 'fixed' else ()
-        return (self.labels, self.mask, *extra)
+        return (self.labels, self.mask, self.prompt, *extra)
 
 
 SUBJECT = Group('image', '')

@@ -19,7 +19,10 @@ from mmreg.structures import Fields, RegSample
 
 _LANDMARKS = ('fixed_landmarks', 'moving_landmarks')
 #: Tensors of the inputs that a predicted sample carries on, for metrics and figures.
-_CARRIED = ('fixed_labels', 'moving_labels', 'fixed_mask', 'moving_mask', 'fixed', 'moving', 'true_displacement')
+_CARRIED = (
+    *('fixed', 'moving', 'fixed_labels', 'moving_labels', 'fixed_mask', 'moving_mask'),
+    *('true_displacement', 'true_displacement_valid'),
+)
 
 
 @REGISTRARS.register_module()
