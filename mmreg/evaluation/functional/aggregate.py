@@ -28,9 +28,11 @@ def summarise(values: Iterable[float]) -> Summary:
     missing = len(values) - len(found)
     if not len(found):
         return Summary(*(float('nan'),) * 6, measured=0, missing=missing)
-    lower, quantile30, median, upper = np.quantile(found, [0.25, 0.3, 0.5, 0.75])
+    with np.errstate(invalid='ignore'):  # infinite values have a mean but no standard deviation
+        lower, quantile30, median, upper = np.quantile(found, [0.25, 0.3, 0.5, 0.75])
+        sd = float(found.std())
     return Summary(
-        float(found.mean()), float(found.std()), float(median), float(lower), float(upper), float(quantile30),
+        float(found.mean()), sd, float(median), float(lower), float(upper), float(quantile30),
         len(found), missing,
     )  # fmt: skip
 

@@ -152,8 +152,7 @@ def _union(a: tuple[slice, ...] | None, b: tuple[slice, ...] | None) -> tuple[sl
 
 def _bounding_box(first: np.ndarray, second: np.ndarray) -> tuple[slice, ...] | None:
     """The smallest box that holds both masks, None when both are empty."""
-    found = ndimage.find_objects((first | second).astype(np.uint8))
-    return found[0] if found else None
+    return ndimage.find_objects((first | second).astype(np.uint8), max_label=1)[0] if first.size else None
 
 
 def _voxel_elements(mask: np.ndarray, spacing: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.functional import digital, jacobian
+from mmreg.evaluation.functional import digital, field_error, jacobian
 from mmreg.evaluation.functional.inverse_consistency import inverse_consistency_error
 from mmreg.registry import METRICS
 from mmreg.spatial import invert
@@ -125,13 +125,10 @@ class FieldError(CaseMetric):
         return self._scores(case, torch.zeros_like(case.displacement, dtype=torch.float32))
 
     def _scores(self, case: Case, displacement: Tensor) -> Scores:
-        true = case.given('true_displacement').to(displacement)
-        spacing = torch.tensor(case.spacing).to(displacement).view(-1, *(1,) * case.ndim)
-        errors = ((displacement - true) * spacing).norm(dim=0)
+        errors = field_error.end_point_errors(
+            displacement, case.given('true_displacement').to(displacement), case.spacing
+        )
         if self.mask:
             errors = errors[case.given(self.mask)[0].to(errors.device) > 0]
-        errors = errors.flatten()
-        if not errors.numel():
-            return {'epe': {'': float('nan')}, 'epe_p95': {'': float('nan')}}
-        rank = max(1, round(0.95 * errors.numel()))
-        return {'epe': {'': float(errors.mean())}, 'epe_p95': {'': float(errors.kthvalue(rank).values)}}
+        mean = float(errors.mean()) if errors.numel() else float('nan')
+        return {'epe': {'': mean}, 'epe_p95': {'': field_error.percentile(errors, 95)}}

@@ -1,0 +1,123 @@
+"""Displacement fields as participants hand them in: found, checked all at once, read into our layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy.ndimage import zoom
+
+from mmreg.errors import DataError
+from mmreg.io import read_learn2reg_nifti, read_npz
+from mmreg.io.learn2reg import ZOOM_ORDER
+
+from .config import EvaluationConfig, Pair
+
+ENDINGS = ('.nii.gz', '.npz', '.nii')
+
+_FLOATS = {sitk.sitkFloat32: 'float32', sitk.sitkFloat64: 'float64'}
+_VECTORS = {sitk.sitkVectorFloat32: 'float32', sitk.sitkVectorFloat64: 'float64'}
+
+
+def find_fields(folder: Path, config: EvaluationConfig) -> dict[Pair, Path]:
+    """The file of every pair, after a look at all of them.
+
+    Raises:
+        DataError: names every field that is missing, is there twice, or has another shape or type than expected.
+    """
+    if not folder.is_dir():
+        raise DataError(f'{folder} is not a folder, expected one with displacement fields.')
+    problems, files = [], {}
+    for pair in dict.fromkeys(config.pairs):
+        found = [path for ending in ENDINGS if (path := folder / f'{pair.field_stem}{ending}').is_file()]
+        if len(found) == 1:
+            files[pair] = found[0]
+            problem = check_header(found[0], config.shape)
+        elif found:
+            problem = f'{pair.field_stem}: found {len(found)} files, expected one'
+        else:
+            problem = f'{pair.field_stem}.nii.gz: missing'
+        if problem:
+            problems.append(problem)
+    refuse(problems, len(config.pairs))
+    return files
+
+
+def refuse(problems: Sequence[str], total: int) -> None:
+    """Raise one error that names every problem; nothing where there are none."""
+    if problems:
+        raise DataError(f'{len(problems)} of {total} displacement fields cannot be scored: {"; ".join(problems)}.')
+
+
+def check_header(path: Path, shape: Sequence[int]) -> str | None:
+    """What is wrong with the shape or type of a field, None when nothing is."""
+    try:
+        stored, dtype = _npz_header(path) if path.suffix == '.npz' else _image_header(path)
+    except DataError as error:
+        return str(error).replace(f'{path}', path.name).rstrip('.')
+    if not dtype.startswith('float'):
+        return f'{path.name}: values of type {dtype}, expected floating point'
+    if layout(stored, shape) is None:
+        return f'{path.name}: shape {stored}, expected {(*shape, len(shape))}'
+    return None
+
+
+def layout(stored: Sequence[int], shape: Sequence[int]) -> str | None:
+    """``'full'`` ``(*S, ndim)``, ``'half'`` ``(*S/2, ndim)``, ``'half_first'`` ``(ndim, *S/2)``, or None."""
+    ndim = len(shape)
+
+    def halved(size: Sequence[int]) -> bool:
+        return all(abs(n - 2 * m) <= 1 for n, m in zip(shape, size))
+
+    if tuple(stored) == (*shape, ndim):
+        return 'full'
+    if len(stored) != ndim + 1:
+        return None
+    if stored[-1] == ndim and halved(stored[:-1]):
+        return 'half'
+    return 'half_first' if stored[0] == ndim and halved(stored[1:]) else None
+
+
+def read_field(path: Path, shape: Sequence[int]) -> np.ndarray:
+    """A field as ``(ndim, *S)`` float64 voxels of the full grid.
+
+    Fields at half resolution keep their values and are resampled with order-2 splines, as the evaluation of 2021 does.
+
+    Raises:
+        DataError: the file cannot be read, has another shape, or holds NaN or infinity.
+    """
+    if path.suffix == '.npz':
+        stored = read_npz(path, ('arr_0',))['arr_0'].astype(np.float64)
+        kind = layout(stored.shape, shape)
+    else:
+        stored = np.moveaxis(read_learn2reg_nifti(path), 0, -1).astype(np.float64)
+        kind = layout(stored.shape, shape)
+    if kind is None:
+        raise DataError(f'{path}: found the shape {stored.shape}, expected {(*shape, len(shape))}.')
+    if not np.isfinite(stored).all():
+        raise DataError(f'{path}: found values that are NaN or infinite, expected finite numbers only.')
+    field = stored if kind == 'half_first' else np.moveaxis(stored, -1, 0)
+    if kind == 'full':
+        return np.ascontiguousarray(field)
+    factors = [n / m for n, m in zip(shape, field.shape[1:])]
+    return np.stack([zoom(component, factors, order=ZOOM_ORDER) for component in field])
+
+
+def _npz_header(path: Path) -> tuple[tuple[int, ...], str]:
+    stored = read_npz(path, ('arr_0',))['arr_0']
+    return stored.shape, str(stored.dtype)
+
+
+def _image_header(path: Path) -> tuple[tuple[int, ...], str]:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise DataError(f'{path}: found something that is not a NIfTI image') from error
+    size, kind, count = reader.GetSize(), reader.GetPixelID(), reader.GetNumberOfComponents()
+    if count > 1:
+        return (*size, count), _VECTORS.get(kind, sitk.GetPixelIDValueAsString(kind))
+    return tuple(size), _FLOATS.get(kind, sitk.GetPixelIDValueAsString(kind))
