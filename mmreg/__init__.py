@@ -7,10 +7,14 @@ from typing import Any
 
 from .version import __version__
 
-__all__ = ['__version__']
+__all__ = ['RegistrationInferencer', 'RegistrationResult', '__version__', 'init_model']
 
 # Public names that live in heavy sub-packages and are loaded on first use.
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    'RegistrationInferencer': 'mmreg.apis',
+    'RegistrationResult': 'mmreg.apis',
+    'init_model': 'mmreg.apis',
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,209 @@
+"""What a user hands over as an image, a label map or landmarks, in any form, as volumes with a name and a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import SimpleITK as sitk
+
+from mmreg.errors import DataError
+from mmreg.io import Geometry, Landmarks, Volume, as_labels, check_image, check_points, read_landmarks, read_volume
+
+#: A path, a volume, a SimpleITK image, or (array, geometry); the geometry may be a voxel -> RAS+ mm matrix.
+ImageLike: TypeAlias = str | Path | Volume | sitk.Image | tuple[Any, Any]
+#: A path (CSV in voxels or mm, 3D Slicer), landmarks with their frame, or ``(P, ndim)`` RAS+ mm.
+LandmarksLike: TypeAlias = str | Path | Landmarks | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A volume and where it came from.
+
+    Attributes:
+        volume: float32 intensities or integer labels with their geometry.
+        name: The path, or what the argument is called.
+        dtype: Type of the voxels in the file or array.
+    """
+
+    volume: Volume
+    name: str
+    dtype: np.dtype
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.volume.geometry
+
+
+def load_image(source: ImageLike, name: str, channels: int = 1) -> Image:
+    """An intensity image as float32.
+
+    Args:
+        source: See :data:`ImageLike`.
+        name: What to call it where it has no path.
+        channels: How many the model takes.
+
+    Raises:
+        DataError: one sentence with the path or name.
+    """
+    if isinstance(source, str | Path):
+        image = Image(read_volume(source, channels=channels > 1), str(source), _stored_type(Path(source)))
+    else:
+        volume = _as_volume(source, name)
+        array = np.ascontiguousarray(volume.array, dtype=np.float32)
+        check_image(array, name)
+        image = Image(Volume(array, volume.geometry), name, volume.array.dtype)
+    if image.volume.channels != channels:
+        raise DataError(f'{image.name}: found {image.volume.channels} channels, expected {channels} as the model takes')
+    return image
+
+
+def load_labels(source: ImageLike, name: str, of: Image) -> Image:
+    """A label map on the grid of the image it belongs to.
+
+    Raises:
+        DataError: unreadable, empty, no whole numbers, or on another grid.
+    """
+    if isinstance(source, str | Path):
+        image = Image(read_volume(source, 'labels'), str(source), np.dtype(np.int16))
+    else:
+        volume = _as_volume(source, name)
+        image = Image(Volume(as_labels(volume.array, name), volume.geometry), name, volume.array.dtype)
+    if not image.geometry.same_grid(of.geometry):
+        raise DataError(
+            f'{image.name}: found {_grid(image.geometry)}, expected the grid of {of.name}, {_grid(of.geometry)}'
+        )
+    return image
+
+
+def load_landmarks(source: LandmarksLike, name: str, geometry: Geometry, frame: str | None = None) -> Landmarks:
+    """Landmarks of an image, in their own frame; ``geometry`` is the image's grid.
+
+    Raises:
+        DataError: unreadable, not finite, or of another dimension.
+    """
+    if isinstance(source, str | Path):
+        landmarks, name = read_landmarks(source, frame), str(source)
+    elif isinstance(source, Landmarks):
+        landmarks = source
+    else:
+        landmarks = Landmarks(check_points(source, name=name), frame or 'ras')
+    if landmarks.points.shape[1] != geometry.ndim:
+        raise DataError(
+            f'{name}: found landmarks with {landmarks.points.shape[1]} coordinates, expected {geometry.ndim}'
+        )
+    return landmarks
+
+
+def check_label_sets(fixed: Image, moving: Image, rule: str = 'equal', labels: Sequence[int] | None = None) -> None:
+    """Refuse two label maps that do not name the same structures.
+
+    Args:
+        fixed: Label map of the fixed image.
+        moving: Label map of the moving image.
+        rule: ``'equal'``: the same values; ``'overlap'``: at least one in common.
+        labels: Look at these values only.
+
+    Raises:
+        DataError: naming what only one of them has.
+    """
+    sets = [set(np.unique(image.volume.array).tolist()) - {0} for image in (fixed, moving)]
+    if labels is not None:
+        sets = [found & set(labels) for found in sets]
+    first, second = sets
+    if not first & second:
+        raise DataError(
+            f'{moving.name}: found the labels {_short(second)} and in {fixed.name} {_short(first)}, '
+            'expected label maps that share labels'
+        )
+    if rule == 'equal' and first != second:
+        only = [
+            f'{_short(a - b)} only in {x.name}'
+            for a, b, x in ((second, first, moving), (first, second, fixed))
+            if a - b
+        ]
+        raise DataError(
+            f'{moving.name} and {fixed.name}: found different label sets ({"; ".join(only)}), expected the same labels '
+            "(or label_sets='overlap', --label-sets overlap, where structures may be missing)"
+        )
+
+
+def digest(source: Any) -> str:
+    """SHA-256 of a file, of all files of a folder, or of an array with its grid."""
+    total = hashlib.sha256()
+    if isinstance(source, str | Path):
+        path = Path(source)
+        for file in sorted(path.rglob('*')) if path.is_dir() else [path]:
+            if file.is_file():
+                with open(file, 'rb') as stream:
+                    while block := stream.read(1 << 20):
+                        total.update(block)
+        return total.hexdigest()
+    if isinstance(source, Landmarks | np.ndarray):
+        total.update(np.ascontiguousarray(getattr(source, 'points', source)).tobytes())
+        return total.hexdigest()
+    volume = _as_volume(source, 'image')
+    total.update(np.ascontiguousarray(volume.array).tobytes())
+    total.update(volume.geometry.affine.tobytes())
+    return total.hexdigest()
+
+
+def _as_volume(source: Any, name: str) -> Volume:
+    if isinstance(source, Volume):
+        return source
+    if isinstance(source, sitk.Image):
+        try:
+            return Volume.from_sitk(source)
+        except DataError as error:
+            raise DataError(f'{name}: {error}') from error
+    if isinstance(source, tuple) and len(source) == 2:
+        array, geometry = np.asarray(source[0]), source[1]
+        if not isinstance(geometry, Geometry):
+            matrix = np.asarray(geometry, dtype=np.float64)
+            geometry = Geometry(array.shape[: len(matrix) - 1], matrix)
+        return Volume(array, geometry)
+    raise DataError(
+        f'{name}: found a {type(source).__name__}, expected a path, a Volume, a SimpleITK image or (array, geometry)'
+    )
+
+
+def _stored_type(path: Path) -> np.dtype:
+    """Type of the voxels in a file; float32 where the header does not tell (DICOM folders)."""
+    if path.is_dir():
+        return np.dtype(np.float32)
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    kind = reader.GetPixelID()
+    for dtype, pixel in _PIXELS.items():
+        if kind in pixel:
+            return np.dtype(dtype)
+    return np.dtype(np.float32)
+
+
+_PIXELS = {
+    np.uint8: (sitk.sitkUInt8, sitk.sitkVectorUInt8),
+    np.int8: (sitk.sitkInt8, sitk.sitkVectorInt8),
+    np.uint16: (sitk.sitkUInt16, sitk.sitkVectorUInt16),
+    np.int16: (sitk.sitkInt16, sitk.sitkVectorInt16),
+    np.uint32: (sitk.sitkUInt32, sitk.sitkVectorUInt32),
+    np.int32: (sitk.sitkInt32, sitk.sitkVectorInt32),
+}
+
+
+def _grid(geometry: Geometry) -> str:
+    spacing = ' x '.join(f'{s:.4g}' for s in geometry.spacing)
+    return f'a grid of {" x ".join(map(str, geometry.shape))} voxels of {spacing} mm from {_rounded(geometry.origin)}'
+
+
+def _rounded(values: Sequence[float]) -> str:
+    return '(' + ', '.join(f'{v:.4g}' for v in values) + ')'
+
+
+def _short(values: set[int], most: int = 8) -> str:
+    shown = [str(v) for v in sorted(values)]
+    return '[' + ', '.join(shown[:most] + ['...'] * (len(shown) > most)) + ']'

@@ -1,0 +1,136 @@
+"""Numbers of one registered pair before and after, and what looks wrong, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmreg.evaluation.functional import jacobian, landmarks, overlap, surface
+from mmreg.evaluation.functional.aggregate import nan_mean
+from mmreg.evaluation.tables import Row
+from mmreg.io import Geometry
+
+from .result import InverseResidual
+
+#: Less of the fixed image inside the moving image's field of view than this is worth a warning, in percent.
+LOW_OVERLAP = 50.0
+#: More of the fixed image mapped out of the moving image than this, in percent.
+OUTSIDE = 5.0
+
+
+def label_rows(
+    case_id: str,
+    fixed: np.ndarray,
+    warped: np.ndarray,
+    before: np.ndarray,
+    spacing: Sequence[float],
+    labels: Sequence[int] | None = None,
+) -> list[Row]:
+    """Dice and HD95 (mm) per label; background is left out unless ``labels`` names it.
+
+    Args:
+        case_id: Name of the pair.
+        fixed: Fixed labels ``(*S)``.
+        warped: Moving labels after registration, same grid.
+        before: Moving labels before, same grid.
+        spacing: Voxel size in mm.
+        labels: Which; all that occur in the fixed or the moving labels by default.
+    """
+    if labels is None:
+        labels = sorted({int(v) for a in (fixed, before, warped) for v in np.unique(a)} - {0})
+    scores = []
+    for other in (warped, before):
+        distances = surface.label_surface_distances(other, fixed, labels, spacing)
+        scores.append((overlap.dice(other, fixed, labels), [surface.robust_hausdorff(d) for d in distances]))
+    (dice, hd95), (dice_before, hd95_before) = scores
+    rows = [Row(case_id, 'dice', str(n), float(a), float(b)) for n, a, b in zip(labels, dice, dice_before)]
+    return rows + [Row(case_id, 'hd95', str(n), float(a), float(b)) for n, a, b in zip(labels, hd95, hd95_before)]
+
+
+def field_rows(case_id: str, displacement: np.ndarray) -> list[Row]:
+    """SDlogJ and percentage of voxels with a non-positive Jacobian determinant, two voxels per side left out."""
+    crop = 2 if min(displacement.shape[1:]) > 6 else 0
+    determinants = jacobian.determinant_map(torch.from_numpy(displacement), crop)
+    return [
+        Row(case_id, 'sdlogj', '', jacobian.sd_log_jacobian(determinants), 0.0),
+        Row(case_id, 'folds_percent', '', jacobian.fold_percent(determinants), 0.0),
+    ]
+
+
+def landmark_rows(case_id: str, mapped: np.ndarray, target: np.ndarray, before: np.ndarray) -> list[Row]:
+    """Target registration error in mm per landmark; all points in world mm, ``(P, ndim)``."""
+    after, initial = landmarks.target_errors(mapped, target), landmarks.target_errors(before, target)
+    return [Row(case_id, 'tre', str(n), float(a), float(b)) for n, (a, b) in enumerate(zip(after, initial))]
+
+
+def summary(rows: Sequence[Row]) -> dict[str, Any]:
+    """Rows as nested plain values: per metric ``after``, ``before`` (means over items) and, for items, each of them."""
+    result: dict[str, Any] = {}
+    for name in dict.fromkeys(row.metric for row in rows):
+        found = [row for row in rows if row.metric == name]
+        entry: dict[str, Any] = {
+            'after': nan_mean(row.value for row in found),
+            'before': nan_mean(row.initial for row in found),
+        }
+        if found[0].item:
+            entry['items'] = {row.item: {'after': row.value, 'before': row.initial} for row in found}
+        result[name] = entry
+    return result
+
+
+def inside_percent(points: np.ndarray, geometry: Geometry) -> float:
+    """Percentage of world points ``(..., ndim)`` (RAS mm) inside a grid's field of view (half a voxel around it)."""
+    voxels = geometry.world_to_voxel(points)
+    inside = ((voxels >= -0.5) & (voxels <= np.asarray(geometry.shape) - 0.5)).all(axis=-1)
+    return 100.0 * float(inside.mean())
+
+
+def mapped_points(
+    geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None, step: int = 1
+) -> np.ndarray:
+    """World positions in the moving space of every ``step``-th voxel of the fixed grid, ``(P, ndim)`` RAS mm."""
+    cut = (slice(None), *(slice(None, None, step),) * geometry.ndim)
+    grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float64)[::step] for n in geometry.shape], indexing='ij'))
+    if displacement is not None:
+        grid = grid + displacement[cut]
+    points = geometry.voxel_to_world(grid.reshape(geometry.ndim, -1).T)
+    return points if affine is None else points @ affine[:-1, :-1].T + affine[:-1, -1]
+
+
+def warnings_in_words(
+    overlap_percent: float, mapped_percent: float, rows: Sequence[Row], residual: InverseResidual | None, voxel: float
+) -> list[str]:
+    """What a careful reader of the numbers would say.
+
+    Args:
+        overlap_percent: Of the fixed grid inside the moving field of view before the deformation.
+        mapped_percent: The same after it.
+        rows: From :func:`field_rows`.
+        residual: Of the inverse.
+        voxel: Smallest voxel size in mm.
+    """
+    found = []
+    if overlap_percent < LOW_OVERLAP:
+        found.append(
+            f'low overlap: only {overlap_percent:.0f} % of the fixed image lies inside the moving image before the '
+            'registration; check the headers, or give an affine.'
+        )
+    outside = 100.0 - mapped_percent
+    if outside > OUTSIDE:
+        found.append(
+            f'{outside:.1f} % of the fixed image is mapped out of the field of view of the moving image '
+            f'({100 - overlap_percent:.1f} % before); the warped image is empty there.'
+        )
+    folds = next((row.value for row in rows if row.metric == 'folds_percent'), math.nan)
+    if folds > 0:
+        found.append(f'folds: the Jacobian determinant is not positive in {folds:.3g} % of the voxels.')
+    if residual is not None and residual.mean > 0.1 * voxel:
+        found.append(
+            f'the inverse is inexact: {residual.mean:.3g} mm on average and {residual.max:.3g} mm at most from the '
+            'identity.'
+        )
+    return found

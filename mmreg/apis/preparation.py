@@ -1,0 +1,193 @@
+"""How two files of any size, spacing and orientation become what the network was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from mmreg.datasets.transforms import ImageTransform
+from mmreg.errors import ConfigError
+from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.registry import DATASETS, TRANSFORMS
+
+#: What is done to intensities when neither the config nor the checkpoint says anything.
+DEFAULT_INTENSITY: tuple[dict, ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
+KEYS = ('spacing', 'orientation', 'intensity')
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to both images before the network sees them.
+
+    Attributes:
+        spacing: Voxel size of the working grid in mm, one number or one per axis; None keeps the fixed image's.
+        orientation: Order and direction of the working grid's axes, such as 'RAS'; None keeps the fixed image's.
+        intensity: Configs of intensity transforms, applied to each whole image.
+        source: Where this was found, for the plan.
+    """
+
+    spacing: float | tuple[float, ...] | None = None
+    orientation: str | None = None
+    intensity: tuple[dict, ...] = DEFAULT_INTENSITY
+    source: str = 'default'
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def find_preparation(cfg: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> Preparation:
+    """The preparation that a model was trained with.
+
+    Asked in this order: the config's ``inference=dict(spacing=, orientation=, intensity=[...])``; the ``preprocess``
+    of its test, validation or training data set; the plan inside the checkpoint (the same two there); the default.
+    A key that ``inference`` leaves out is looked up further down.
+
+    Args:
+        cfg: Merged config.
+        meta: ``meta`` of the checkpoint.
+
+    Raises:
+        ConfigError: ``inference`` has an unknown key or holds something else than expected.
+    """
+    plan = (meta or {}).get('plan') or {}
+    stated, where = _stated(cfg, plan)
+    data, found_in = _from_data(cfg, plan)
+    sources = [where] if stated else []
+    if data and not {'intensity', 'orientation'} <= set(stated):
+        sources.append(found_in)
+    values = {**data, **stated}
+    spacing = values.get('spacing', plan.get('spacing'))
+    intensity = values.get('intensity')
+    return Preparation(
+        spacing=_checked_spacing(spacing),
+        orientation=values.get('orientation'),
+        intensity=DEFAULT_INTENSITY if intensity is None else tuple(dict(t) for t in intensity),
+        source=', '.join(sources) or 'default',
+    )
+
+
+def _stated(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    for stated, where in ((cfg.get('inference'), 'config: inference'), (plan.get('inference'), 'plan: inference')):
+        if stated is None:
+            continue
+        unknown = set(stated) - set(KEYS) if isinstance(stated, Mapping) else {repr(stated)}
+        if unknown:
+            raise ConfigError(f'inference has {sorted(unknown)}, expected a dict with some of {", ".join(KEYS)}.')
+        return dict(stated), where
+    return {}, ''
+
+
+def _from_data(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Intensity and orientation of the data set a config names, else of the one the plan describes."""
+    for stage in ('test', 'val', 'train'):
+        dataset = _innermost((cfg.get(f'{stage}_dataloader') or {}).get('dataset'))
+        if dataset is not None:
+            return _from_transforms(_preprocess(dataset)), f'config: {stage}_dataloader'
+    transforms = plan.get('preprocess')
+    return (_from_transforms(transforms), 'plan: preprocess') if transforms else ({}, '')
+
+
+def _innermost(dataset: Any) -> Mapping[str, Any] | None:
+    """The data set inside wrappers such as ConcatDataset."""
+    while isinstance(dataset, Mapping) and 'preprocess' not in dataset:
+        inner = dataset.get('dataset') or dataset.get('datasets')
+        if not inner:
+            break
+        dataset = inner[0] if isinstance(inner, list | tuple) else inner
+    return dataset if isinstance(dataset, Mapping) else None
+
+
+def _preprocess(dataset: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Transforms of a single image that the config states, else the data set's own."""
+    if dataset.get('preprocess') is not None:
+        return dataset['preprocess']
+    kind = dataset.get('type')
+    return getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'PREPROCESS', ())
+
+
+def _from_transforms(transforms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {'intensity': []}
+    for config in transforms:
+        kind = TRANSFORMS.get(config['type']) if isinstance(config['type'], str) else config['type']
+        if isinstance(kind, type) and issubclass(kind, ImageTransform):
+            values['intensity'].append(dict(config))
+        elif config.get('orientation'):
+            values['orientation'] = config['orientation']
+    return values
+
+
+def _checked_spacing(spacing: Any) -> float | tuple[float, ...] | None:
+    if spacing is None:
+        return None
+    values = list(spacing) if isinstance(spacing, Sequence) and not isinstance(spacing, str) else [spacing]
+    if not values or not all(isinstance(s, int | float) and 0 < s < math.inf for s in values):
+        raise ConfigError(f'inference.spacing is {spacing!r}, expected mm: a positive number or one per axis.')
+    return tuple(map(float, values)) if isinstance(spacing, Sequence) else float(spacing)
+
+
+def working_grid(fixed: Geometry, preparation: Preparation) -> Geometry:
+    """The grid the network works on: the fixed image's field of view in the training orientation and spacing.
+
+    Raises:
+        ConfigError: orientation or spacing are for another number of axes.
+    """
+    grid = fixed
+    for key, value in (('orientation', preparation.orientation), ('spacing', preparation.spacing)):
+        if isinstance(value, str | tuple) and len(value) != fixed.ndim:
+            raise ConfigError(f'inference.{key} is {value!r}, expected {fixed.ndim} entries for {fixed.ndim}-D images.')
+    if preparation.orientation:
+        grid = grid.reoriented(preparation.orientation)
+    if preparation.spacing is not None:
+        wanted = np.broadcast_to(preparation.spacing, (fixed.ndim,))
+        if np.abs(wanted / np.asarray(grid.spacing) - 1).max() > 0.01:
+            grid = grid.resampled(tuple(wanted.tolist()))
+    return grid
+
+
+def on_grid(volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None = None) -> np.ndarray:
+    """The image as the network sees it: intensities normalised on its own grid, then sampled on the working grid.
+
+    Outside the image its smallest intensity goes on. Where the working grid is coarser the image is smoothed first
+    (Gaussian, sigma ``(ratio - 1) / 2`` voxels), so that nothing aliases.
+
+    Args:
+        volume: float32 intensities.
+        grid: Working grid.
+        preparation: Intensity transforms.
+        affine: fixed world -> moving world in RAS mm, for the moving image.
+
+    Returns:
+        ``(C, *grid.shape)`` float32.
+    """
+    normalised = normalise(volume.channel_first(), preparation.intensity)
+    array = normalised[0] if len(normalised) == 1 else np.moveaxis(normalised, 0, -1)
+    prepared = Volume(np.ascontiguousarray(array), volume.geometry)
+    if affine is None and volume.geometry.reoriented(grid.codes).same_grid(grid, tol=1e-3):
+        return prepared.reoriented(grid.codes).channel_first()
+    smooth = _antialias(prepared, grid, affine)
+    transform = None if affine is None else affine_transform(affine)
+    return resample_to(smooth, grid, transform=transform, fill=float(normalised.min())).channel_first()
+
+
+def normalise(image: np.ndarray, intensity: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Intensity transforms, built from their configs, on one image ``(C, *spatial)``."""
+    sample = {'image': image}
+    for config in intensity:
+        sample = TRANSFORMS.build(dict(config))(sample)
+    return np.ascontiguousarray(sample['image'], dtype=np.float32)
+
+
+def _antialias(volume: Volume, grid: Geometry, affine: np.ndarray | None) -> Volume:
+    """Smooth along the axes of ``volume`` in whose direction a step of ``grid`` is longer than one voxel."""
+    linear = np.eye(grid.ndim) if affine is None else np.asarray(affine)[: grid.ndim, : grid.ndim]
+    steps = np.linalg.inv(volume.geometry.matrix) @ linear @ grid.matrix
+    sigma = np.maximum(0.0, (np.linalg.norm(steps, axis=1) - 1) / 2)
+    if sigma.max() < 0.1:
+        return volume
+    channels = volume.array.ndim - grid.ndim
+    return Volume(ndimage.gaussian_filter(volume.array, (*sigma, *(0,) * channels), mode='nearest'), volume.geometry)
