@@ -45,7 +45,8 @@ class LNCC(ImageLoss):
         form: ``'squared'`` ignores the sign of the correlation, ``'signed'`` keeps it,
             ``'fourth'`` is the fourth power that some code publishes as "squared LNCC".
         negative: loss ``-mean`` instead of ``1 - mean``.
-        kernel: ``'box'``, or MONAI's ``'triangular'`` and ``'gaussian'`` windows.
+        kernel: ``'box'``, MONAI's ``'triangular'`` and ``'gaussian'`` windows, or ``'gaussian_tail'``, what older MONAI
+            computed as its Gaussian: the first taps of a longer one, so that the window lies beside the voxel.
         sigma: standard deviation in voxels of a Gaussian window with ``4 sigma + 1`` taps and sum 1 (GradICON), with
             ``kernel='gaussian'``; replaces ``window``.
         eps: keeps the quotient finite, in (units of intensity)^4 for ``'product'``, ^2 otherwise.
@@ -132,7 +133,7 @@ class LNCC(ImageLoss):
         factor_w, factor_f = self._factors_(var_w, var_f)
         mean, by_cross, by_denominator = self._derivatives(cross, factor_w, factor_f, mask)
 
-        spread = window.sum(by_cross)
+        spread = window.spread(by_cross)
         grad_w = grad_f = None
         if need[0]:
             by_var = _masked_product(by_denominator, factor_f, free_w)
@@ -224,7 +225,7 @@ def _image_gradient(
     by_var: Tensor,
     spread: Tensor,
 ) -> Tensor:
-    """Gradient by ``image`` from the derivatives by ``cross`` and by the image's variance (window sums are symmetric)."""
+    """Gradient by ``image`` from the derivatives by ``cross`` and by the image's variance."""
     mixed = (by_cross * sum_other).addcmul_(by_var, sum_image, value=2).mul_(-1 / window.volume)
-    gradient = window.sum(mixed).addcmul_(other, spread)
-    return gradient.addcmul_(image, window.sum(by_var), value=2)
+    gradient = window.spread(mixed).addcmul_(other, spread)
+    return gradient.addcmul_(image, window.spread(by_var), value=2)

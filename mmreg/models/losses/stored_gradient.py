@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.graph import saved_tensors_hooks
 
 #: ``(warped, fixed) -> scalar``, differentiable as often as needed.
 Scalar = Callable[[Tensor, Tensor], Tensor]
@@ -45,7 +46,7 @@ def _automatic(scalar: Scalar) -> ValueAndGradients:
     def value_and_gradients(
         warped: Tensor, fixed: Tensor, need: tuple[bool, bool]
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        with torch.enable_grad():
+        with torch.enable_grad(), inner_graph():
             images = [image.detach().requires_grad_(wanted) for image, wanted in zip((warped, fixed), need)]
             value = scalar(*images)
             found = iter(torch.autograd.grad(value, [i for i in images if i.requires_grad], allow_unused=True))
@@ -53,6 +54,11 @@ def _automatic(scalar: Scalar) -> ValueAndGradients:
         return value.detach(), first, second
 
     return value_and_gradients
+
+
+def inner_graph() -> saved_tensors_hooks:
+    """Context for a graph that lives within one forward pass: hooks on what is kept for backward do not see it."""
+    return saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor)
 
 
 def _filled(gradient: Tensor | None, like: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from mmreg.errors import ConfigError
 from mmreg.models.base import per_axis
 from mmreg.spatial import box_sum, separable_filter
 
-KERNELS = ('box', 'triangular', 'gaussian')
+KERNELS = ('box', 'triangular', 'gaussian', 'gaussian_tail')
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,12 @@ class Window:
     volume: float
 
     def sum(self, x: Tensor) -> Tensor:
-        """Weighted window sums of ``x`` ``(N, C, *spatial)``; linear and symmetric."""
+        """Weighted window sums of ``x`` ``(N, C, *spatial)``; linear."""
         return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, self.taps)
+
+    def spread(self, x: Tensor) -> Tensor:
+        """The transpose of :meth:`sum`; the same for windows that are symmetric."""
+        return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, [t[::-1] for t in self.taps])
 
 
 def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None, ndim: int) -> Window:
@@ -43,7 +47,7 @@ def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequen
     sizes = tuple(int(w) for w in per_axis(window, ndim, 'window'))
     if kernel == 'box':
         return Window(sizes, None, float(math.prod(sizes)))
-    line = _triangular if kernel == 'triangular' else _gaussian
+    line = {'triangular': _triangular, 'gaussian': _gaussian, 'gaussian_tail': _gaussian_tail}[kernel]
     taps = tuple(line(size) for size in sizes)
     return Window(sizes, taps, math.prod(sum(t) for t in taps))
 
@@ -69,6 +73,13 @@ def _triangular(size: int) -> tuple[float, ...]:
 def _gaussian(size: int) -> tuple[float, ...]:
     """Standard deviation a third of the window, largest weight 1 (MONAI's Gaussian window)."""
     return tuple(math.exp(-0.5 * (3 * k / size) ** 2) for k in range(-(size // 2), size // 2 + 1))
+
+
+def _gaussian_tail(size: int) -> tuple[float, ...]:
+    """The first ``size`` taps of a longer Gaussian, which older MONAI returned: its tail, not its middle."""
+    sigma = size / 3
+    half = int(sigma * (size // 2) + 0.5)
+    return tuple(math.exp(-0.5 * ((k - half) / sigma) ** 2) for k in range(size))
 
 
 def _normalised_gaussian(sigma: float) -> tuple[float, ...]:

@@ -1,0 +1,57 @@
+"""Parzen windows: how much an intensity belongs to each bin of a histogram."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+#: Guards a bin width of zero on constant images, units of intensity.
+_NARROW = 1e-6
+
+
+def gaussian_weights(x: Tensor, centres: Tensor, sigma: Tensor | float, normalise: bool = True) -> Tensor:
+    """Gaussian membership of every value in every bin.
+
+    Args:
+        x: values ``(B, V)``.
+        centres: of the bins, ``(n,)``.
+        sigma: standard deviation, units of ``x``.
+        normalise: the memberships of each value sum to 1.
+
+    Returns:
+        ``(B, V, n)``.
+    """
+    exponent = -((x[..., None] - centres) / sigma).square() / 2
+    return exponent.softmax(-1) if normalise else exponent.exp()
+
+
+def cubic_weights(index: Tensor, bins: int) -> Tensor:
+    """Cubic B-spline membership of continuous bin indices ``(B, V)`` -> ``(B, V, bins)``; rows sum to 1."""
+    distance = (index[..., None] - _bin_numbers(index, bins)).abs()
+    near = (4 - 6 * distance.square() + 3 * distance.pow(3)) / 6
+    far = (2 - distance).clamp(min=0).pow(3) / 6
+    weights = torch.where(distance < 1, near, far)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def box_weights(index: Tensor, bins: int) -> Tensor:
+    """The nearest bin, shared by both where two are equally near; no gradient. Shapes as :func:`cubic_weights`."""
+    distance = (index.detach()[..., None] - _bin_numbers(index, bins)).abs()
+    weights = (distance < 0.5).to(index.dtype) + 0.5 * (distance == 0.5)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _bin_numbers(index: Tensor, bins: int) -> Tensor:
+    return torch.arange(bins, dtype=index.dtype, device=index.device)
+
+
+def spline_index(x: Tensor, low: Tensor, high: Tensor, bins: int) -> Tensor:
+    """Continuous bin index of values, ``low`` to ``high`` spread over the bins with two empty ones at each end."""
+    width = ((high - low) / (bins - 4)).clamp(min=_NARROW)
+    return ((x - low) / width + 2).clamp(2, bins - 3)
+
+
+def bin_centres(low: Tensor, high: Tensor, bins: int) -> tuple[Tensor, Tensor]:
+    """Centres of equally spaced bins from ``low`` to ``high`` inclusive, and their distance."""
+    width = ((high - low) / (bins - 1)).clamp(min=_NARROW)
+    return low + width * torch.arange(bins, dtype=low.dtype, device=low.device), width
