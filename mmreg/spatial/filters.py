@@ -80,7 +80,7 @@ def gaussian_filter(
         InputError: negative sigma, even size or unknown padding.
     """
     sigmas = per_axis(sigma, spatial_ndim(x, 'x'), 'sigma')
-    taps = [_gaussian_taps(s, size, truncate) if s > 0 else [1.0] for s in sigmas]
+    taps = [_gaussian_taps(s, size, truncate) if s != 0 else [1.0] for s in sigmas]
     return separable_filter(x, taps, padding)
 
 

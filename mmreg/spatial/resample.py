@@ -22,8 +22,13 @@ def output_size(
     if (new_size is None) == (scale is None):
         raise InputError('resizing got both or neither of size and scale, expected exactly one of them.')
     if new_size is not None:
-        return tuple(int(n) for n in per_axis(new_size, len(size), 'size'))
+        new = per_axis(new_size, len(size), 'size')
+        if min(new) < 1:
+            raise InputError(f'size is {tuple(new)}, expected positive integers.')
+        return tuple(int(n) for n in new)
     assert scale is not None
+    if min(per_axis(scale, len(size), 'scale')) <= 0:
+        raise InputError(f'scale is {scale}, expected positive numbers.')
     # The small term keeps products such as 100 * 0.29 from falling below the integer they stand for.
     return tuple(max(1, math.floor(n * s + 1e-6)) for n, s in zip(size, per_axis(scale, len(size), 'scale')))
 
