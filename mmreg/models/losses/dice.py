@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -141,7 +142,7 @@ class _ClassSums(torch.autograd.Function):
     """Class by class, so that a product never takes more than one channel; the backward needs ``p``, ``t`` only."""
 
     @staticmethod
-    def forward(ctx, warped: Tensor, fixed: Tensor, weight: Tensor | None, squared: bool):
+    def forward(ctx: Any, warped: Tensor, fixed: Tensor, weight: Tensor | None, squared: bool) -> tuple[Tensor, ...]:
         ctx.save_for_backward(warped, fixed, weight)
         ctx.squared = squared
         sums = warped.new_empty(3, *warped.shape[:2])
@@ -155,7 +156,7 @@ class _ClassSums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_both: Tensor, grad_warped: Tensor, grad_fixed: Tensor):
+    def backward(ctx: Any, grad_both: Tensor, grad_warped: Tensor, grad_fixed: Tensor) -> tuple[Tensor | None, ...]:
         warped, fixed, weight = ctx.saved_tensors
         shape = (*grad_both.shape, *[1] * (warped.dim() - 2))
 

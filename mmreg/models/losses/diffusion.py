@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,7 +63,7 @@ class _Differences(torch.autograd.Function):
     """``sum_a c_a sum_{n,i,x} w_a |s_ai d_ai|^p`` with ``d`` the forward differences along axis ``a``."""
 
     @staticmethod
-    def forward(ctx, field: Tensor, mask: Tensor | None, scales: Scales, power: int, energy: bool) -> Tensor:
+    def forward(ctx: Any, field: Tensor, mask: Tensor | None, scales: Scales, power: int, energy: bool) -> Tensor:
         ctx.save_for_backward(field, mask)
         ctx.settings = scales, power, energy
         total = field.new_zeros(())
@@ -75,7 +76,7 @@ class _Differences(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_output: Tensor):
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         field, mask = ctx.saved_tensors
         scales, power, energy = ctx.settings
         grad = torch.zeros_like(field)
@@ -98,12 +99,11 @@ def _pair_weight(field: Tensor, mask: Tensor | None, axis: int, energy: bool) ->
     """Weight of each pair of neighbours (None: all 1) and the factor that turns the weighted sum into the mean."""
     ndim, dim, pairs = field.dim() - 2, axis + 2, field.shape[axis + 2] - 1
     voxels = field.numel() // ndim
-    lower = None if mask is None else mask.narrow(dim, 0, pairs)
     if energy:
-        return lower, 1.0 / voxels
+        return None if mask is None else mask.narrow(dim, 0, pairs), 1.0 / voxels
     if mask is None:
         return None, 1.0 / (voxels // field.shape[dim] * pairs * ndim * ndim)
-    weight = lower * mask.narrow(dim, 1, pairs)
+    weight = mask.narrow(dim, 0, pairs) * mask.narrow(dim, 1, pairs)
     total = weight.sum() * (field.shape[0] // mask.shape[0]) * ndim * ndim
     return weight, torch.where(total > 0, 1 / total, 0)
 

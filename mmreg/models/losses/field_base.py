@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from mmreg.errors import ConfigError, DataError
 
@@ -91,3 +93,56 @@ def forward_difference(x: Tensor, axis: int) -> Tensor:
     """``x[.. + 1 ..] - x`` along spatial ``axis`` of (N, C, *S); that axis is one shorter."""
     dim, size = axis + 2, x.shape[axis + 2]
     return x.narrow(dim, 1, size - 1) - x.narrow(dim, 0, size - 1)
+
+
+def second_difference(x: Tensor, a: int, b: int) -> Tensor:
+    """Second derivative of (N, C, *S) along axes ``a`` and ``b`` by central differences, at the inner voxels only.
+
+    Unmixed ``x(+e) - 2 x + x(-e)``, mixed a quarter of the differences of the four diagonal neighbours.
+    """
+    if a == b:
+        return _inner(x, {a: 1}) - 2 * _inner(x, {}) + _inner(x, {a: -1})
+    same = _inner(x, {a: 1, b: 1}) + _inner(x, {a: -1, b: -1})
+    return (same - _inner(x, {a: 1, b: -1}) - _inner(x, {a: -1, b: 1})) / 4
+
+
+def inner_voxels(x: Tensor) -> Tensor:
+    """``x`` (N, C, *S) without the outermost voxels."""
+    return _inner(x, {})
+
+
+def inner_mask(mask: Tensor | None) -> Tensor | None:
+    """The same for a mask that may be absent."""
+    return None if mask is None else inner_voxels(mask)
+
+
+def window(x: Tensor, first: int, lost: int) -> Tensor:
+    """``x`` (N, C, *S) from voxel ``first`` on along every axis, ``lost`` voxels fewer."""
+    for axis in range(x.dim() - 2):
+        x = x.narrow(axis + 2, first, x.shape[axis + 2] - lost)
+    return x
+
+
+def _inner(x: Tensor, shift: dict[int, int]) -> Tensor:
+    """The inner voxels of ``x`` moved by one voxel along the axes in ``shift``."""
+    for axis in range(x.dim() - 2):
+        x = x.narrow(axis + 2, 1 + shift.get(axis, 0), x.shape[axis + 2] - 2)
+    return x
+
+
+def need_voxels(field: Tensor, least: int, part: object) -> None:
+    """Refuse a grid with fewer than ``least`` voxels along an axis."""
+    if min(field.shape[2:]) < least:
+        raise DataError(
+            f'{type(part).__name__}: found a field of shape {tuple(field.shape)}, expected at least {least} voxels per '
+            'axis.'
+        )
+
+
+def sum_of_terms(terms: Iterable[Callable[[Tensor], Tensor]], field: Tensor) -> Tensor:
+    """``sum_k term_k(field)`` with one term's buffers alive at a time: the backward pass computes each term again.
+
+    Saved for backward: the field, by reference.
+    """
+    parts = [checkpoint(term, field, use_reentrant=False, preserve_rng_state=False) for term in terms]
+    return torch.stack(parts).sum()

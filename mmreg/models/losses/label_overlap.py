@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -128,7 +128,9 @@ class _CornerSums(torch.autograd.Function):
     """Sums over the corners of the sampled points, block by block."""
 
     @staticmethod
-    def forward(ctx, displacement: Tensor, moving: Tensor, fixed: Tensor, classes: int, squared: bool):
+    def forward(
+        ctx: Any, displacement: Tensor, moving: Tensor, fixed: Tensor, classes: int, squared: bool
+    ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(displacement, moving, fixed)
         ctx.settings = classes, squared
         both = displacement.new_zeros(len(displacement), classes, dtype=torch.float64)
@@ -144,7 +146,7 @@ class _CornerSums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad_both: Tensor, grad_warped: Tensor):
+    def backward(ctx: Any, grad_both: Tensor, grad_warped: Tensor) -> tuple[Tensor | None, ...]:
         displacement, moving, fixed = ctx.saved_tensors
         classes, squared = ctx.settings
         grad = torch.zeros_like(displacement)
@@ -171,7 +173,8 @@ def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, classes: int) -> Itera
     moving, fixed, field = moving.flatten(), fixed.flatten(), field.flatten(1)
     for start in range(0, len(fixed), BLOCK):
         part = slice(start, min(start + BLOCK, len(fixed)))
-        low, step = [], []
+        low: list[Tensor] = []
+        step: list[Tensor] = []
         rest = torch.arange(part.start, part.stop, device=field.device)
         for axis in reversed(range(len(size))):
             point = (rest % size[axis]).to(field.dtype) + field[axis, part]
@@ -188,18 +191,18 @@ def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, classes: int) -> Itera
 
 def _label_at(moving: Tensor, shape: Sequence[int], low: list[Tensor], side: Sequence[int], outside: int) -> Tensor:
     """Class index at the corner ``low + side``, ``outside`` where that is no voxel."""
-    index, inside = torch.zeros_like(low[0]), None
+    index, inside = torch.zeros_like(low[0]), torch.ones_like(low[0], dtype=torch.bool)
     for n, place, s in zip(shape, low, side):
         place = place + s
         valid = (place >= 0) & (place < n)
-        inside = valid if inside is None else inside & valid
+        inside = inside & valid
         index = index * n + place.clamp(0, n - 1)
     return torch.where(inside, moving[index].long(), outside)
 
 
 def _share(block: _Block, weights: list[Tensor], label: Tensor) -> Tensor:
     """Value of the warped one-hot channel ``label`` at each voxel of the block."""
-    return sum(torch.where(other == label, w, 0) for (other, _, _), w in zip(block.corners, weights))
+    return torch.stack([torch.where(other == label, w, 0) for (other, _, _), w in zip(block.corners, weights)]).sum(0)
 
 
 def _bins(label: Tensor, weight: Tensor, classes: int) -> Tensor:
