@@ -1,6 +1,12 @@
-"""Case eoir/ops: warps, integration, composition, resizing and the loss pyramid of the published EOIR code."""
+"""Case eoir/ops: warps, integration, composition, resizing and the loss pyramid of the published EOIR code.
+
+Every stored array is described by a text under the JSON's ``what``; inputs, seeds and factors are read from it.
+"""
 
 from __future__ import annotations
+
+import re
+from functools import partial
 
 import numpy as np
 import torch
@@ -8,76 +14,122 @@ from torch.nn import functional as F
 
 from mmreg.spatial import compose, image_pyramid, resize, resize_field, scaling_and_squaring, warp, warp_labels
 from mmreg.spatial.pyramid import smoothing_taps
-from tests.golden import fill
 from tests.golden.harness import Case, runner
 
-
-def _image(seed: int, shape: list[int]) -> torch.Tensor:
-    return torch.from_numpy(fill.image(seed, tuple(shape)))[None, None]
-
-
-def _flow(seed: int, shape: list[int], amplitude: float) -> torch.Tensor:
-    return torch.from_numpy(fill.flow(seed, tuple(shape), amplitude))[None]
-
-
-def _labels(seed: int, shape: list[int], n: int) -> torch.Tensor:
-    return torch.from_numpy(fill.labels(seed, tuple(shape), n))[None, None]
-
-
-def _agree(case: Case, key: str, actual: torch.Tensor, share: float) -> None:
-    """Label maps may differ where rounding decides: in at most ``share`` of the voxels."""
-    different = float(np.mean(actual.squeeze().numpy() != case.arrays[key].squeeze()))
-    assert different <= share, f'{case.id} {key}: {different:.2%} of the voxels differ'
+from . import calls
 
 
 @runner('eoir', lambda case: 'warp_onehot_argmax' in case.info.get('arrays', {}))
 def eoir_ops(case: Case) -> None:
-    shape = case.info['shape']
-    checks = (_warps, _integration, _resizing, _pyramid)
-    done = set().union(*(check(case, shape) for check in checks))
-    assert done == set(case.arrays), f'{case.id}: not compared {set(case.arrays) - done}'
+    checks = {
+        r'warp\w*_linear': _linear,
+        r'warp_linear_grad_flow': _linear_gradient,
+        r'warp_(nearest|onehot_argmax)': _labels,
+        r'vecint\d+': _integral,
+        r'vecint\d+_grad': _integral_gradient,
+        r'compose': _composition,
+        r'upsample\d+_times\d+': _upsampled,
+        r'down_\w+': _downsampled,
+        r'pyramid_\d+': _level,
+        r'pyramid_onehot_\d+': _onehot_level,
+        r'gaussian_kernel': _kernel,
+    }
+    for key in case.arrays:
+        (check,) = (function for pattern, function in checks.items() if re.fullmatch(pattern, key))
+        check(case, key)
 
 
-def _warps(case: Case, shape: list[int]) -> set[str]:
-    flow = _flow(3, shape, 5.0).requires_grad_()
-    warped = warp(_image(1, shape), flow)
-    case.close('warp_linear', warped)
-    (warped * _image(2, shape)).sum().backward()
-    case.close('warp_linear_grad_flow', flow.grad)
-    labels = _labels(4, shape, 6)
-    _agree(case, 'warp_nearest', warp_labels(labels, flow), 5e-4)
-    _agree(case, 'warp_onehot_argmax', warp_labels(labels, flow, 'linear'), 5e-4)
-    case.close('warp2d_linear', warp(_image(1, shape[:2]), _flow(3, shape[:2], 3.0)))
-    return {'warp_linear', 'warp_linear_grad_flow', 'warp_nearest', 'warp_onehot_argmax', 'warp2d_linear'}
+def _inputs(case: Case, key: str) -> list[torch.Tensor]:
+    """The arrays named in the text of ``key``, with batch axis: images and labels (1, 1, ...), flows (1, ndim, ...)."""
+    what = case.info['what']
+    found = []
+    for array in calls.arrays(what.get(key) or what['pyramid_k'], case.info['shape']):
+        tensor = torch.from_numpy(array)[None]
+        is_flow = tensor.dim() >= 4 and tensor.shape[1] == tensor.dim() - 2
+        found.append(tensor if is_flow else tensor[None])
+    return found
 
 
-def _integration(case: Case, shape: list[int]) -> set[str]:
-    velocity = _flow(6, shape, 3.0).requires_grad_()
-    displacement = scaling_and_squaring(velocity, 7)
-    case.close('vecint7', displacement)
-    (displacement * _flow(7, shape, 1.0)).sum().backward()
-    case.close('vecint7_grad', velocity.grad)
-    case.close('compose', compose(_flow(6, shape, 3.0), _flow(7, shape, 2.0)))
-    return {'vecint7', 'vecint7_grad', 'compose'}
+def _number(case: Case, key: str, pattern: str) -> str:
+    match = re.search(pattern, case.info['what'][key])
+    assert match, f'{case.id} {key}: no {pattern!r} in its description'
+    return match.group(1)
 
 
-def _resizing(case: Case, shape: list[int]) -> set[str]:
-    small = _flow(8, [n // 2 for n in shape], 2.0)
-    case.close('upsample2_times2', resize_field(small, scale=2))
-    case.close('upsample221_times2', resize_field(small, scale=(2, 2, 1), values=2))
-    case.close('down_half', resize(_image(1, shape), scale=0.5))
-    case.close('down_half_of_odd_size', resize(_image(1, [n + 1 for n in shape]), scale=0.5))
-    return {'upsample2_times2', 'upsample221_times2', 'down_half', 'down_half_of_odd_size'}
+def _linear(case: Case, key: str) -> None:
+    case.close(key, warp(*_inputs(case, key)))
 
 
-def _pyramid(case: Case, shape: list[int]) -> set[str]:
-    size = [32, 32, 32]
-    levels = image_pyramid(_image(1, size), 5, kernel='eoir')
-    case.close('pyramid_1', levels[1][..., ::2, ::2, ::2])
-    for k in (2, 3, 4):
-        case.close(f'pyramid_{k}', levels[k])
-    onehot = F.one_hot(_labels(4, size, 5)[:, 0], 5).movedim(-1, 1).float()
-    case.close('pyramid_onehot_2', image_pyramid(onehot, 3, kernel='eoir')[2])
-    first, second, third = (torch.tensor(line) for line in smoothing_taps('eoir', 3))
-    case.close('gaussian_kernel', first[:, None, None] * second[:, None] * third, atol=1e-6)
-    return {'pyramid_1', 'pyramid_2', 'pyramid_3', 'pyramid_4', 'pyramid_onehot_2', 'gaussian_kernel'}
+def _linear_gradient(case: Case, key: str) -> None:
+    image, flow = _inputs(case, key.removesuffix('_grad_flow'))
+    (weight,) = _inputs(case, key)
+    flow.requires_grad_()
+    (warp(image, flow) * weight).sum().backward()
+    case.close(key, flow.grad)
+
+
+def _labels(case: Case, key: str) -> None:
+    (labels,) = _inputs(case, 'warp_nearest')
+    _, flow = _inputs(case, 'warp_linear')
+    warped = warp_labels(labels, flow, 'nearest' if key == 'warp_nearest' else 'linear')
+    different = float(np.mean(warped.squeeze().numpy() != case.arrays[key].squeeze()))
+    assert different <= 5e-4, f'{case.id} {key}: {different:.2%} of the voxels differ'
+
+
+def _integral(case: Case, key: str) -> None:
+    (velocity,) = _inputs(case, key)
+    case.close(key, scaling_and_squaring(velocity, int(_number(case, key, r'(\d+) steps'))))
+
+
+def _integral_gradient(case: Case, key: str) -> None:
+    value = key.removesuffix('_grad')
+    (velocity,), (weight,) = _inputs(case, value), _inputs(case, key)
+    velocity.requires_grad_()
+    (scaling_and_squaring(velocity, int(_number(case, value, r'(\d+) steps'))) * weight).sum().backward()
+    case.close(key, velocity.grad)
+
+
+def _composition(case: Case, key: str) -> None:
+    case.close(key, compose(*_inputs(case, key)))
+
+
+def _upsampled(case: Case, key: str) -> None:
+    text = case.info['what'][key]
+    source = 'upsample2_times2' if text.startswith('same input') else key
+    (field,) = _inputs(case, source)
+    factor = _number(case, key, r'upsampled (x\d+|\([\d, ]+\))').strip('x()')
+    scale = [float(f) for f in factor.split(',')]
+    times = float(_number(case, key, r'times (\d+)'))
+    case.close(key, resize_field(field, scale=scale if len(scale) > 1 else scale[0], values=times))
+
+
+def _downsampled(case: Case, key: str) -> None:
+    (image,) = _inputs(case, key)
+    case.close(key, resize(image, scale=float(_number(case, key, r'resized by ([\d.]+\d)'))))
+
+
+def _level(case: Case, key: str) -> None:
+    (image,) = _inputs(case, key)
+    level = int(key.rpartition('_')[2])
+    _close_or_strided(case, key, image_pyramid(image, level + 1, kernel='eoir')[level])
+
+
+def _onehot_level(case: Case, key: str) -> None:
+    (labels,) = _inputs(case, key)
+    classes = case.arrays[key].shape[-4]
+    onehot = F.one_hot(labels[:, 0], classes).movedim(-1, 1).float()
+    level = int(key.rpartition('_')[2])
+    _close_or_strided(case, key, image_pyramid(onehot, level + 1, kernel='eoir')[level])
+
+
+def _close_or_strided(case: Case, key: str, actual: torch.Tensor) -> None:
+    """Large arrays are stored with stride 2."""
+    if actual.shape[2:] != case.arrays[key].shape[-3:]:
+        actual = actual[..., ::2, ::2, ::2]
+    case.close(key, actual)
+
+
+def _kernel(case: Case, key: str) -> None:
+    double = partial(torch.tensor, dtype=torch.float64)
+    first, second, third = map(double, smoothing_taps('eoir', 3))
+    case.close(key, first[:, None, None] * second[:, None] * third, atol=1e-6)

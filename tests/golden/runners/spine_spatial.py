@@ -6,18 +6,20 @@ import numpy as np
 import torch
 
 from mmreg.spatial import resize_field, scaling_and_squaring, warp
-from tests.golden import fill
 from tests.golden.harness import Case, runner
+
+from . import calls
 
 
 @runner('spine_biomech', lambda case: {'resize_x2', 'warp_nearest'} <= set(case.info.get('arrays', {})))
 def spatial_ops(case: Case) -> None:
     inputs = case.info['inputs']
-    image = torch.from_numpy(fill.image(1, tuple(inputs['shape'])))[None, None]
-    flow = torch.from_numpy(fill.flow(8, tuple(inputs['shape']), 6.0))[None]
-    velocity = torch.from_numpy(fill.flow(9, tuple(inputs['half']), 4.0))[None]
+    image = torch.from_numpy(calls.array(inputs['image'], inputs['shape']))[None, None]
+    flow = torch.from_numpy(calls.array(inputs['flow'], inputs['shape']))[None]
+    velocity = torch.from_numpy(calls.array(inputs['velocity'].replace('half shape', 'shape'), inputs['half']))[None]
     if case.info['results']['resize_x1_is_identity']:
         assert torch.equal(resize_field(velocity, scale=1), velocity)
+    tolerance = {name: case.info['tolerance'][name] for name in ('atol', 'rtol')}
     for key, expected in case.arrays.items():
         name, _, argument = key.rpartition('_')
         if key == 'warp_nearest':
@@ -34,7 +36,7 @@ def spatial_ops(case: Case) -> None:
             raise AssertionError(f'{case.id}: no computation for the stored array {key}')
         if actual.shape != expected.shape:  # full-size fields are stored with stride 2
             actual = actual[..., ::2, ::2, ::2]
-        case.close(key, actual)
+        case.close(key, actual, **tolerance)
 
 
 def _compare_nearest(case: Case, actual: torch.Tensor, expected: np.ndarray) -> None:
