@@ -2,6 +2,7 @@
 
 from .metrics import (
     CaseMetric,
+    ContourMetric,
     DiceMetric,
     FieldError,
     IntensityMetric,
@@ -14,6 +15,6 @@ from .metrics import (
 )
 
 __all__ = [
-    'CaseMetric', 'DiceMetric', 'FieldError', 'IntensityMetric', 'InverseConsistencyMetric', 'JacobianMetric',
-    'LUMIRDice', 'LabelMetric', 'SurfaceMetric', 'TREMetric',
+    'CaseMetric', 'ContourMetric', 'DiceMetric', 'FieldError', 'IntensityMetric', 'InverseConsistencyMetric',
+    'JacobianMetric', 'LUMIRDice', 'LabelMetric', 'SurfaceMetric', 'TREMetric',
 ]  # fmt: skip

@@ -72,6 +72,7 @@ def class_distances(
     *,
     per_slice: bool = False,
     reverse_spacing: bool = False,
+    values: Sequence[int] | None = None,
 ) -> dict[int, RegionDistances]:
     """Distances per class of the prediction.
 
@@ -82,15 +83,16 @@ def class_distances(
         measure: :func:`region_distances` or :func:`contour_distances`.
         per_slice: Measure every entry of the stack by itself; mean over those where both masks have voxels.
         reverse_spacing: Published behaviour: the spacing on the axes in reverse order.
+        values: Which classes; default: every value of the prediction but the smallest.
 
     Returns:
-        A pair of distances for every value of the prediction but the smallest; NaN where no slice could be measured.
+        A pair of distances per class; NaN where no slice could be measured.
     """
     if spacing is not None and reverse_spacing:
         spacing = tuple(reversed(tuple(spacing)))
     pairs = list(zip(prediction, target)) if per_slice else [(prediction, target)]
     result = {}
-    for value in class_values(prediction):
+    for value in class_values(prediction) if values is None else values:
         found = [measure(p == value, t == value, spacing) for p, t in pairs]
         result[value] = RegionDistances(nan_mean(d.hausdorff for d in found), nan_mean(d.average for d in found))
     return result

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import ConfigError, DataError
 from mmreg.evaluation.functional import landmarks
 from mmreg.registry import METRICS
 
@@ -30,6 +30,8 @@ class TREMetric(CaseMetric):
 
     def __init__(self, unit: str = 'mm', optional: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
+        if unit not in ('mm', 'voxel'):
+            raise ConfigError(f"TREMetric: unit={unit!r} is unknown, expected 'mm' or 'voxel'.")
         self.unit, self.optional = unit, optional
 
     def describe(self) -> str:
