@@ -19,6 +19,8 @@ from mmreg.registry import LOSSES
 from mmreg.spatial import image_pyramid, resize, sample, warp
 from mmreg.structures import Fields
 
+#: Directions of an image or label loss; True: the moving image onto the fixed one.
+DIRECTIONS = {'forward': (True,), 'backward': (False,), 'both': (True, False)}
 #: Lists of ``Fields`` that a field loss can act on.
 FIELDS = {'velocity': 'velocities', 'displacement': 'displacements', 'inverse_displacement': 'inverse_displacements'}
 
@@ -31,6 +33,7 @@ class TermConfig:
     levels: tuple[float, ...]
     on: str
     per_level: Mapping[str, Sequence]
+    direction: str
 
     @classmethod
     def split(cls, name: str, config: dict) -> tuple[TermConfig, dict]:
@@ -41,7 +44,10 @@ class TermConfig:
             levels=tuple(rest.pop('levels', (1.0,))),
             on=rest.pop('on', 'velocity'),
             per_level=rest.pop('per_level', {}),
+            direction=rest.pop('direction', 'forward'),
         )
+        if term.direction not in DIRECTIONS:
+            raise ConfigError(f'losses.{name}.direction is {term.direction!r}, expected one of {sorted(DIRECTIONS)}.')
         if term.on not in FIELDS:
             raise ConfigError(f'losses.{name}.on is {term.on!r}, expected one of {sorted(FIELDS)}.')
         for key, values in term.per_level.items():
@@ -80,8 +86,9 @@ class Objective(nn.Module):
     Args:
         losses: Name -> config of a loss plus the objective's keys: ``weight`` (0: computed and logged, not trained
             with; None: not computed), ``levels`` (weight per level, finest first, default ``[1]``), ``on`` (field
-            losses: ``'velocity'``, ``'displacement'`` or ``'inverse_displacement'``) and ``per_level`` (constructor
-            arguments that differ between levels, a list each).
+            losses: ``'velocity'``, ``'displacement'`` or ``'inverse_displacement'``), ``direction`` (image and label
+            losses: ``'forward'``, ``'backward'``, the fixed image onto the moving one, or the mean of ``'both'``) and
+            ``per_level`` (constructor arguments that differ between levels, a list each).
         pyramid: Keyword arguments of :func:`mmreg.spatial.image_pyramid`: ``kernel`` and ``factors``.
         label_values: What one-hot channels stand for: a number ``n`` (values 0..n-1) or the values themselves.
     """
@@ -135,17 +142,26 @@ class Objective(nn.Module):
 
     @staticmethod
     def _image(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
-        warped = warp(data.image('moving', level), data.displacement(term, level))
-        return loss(warped, data.image('fixed', level), mask=data.mask(level))
+        values = []
+        for forward in DIRECTIONS[term.config.direction]:
+            source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
+            warped = warp(data.image(source, level), data.displacement(term, level, forward))
+            values.append(loss(warped, data.image(target, level), mask=data.mask(target, level)))
+        return sum(values) / len(values)
 
     @staticmethod
     def _label(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
-        displacement = data.displacement(term, level)
-        if level == 0 and hasattr(loss, 'from_labels'):  # never holds the one-hot volume of full resolution
-            moving, fixed = data.need('moving_labels', term), data.need('fixed_labels', term)
-            return loss.from_labels(moving, fixed, displacement, data.label_values)
-        warped = warp(data.onehot('moving', level, term), displacement)
-        return loss(warped, data.onehot('fixed', level, term), mask=data.mask(level))
+        values = []
+        for forward in DIRECTIONS[term.config.direction]:
+            source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
+            displacement = data.displacement(term, level, forward)
+            if level == 0 and hasattr(loss, 'from_labels'):  # never holds the one-hot volume of full resolution
+                labels = [data.need(f'{name}_labels', term) for name in (source, target)]
+                values.append(loss.from_labels(*labels, displacement, data.label_values))
+            else:
+                warped = warp(data.onehot(source, level, term), displacement)
+                values.append(loss(warped, data.onehot(target, level, term), mask=data.mask(target, level)))
+        return sum(values) / len(values)
 
     @staticmethod
     def _field(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
@@ -155,13 +171,8 @@ class Objective(nn.Module):
 
     @staticmethod
     def _consistency(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
-        backward = data.fields.inverse_displacements
-        if len(backward) <= level:
-            raise ConfigError(
-                f'losses.{term.name} needs a backward field, found a flow head that has none; '
-                'choose a bidirectional head or drop the term.'
-            )
-        return loss(data.displacement(term, level), backward[level], mask=data.mask(level))
+        forward, backward = data.displacement(term, level), data.displacement(term, level, forward=False)
+        return loss(forward, backward, mask=data.mask('fixed', level))
 
     @staticmethod
     def _landmark(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
@@ -191,8 +202,15 @@ class _LevelData:
             raise ConfigError(f'losses.{term.name} needs inputs[{key!r}], found {sorted(self.inputs)}.')
         return self.inputs[key]
 
-    def displacement(self, term: Term, level: int) -> Tensor:
-        return self._level(self.fields.displacements, 'displacements', term, level)
+    def displacement(self, term: Term, level: int, forward: bool = True) -> Tensor:
+        if forward:
+            return self._level(self.fields.displacements, 'displacements', term, level)
+        if not self.fields.inverse_displacements:
+            raise ConfigError(
+                f'losses.{term.name} needs a backward field, found a flow head that has none; '
+                'choose a bidirectional head or drop the term.'
+            )
+        return self._level(self.fields.inverse_displacements, 'inverse_displacements', term, level)
 
     def field(self, term: Term, level: int) -> Tensor:
         name = FIELDS[term.config.on]
@@ -207,11 +225,11 @@ class _LevelData:
     def onehot(self, which: str, level: int, term: Term) -> Tensor:
         return self._levels(f'{which} one-hot', lambda: self._one_hot(self.need(f'{which}_labels', term)))[level]
 
-    def mask(self, level: int) -> Tensor | None:
-        mask = self.inputs.get('fixed_mask')
+    def mask(self, which: str, level: int) -> Tensor | None:
+        mask = self.inputs.get(f'{which}_mask')
         if mask is None or level == 0:
             return mask
-        return resize(mask.float(), size=list(self.image('fixed', level).shape[2:]))
+        return resize(mask.float(), size=list(self.image(which, level).shape[2:]))
 
     def labels_on(self, field: Tensor) -> Tensor | None:
         """Labels of the fixed image on the grid of ``field``, nearest neighbour."""

@@ -15,7 +15,7 @@ model = dict(
     # is the one that was meant. It matters in training only.
     pyramid=dict(kernel='eoir', factors=2),
     losses=dict(
-        similarity=dict(type='LNCC', form='squared', window=9, weight=1.0, levels=[1, 1 / 2, 1 / 4, 1 / 8, 1 / 16]),
+        similarity=dict(type='LNCC', window=9, weight=1.0, levels=[1, 1 / 2, 1 / 4, 1 / 8, 1 / 16]),
         smoothness=dict(
             type='Diffusion', penalty='l2', on='velocity', weight=5.0, levels=[1, 1 / 2, 1 / 4, 1 / 8, 1 / 16]
         ),

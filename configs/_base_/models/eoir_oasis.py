@@ -16,7 +16,11 @@ model = dict(
     label_values=36,
     losses=dict(
         similarity=dict(
-            type='LNCC', form='squared', weight=1.0, levels=[1, 1 / 2, 1 / 4, 1 / 8], per_level=dict(window=[9, 5, 3, 3])
+            type='LNCC',
+            form='squared',
+            weight=1.0,
+            levels=[1, 1 / 2, 1 / 4, 1 / 8],
+            per_level=dict(window=[9, 5, 3, 3]),
         ),
         smoothness=dict(type='Diffusion', penalty='l1', on='velocity', weight=1.0, levels=[1, 1 / 2, 1 / 4, 1 / 8]),
         # absent='zero': a class in neither volume counts as no overlap, as in the published training.
