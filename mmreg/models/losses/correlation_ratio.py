@@ -26,7 +26,8 @@ class CorrelationRatio(ImageLoss):
     explained image :math:`Y` of mean :math:`\mu`, the share of variance that no function of the explaining image
     accounts for:
 
-    .. math:: 1 - \eta^2 = \frac{\sum_x (Y-\mu)^2 - \sum_b (\sum_x w_b (Y - \mu))^2 / \sum_x w_b}{\sum_x (Y-\mu)^2 + \epsilon}
+    .. math:: 1 - \eta^2 = \frac{\sum_x (Y-\mu)^2 - \sum_b (\sum_x w_b (Y - \mu))^2 / \sum_x w_b}
+              {\sum_x (Y-\mu)^2 + \epsilon}
 
     per sample and channel, then the mean.
 

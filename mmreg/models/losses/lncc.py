@@ -124,11 +124,11 @@ class LNCC(ImageLoss):
         self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Mean of the map and its gradients; the maths is in docs/losses_image.md."""
-        n = window.volume
         sum_w, sum_f = window.sum(warped), window.sum(fixed)
-        cross = window.sum(warped * fixed).addcmul_(sum_w, sum_f, value=-1 / n)
-        var_w = window.sum(warped.square()).addcmul_(sum_w, sum_w, value=-1 / n)
-        var_f = window.sum(fixed.square()).addcmul_(sum_f, sum_f, value=-1 / n)
+        mean_w, mean_f = sum_w / window.volume, sum_f / window.volume  # a rounded 1/n would bias every variance
+        cross = window.sum(warped * fixed).addcmul_(mean_w, sum_f, value=-1)
+        var_w = window.sum(warped.square()).addcmul_(mean_w, sum_w, value=-1)
+        var_f = window.sum(fixed.square()).addcmul_(mean_f, sum_f, value=-1)
         free_w, free_f = self._free(var_w, need[0]), self._free(var_f, need[1])
         factor_w, factor_f = self._factors_(var_w, var_f)
         mean, by_cross, by_denominator = self._derivatives(cross, factor_w, factor_f, mask)
@@ -137,10 +137,10 @@ class LNCC(ImageLoss):
         grad_w = grad_f = None
         if need[0]:
             by_var = _masked_product(by_denominator, factor_f, free_w)
-            grad_w = _image_gradient(window, warped, fixed, sum_w, sum_f, by_cross, by_var, spread)
+            grad_w = _image_gradient(window, warped, fixed, mean_w, mean_f, by_cross, by_var, spread)
         if need[1]:
             by_var = _masked_product(by_denominator, factor_w, free_f)
-            grad_f = _image_gradient(window, fixed, warped, sum_f, sum_w, by_cross, by_var, spread)
+            grad_f = _image_gradient(window, fixed, warped, mean_f, mean_w, by_cross, by_var, spread)
         return mean, grad_w, grad_f
 
     def _factors_(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
@@ -219,13 +219,13 @@ def _image_gradient(
     window: Window,
     image: Tensor,
     other: Tensor,
-    sum_image: Tensor,
-    sum_other: Tensor,
+    mean_image: Tensor,
+    mean_other: Tensor,
     by_cross: Tensor,
     by_var: Tensor,
     spread: Tensor,
 ) -> Tensor:
     """Gradient by ``image`` from the derivatives by ``cross`` and by the image's variance."""
-    mixed = (by_cross * sum_other).addcmul_(by_var, sum_image, value=2).mul_(-1 / window.volume)
+    mixed = (by_cross * mean_other).addcmul_(by_var, mean_image, value=2).neg_()
     gradient = window.spread(mixed).addcmul_(other, spread)
     return gradient.addcmul_(image, window.spread(by_var), value=2)

@@ -84,11 +84,11 @@ class _Histogram(ImageLoss):
 
     def _histogram(self, warped: Tensor, fixed: Tensor, weights: Tensor, *ranges: Tensor) -> Tensor:
         """Joint histograms ``(B, bins, bins)`` of values ``(B, V)``."""
-        first = self._memberships(warped, *ranges[:2], order=3) * weights[..., None]
-        second = self._memberships(fixed, *ranges[2:], order=self.fixed_order)
+        first = self._memberships(warped, 3, *ranges[:2]) * weights[..., None]
+        second = self._memberships(fixed, self.fixed_order, *ranges[2:])
         return first.transpose(1, 2) @ second
 
-    def _memberships(self, values: Tensor, low: Tensor, high: Tensor, order: int) -> Tensor:
+    def _memberships(self, values: Tensor, order: int, low: Tensor, high: Tensor) -> Tensor:
         if self.kernel == 'b-spline':
             index = spline_index(values, low, high, self.bins)
             return (cubic_weights if order == 3 else box_weights)(index, self.bins)
@@ -191,7 +191,7 @@ class NMI(_Histogram):
         super().__init__('gaussian', bins, (bins - 1) / bins / _FWHM, intensity_range, samples)
         self.ratio, self.eps = ratio, eps
 
-    def _memberships(self, values: Tensor, low: Tensor, high: Tensor, order: int) -> Tensor:
+    def _memberships(self, values: Tensor, order: int, low: Tensor, high: Tensor) -> Tensor:
         centres, width = bin_centres(low, high, self.bins)
         return gaussian_weights(values, centres, self.sigma_ratio * width, normalise=False)
 

@@ -20,7 +20,7 @@ from mmreg.models.losses import (
     MutualInformation,
 )
 from mmreg.registry import LOSSES
-from tests.models.losses.helpers_images import blob_mask, noise_pair, saved_bytes, smooth_pair
+from tests.models.losses.helpers_images import noise_pair, saved_bytes, smooth_pair
 
 #: One of each, with small windows, for gradients and shapes.
 SMALL = {
