@@ -1,8 +1,9 @@
 """Displacements as ITK displacement-field images.
 
 Inside mmreg a displacement is (ndim, *S) in voxels along the array axes. An ITK field image holds, on the same grid,
-LPS millimetres. NIfTI files carry intent 1007 (vector), as ANTs writes them. Intent 1006 (displacement vector) means
-RAS to ITK 5.3 and later, which then flips x and y on reading; both are read rightly here, only 1007 is written.
+LPS millimetres. A NIfTI file says with its intent code what the numbers mean: 1007 (vector) is LPS, as ANTs writes it;
+1006 (displacement vector) is RAS, and ITK 5.3 and later flip x and y on reading it. Both are read rightly here; 1007 is
+written, because every version of ANTs and ITK takes it the same way.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ def is_image_file(path: str | Path) -> bool:
 def voxels_to_lps(displacement: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Turn (ndim, *S) voxels along the array axes into (*S, ndim) LPS mm."""
     matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
-    return np.einsum('ab,b...->...a', matrix, np.asarray(displacement, dtype=np.float64))
+    return np.moveaxis(np.asarray(displacement, dtype=np.float64), 0, -1) @ matrix.T
 
 
 def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Turn (*S, ndim) LPS mm into (ndim, *S) voxels along the array axes."""
     matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
-    return np.einsum('ab,...b->a...', np.linalg.inv(matrix), np.asarray(vectors, dtype=np.float64))
+    return np.moveaxis(np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(matrix).T, -1, 0)
 
 
 def displacement_to_sitk(displacement: np.ndarray, geometry: Geometry, dtype: type = np.float32) -> sitk.Image:
@@ -48,7 +49,7 @@ def displacement_to_sitk(displacement: np.ndarray, geometry: Geometry, dtype: ty
 def displacement_from_sitk(image: sitk.Image) -> tuple[np.ndarray, Geometry]:
     """Return ((ndim, *S) float32 voxels, geometry) of an ITK displacement-field image."""
     volume = Volume.from_sitk(image)
-    return lps_to_voxels(volume.array, volume.geometry).astype(np.float32), volume.geometry
+    return np.ascontiguousarray(lps_to_voxels(volume.array, volume.geometry), dtype=np.float32), volume.geometry
 
 
 def write_displacement_image(path: str | Path, displacement: np.ndarray, geometry: Geometry) -> None:

@@ -88,7 +88,7 @@ def write_learn2reg_npz(path: str | Path, displacement: np.ndarray) -> None:
     array = check_displacement(displacement, np.shape(displacement)[1:])
     if Path(path).suffix != '.npz':
         raise DataError(f"{path}: found the ending '{Path(path).suffix}', expected .npz")
-    half = np.stack([zoom(component.astype(np.float64), 0.5, order=ZOOM_ORDER) for component in array])
+    half = _zoom(array, [0.5] * len(array))
     if np.abs(half).max() > np.finfo(np.float16).max:
         raise DataError(f'{path}: found displacements up to {np.abs(half).max():g} voxels, expected less than 65504')
     with atomic_path(path) as temporary:
@@ -113,8 +113,13 @@ def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None) -> 
     if len(shape) != ndim or any(abs(n - 2 * m) > 1 for n, m in zip(shape, stored.shape[1:])):
         raise DataError(f'{path}: found half-resolution shape {stored.shape[1:]}, expected half of {shape}')
     factors = [n / m for n, m in zip(shape, stored.shape[1:])]
-    full = np.stack([zoom(component.astype(np.float64), factors, order=ZOOM_ORDER) for component in stored])
-    return full.astype(np.float32)
+    return _zoom(stored, factors).astype(np.float32)
+
+
+def _zoom(displacement: np.ndarray, factors: Sequence[float]) -> np.ndarray:
+    # With scipy's default mode the last plane of some sizes (26, 48 ...) falls outside by rounding and is zero.
+    # 'mirror' gives the same bits for all other sizes, and the right plane for these.
+    return np.stack([zoom(c.astype(np.float64), factors, order=ZOOM_ORDER, mode='mirror') for c in displacement])
 
 
 def _checked(displacement: np.ndarray, shape: Sequence[int] | None, path: str | Path) -> np.ndarray:

@@ -43,6 +43,7 @@ def test_nibabel_sees_five_axes_intent_vector_and_the_same_numbers(tmp_path):
     np.testing.assert_allclose(image.affine, grid.affine, atol=1e-4)
     expected = voxels_to_lps(displacement, grid)
     np.testing.assert_allclose(np.asarray(image.dataobj)[:, :, :, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(read_displacement_image(tmp_path / 'u.nii.gz')[0], displacement, atol=1e-5)
 
 
 def test_simpleitk_sees_the_displacement_of_a_voxel(tmp_path):

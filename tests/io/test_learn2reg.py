@@ -62,6 +62,15 @@ def test_npz_constant_field_comes_back(tmp_path):
     np.testing.assert_allclose(read_learn2reg_npz(tmp_path / 'a.npz'), field, atol=1e-3)
 
 
+@pytest.mark.parametrize('shape', [(20, 26, 30), (40, 48, 24), (17, 23, 14)])
+def test_npz_has_no_empty_planes(tmp_path, shape):
+    """scipy's default zoom leaves planes of zeros for some sizes."""
+    write_learn2reg_npz(tmp_path / 'a.npz', np.full((3, *shape), 2.0, np.float32))
+    with np.load(tmp_path / 'a.npz') as archive:
+        np.testing.assert_allclose(archive['arr_0'], 2.0, atol=1e-3)
+    np.testing.assert_allclose(read_learn2reg_npz(tmp_path / 'a.npz', shape), 2.0, atol=1e-3)
+
+
 def test_names():
     assert lumir_name('3455', '3454') == 'disp_3455_3454.nii.gz'
     assert oasis_name(1, 2) == 'disp_0001_0002.npz'
