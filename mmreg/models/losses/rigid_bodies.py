@@ -214,7 +214,7 @@ class RigidDice(_BodiesLoss):
         losses = []
         for k, body in enumerate(bodies):
             box = bounding_box((body.warped > 0) | (body.source > 0), self.margin)
-            rigid = self.closest_rigid_label(body, motion.rotation[k], motion.translation[k], box)
+            rigid = self.rigid_label(body, self.closest_motion(body, motion.body(k), box), box)
             losses.append(checkpoint(self._dice, field, body.source, rigid, box, mask, use_reentrant=False))
         return torch.stack(losses).mean()
 
@@ -227,31 +227,46 @@ class RigidDice(_BodiesLoss):
         both = (warped[box] * rigid).sum()
         return 1 - (2 * both + self.eps) / (warped.sum() + rigid.sum() + self.eps)
 
-    def closest_rigid_label(self, body: Body, rotation: Tensor, translation: Tensor, box: tuple[slice, ...]) -> Tensor:
-        """``S(R x + t)`` inside ``box`` for the motion, started at the given one, that resembles the warped label."""
-        size = [s.stop - s.start for s in box]
-        step = self.step(body.source[None].expand(len(size), *body.source.shape))
-        start = step.new_tensor([s.start for s in box]).view(-1, *[1] * len(size))
-        points = (identity_grid(size, device=step.device, dtype=step.dtype) + start).flatten(1) * step[:, None]
-        target = body.warped[box].flatten()
+    def closest_motion(self, body: Body, start: RigidMotion, box: tuple[slice, ...]) -> RigidMotion:
+        """The motion, found from ``start``, by which the moved label resembles the warped one most inside ``box``."""
+        step = self.step(body.source[None].expand(body.source.dim(), *body.source.shape))
+        points, target = box_points(box, step), body.warped[box].flatten()
         pivot = mass_centre(body.warped).to(step) * step if self.centre == 'mass' else torch.zeros_like(step)
-        angles = euler_angles(rotation).to(step)
-        shift = translation.to(step) + rotation.to(step) @ pivot - pivot
+        angles = euler_angles(start.rotation[0]).to(step)
+        shift = (start.translation[0] + start.rotation[0] @ pivot.double() - pivot.double()).to(step)
 
-        def moved_label() -> Tensor:
-            turned = rotation_matrix(angles[None])[0] @ (points - pivot[:, None]) + (pivot + shift)[:, None]
-            return sample(body.source[None, None], (turned / step[:, None]).T[None])[0, 0]
+        def motion() -> RigidMotion:
+            rotation = rotation_matrix(angles[None])
+            return RigidMotion(rotation, (pivot + shift - rotation[0] @ pivot)[None])
 
         with torch.enable_grad():
             angles, shift = angles.detach().requires_grad_(), shift.detach().requires_grad_()
             optimiser = torch.optim.Adam([angles, shift], lr=self.lr)
             for iteration in range(self.num_iterations):
                 optimiser.param_groups[0]['lr'] = self.lr * self.gamma ** (iteration // self.step_size)
-                cost = (target - moved_label()).square().sum()
+                cost = (target - moved_body(body.source, motion(), points, step)).square().sum()
                 angles.grad, shift.grad = torch.autograd.grad(cost, (angles, shift))
                 optimiser.step()
         with torch.no_grad():
-            return moved_label().view(size)
+            return motion()
+
+    def rigid_label(self, body: Body, motion: RigidMotion, box: tuple[slice, ...]) -> Tensor:
+        """``S(R x + t)`` inside ``box``, for the motion of one body."""
+        step = self.step(body.source[None].expand(body.source.dim(), *body.source.shape))
+        return moved_body(body.source, motion, box_points(box, step), step).view([s.stop - s.start for s in box])
+
+
+def box_points(box: Sequence[slice], step: Tensor) -> Tensor:
+    """Voxels of a box (ndim, P) times the voxel size."""
+    size = [s.stop - s.start for s in box]
+    first = step.new_tensor([s.start for s in box])[:, None]
+    return (identity_grid(size, device=step.device, dtype=step.dtype).flatten(1) + first) * step[:, None]
+
+
+def moved_body(source: Tensor, motion: RigidMotion, points: Tensor, step: Tensor) -> Tensor:
+    """``source`` (*S) read at ``R x + t`` for ``points`` (ndim, P), zero outside: (P,)."""
+    turned = motion.rotation[0].to(points) @ points + motion.translation[0].to(points)[:, None]
+    return sample(source[None, None], (turned / step[:, None]).T[None])[0, 0]
 
 
 def euler_angles(rotation: Tensor) -> Tensor:

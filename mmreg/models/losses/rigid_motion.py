@@ -27,6 +27,10 @@ class RigidMotion(NamedTuple):
     rotation: Tensor
     translation: Tensor
 
+    def body(self, k: int) -> RigidMotion:
+        """The motion of body ``k`` alone."""
+        return RigidMotion(self.rotation[k : k + 1], self.translation[k : k + 1])
+
     def displacement(self, body: int, points: Tensor) -> Tensor:
         """``R x + t - x`` of one body at ``points`` (ndim, ...), in their dtype."""
         rotation = self.rotation[body].to(points.dtype)
