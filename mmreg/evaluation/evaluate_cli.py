@@ -13,6 +13,7 @@ from mmreg.utils.atomic import write_text
 
 from .challenge.config import CHALLENGES, find_configs, read_config
 from .challenge.scorer import rows, score
+from .progress import track
 from .tables import write_rows
 
 
@@ -53,10 +54,7 @@ def _show(result: dict[str, Any], correct: bool) -> None:
 
 
 def _progress(work: Sequence[Any]) -> Iterable[Any]:
-    from rich.progress import track
-
-    terminal = console.console(stderr=True)
-    return track(work, description='scoring', console=terminal, disable=not terminal.is_terminal)
+    return track(work, 'scoring')
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -54,7 +54,7 @@ def refuse(problems: Sequence[str], total: int) -> None:
 def check_header(path: Path, shape: Sequence[int]) -> str | None:
     """What is wrong with the shape or type of a field, None when nothing is."""
     try:
-        stored, dtype = _npz_header(path) if path.suffix == '.npz' else _image_header(path)
+        stored, dtype = read_header(path)
     except DataError as error:
         return str(error).replace(f'{path}', path.name).rstrip('.')
     if not dtype.startswith('float'):
@@ -62,6 +62,11 @@ def check_header(path: Path, shape: Sequence[int]) -> str | None:
     if layout(stored, shape) is None:
         return f'{path.name}: shape {stored}, expected {(*shape, len(shape))}'
     return None
+
+
+def read_header(path: Path) -> tuple[tuple[int, ...], str]:
+    """Stored shape and type of a field; DataError where the file is neither NIfTI nor npz."""
+    return _npz_header(path) if path.suffix == '.npz' else _image_header(path)
 
 
 def layout(stored: Sequence[int], shape: Sequence[int]) -> str | None:

@@ -45,7 +45,11 @@ class ContourMetric(LabelMetric):
             first, second = (np.moveaxis(m, self.slice_axis, 0) for m in (first, second))
             del spacing[self.slice_axis]
         values = self.labels_of(case)
-        options = {'per_slice': self.slice_axis is not None, 'reverse_spacing': self.reverse_spacing, 'values': values}
+        options: dict[str, Any] = {
+            'per_slice': self.slice_axis is not None,
+            'reverse_spacing': self.reverse_spacing,
+            'values': values,
+        }
         regions = contours.class_distances(first, second, spacing, contours.region_distances, **options)
         edges = contours.class_distances(first, second, spacing, contours.contour_distances, **options)
         found = {

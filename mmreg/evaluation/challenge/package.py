@@ -1,0 +1,145 @@
+"""From a folder of predictions to the archive that a challenge accepts."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from mmreg.errors import DataError
+from mmreg.io import read_displacement_image
+from mmreg.utils.atomic import replacing
+
+from .config import Pair
+from .fields import ENDINGS, check_header, layout, read_field, read_header
+from .profiles import Profile
+
+#: What `mmreg infer` calls the field of a case in its folder, and its relatives.
+ITK_NAMES = ('displacement.nii.gz', 'displacement.mha', 'displacement.nrrd')
+Shapes = Mapping[Pair, tuple[int, ...]]
+Track = Callable[[Sequence[Pair]], Iterable[Pair]]
+
+
+def package(
+    predictions: str | Path, archive: str | Path, profile: Profile, shapes: Shapes, track: Track = iter
+) -> None:
+    """Write the archive, read it back and check it; an archive that the server would refuse is never left behind.
+
+    Args:
+        predictions: Folder with, per pair, ``disp_<fixed>_<moving>.nii.gz`` or ``.npz`` (voxels), or a folder
+            ``<fixed>_<moving>`` with an ITK field ``displacement.nii.gz`` (LPS mm), as `mmreg infer` writes them.
+        archive: The zip file to write.
+        profile: Form of the challenge.
+        shapes: The pairs that must be there, and the spatial shape of each field.
+        track: Wraps the list of pairs, for a progress bar.
+
+    Raises:
+        DataError: names every field that is missing, superfluous, or has another shape, type or values than allowed.
+    """
+    archive = Path(archive)
+    if archive.suffix != '.zip':
+        raise DataError(f"{archive}: found the ending '{archive.suffix}', expected .zip")
+    files = collect(Path(predictions), shapes)
+    with replacing(archive) as temporary:
+        with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as out, TemporaryDirectory() as scratch:
+            for pair in track(list(shapes)):
+                file = Path(scratch) / Path(profile.member(pair)).name
+                profile.write(file, read_prediction(files[pair], shapes[pair]))
+                out.write(file, profile.member(pair))
+                file.unlink()
+        validate(temporary, profile, shapes, name=archive.name)
+
+
+def collect(folder: Path, shapes: Shapes) -> dict[Pair, Path]:
+    """The prediction of every pair, after a look at all of them."""
+    if not folder.is_dir():
+        raise DataError(f'{folder} is not a folder, expected one with predictions.')
+    files: dict[Pair, Path] = {}
+    problems = []
+    for pair, shape in shapes.items():
+        found = _candidates(folder, pair)
+        if len(found) != 1:
+            what = 'missing' if not found else f'found {", ".join(path.name for path in found)}, expected one'
+            problems.append(f'{pair.field_stem}: {what}')
+            continue
+        files[pair] = found[0]
+        problem = None if found[0].name in ITK_NAMES else check_header(found[0], shape)
+        if (found[0].parent / 'affine.tfm').is_file() and found[0].name in ITK_NAMES:
+            problem = f'{pair.field_stem}: registered on top of an affine, which a displacement alone cannot hold'
+        problems += [problem] if problem else []
+    wanted = {pair.field_stem for pair in shapes}
+    extra = sorted(path.name for path in folder.glob('disp_*') if _stem(path) not in wanted)
+    problems += [f'{name}: not among the pairs of the data set' for name in extra]
+    _refuse(folder, problems)
+    return files
+
+
+def read_prediction(path: Path, shape: Sequence[int]) -> np.ndarray:
+    """A prediction as ``(ndim, *S)`` voxels, from a challenge file (voxels) or an ITK field image (LPS mm)."""
+    if path.name not in ITK_NAMES:
+        return read_field(path, shape)
+    displacement, geometry = read_displacement_image(path)
+    if tuple(geometry.shape) != tuple(shape):
+        raise DataError(f'{path}: found a field on the grid {tuple(geometry.shape)}, expected {tuple(shape)}.')
+    return displacement
+
+
+def validate(archive: str | Path, profile: Profile, shapes: Shapes, name: str | None = None) -> None:
+    """Check an archive the way a server does: names, completeness, shape, type, finite values.
+
+    Raises:
+        DataError: names everything that is wrong with it.
+    """
+    name = name or Path(archive).name
+    try:
+        with zipfile.ZipFile(archive) as content, TemporaryDirectory() as scratch:
+            _refuse(name, list(_archive_problems(content, Path(scratch), profile, shapes)))
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DataError(f'{name}: found something that is not a whole zip archive ({error})') from error
+
+
+def _archive_problems(content: zipfile.ZipFile, scratch: Path, profile: Profile, shapes: Shapes) -> Iterable[str]:
+    wanted = {profile.member(pair): shape for pair, shape in shapes.items()}
+    present = {entry.filename for entry in content.infolist() if not entry.is_dir()}
+    for member in sorted(wanted.keys() - present):
+        yield f'{member}: missing'
+    for member in sorted(present - wanted.keys()):
+        yield f'{member}: not expected'
+    for member in sorted(present & wanted.keys()):
+        file = scratch / Path(member).name
+        try:
+            file.write_bytes(content.read(member))
+            problem = _file_problem(file, profile, wanted[member])
+        except (DataError, zipfile.BadZipFile) as error:
+            problem = str(error).replace(str(file), '').lstrip(': ').rstrip('.')
+        file.unlink(missing_ok=True)
+        if problem:
+            yield f'{member}: {problem}'
+
+
+def _file_problem(file: Path, profile: Profile, shape: Sequence[int]) -> str | None:
+    stored, dtype = read_header(file)
+    if layout(stored, shape) != profile.layout:
+        return f'shape {stored} does not fit the image {tuple(shape)}'
+    if dtype != profile.dtype:
+        return f'values of type {dtype}, expected {profile.dtype}'
+    read_field(file, shape)  # refuses NaN and infinity
+    return None
+
+
+def _candidates(folder: Path, pair: Pair) -> list[Path]:
+    direct = [folder / f'{pair.field_stem}{ending}' for ending in ENDINGS]
+    case = folder / pair.field_stem.removeprefix('disp_')
+    return [path for path in (*direct, *(case / name for name in ITK_NAMES)) if path.is_file()]
+
+
+def _stem(path: Path) -> str:
+    return path.name.split('.')[0]
+
+
+def _refuse(where: str | Path, problems: Sequence[str]) -> None:
+    if problems:
+        raise DataError(f'{where} cannot be submitted: {"; ".join(problems)}.')

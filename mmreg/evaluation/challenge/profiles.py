@@ -1,0 +1,99 @@
+"""What the archive of each challenge looks like, and which pairs and shapes a data set's JSON asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmreg.datasets.learn2reg import SPLITS, read_json
+from mmreg.errors import ConfigError, DataError
+from mmreg.io import read_geometry, write_learn2reg_nifti, write_learn2reg_npz
+
+from .config import Pair
+
+Writer = Callable[[str | Path, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The form a challenge wants.
+
+    Attributes:
+        folder: Of the files inside the archive, empty for its top.
+        ending: Of each file.
+        layout: See :func:`mmreg.evaluation.challenge.fields.layout`.
+        dtype: Of the stored values, voxels of the full grid.
+        write: Writes ``(ndim, *S)`` full-resolution voxels as such a file.
+    """
+
+    folder: str
+    ending: str
+    layout: str
+    dtype: str
+    write: Writer
+
+    def member(self, pair: Pair) -> str:
+        """Name of a pair's file inside the archive."""
+        name = f'{pair.field_stem}{self.ending}'
+        return f'{self.folder}/{name}' if self.folder else name
+
+
+PROFILES: dict[str, Profile] = {
+    'lumir': Profile('', '.nii.gz', 'full', 'float32', write_learn2reg_nifti),
+    'learn2reg': Profile('', '.nii.gz', 'full', 'float32', write_learn2reg_nifti),
+    'oasis2021': Profile('task_03', '.npz', 'half_first', 'float16', write_learn2reg_npz),
+}
+
+
+def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[Pair]:
+    """The pairs that a data set's JSON lists for a split; by default validation, else test.
+
+    Raises:
+        ConfigError: the split is unknown.
+        DataError: the JSON lists no pairs there, or two pairs that would share a file name.
+    """
+    content = read_json(json_file)
+    splits = ('validation', 'test') if split is None else (split,)
+    if set(splits) - set(SPLITS):
+        raise ConfigError(f'split {split!r} is unknown, expected one of {", ".join(SPLITS)}.')
+    for name in (name for key in splits for name in SPLITS[key]):
+        pairs = _pairs(content.get(name))
+        if pairs:
+            stems = [pair.field_stem for pair in pairs]
+            twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+            if twice:
+                raise DataError(f'{json_file}: several pairs of {name!r} would be called {", ".join(twice)}.')
+            return pairs
+    raise DataError(f'{json_file}: no pairs (fixed, moving) under {" or ".join(splits)}, expected some to package.')
+
+
+def wanted_shape(json_file: str | Path, pair: Pair, data_root: str | Path | None = None) -> tuple[int, ...]:
+    """Spatial shape of a pair's field: that of its fixed image where the file is there, else what the JSON says.
+
+    (Shapes in the JSON or README of a challenge have been misprinted; the images are right.)
+
+    Raises:
+        DataError: neither is known.
+    """
+    image = Path(data_root or Path(json_file).parent) / pair.fixed.lstrip('/')
+    if image.is_file():
+        return tuple(read_geometry(image).shape)
+    stated = read_json(json_file).get('tensorImageShape')
+    if isinstance(stated, Mapping):
+        stated = next(iter(stated.values()), None)
+    if isinstance(stated, Sequence) and len(stated) in (2, 3) and all(isinstance(n, int) for n in stated):
+        return tuple(stated)
+    raise DataError(f'{image} does not exist and {json_file} has no tensorImageShape, expected one; or give --shape.')
+
+
+def _pairs(entries: Any) -> list[Pair]:
+    items = entries.values() if isinstance(entries, Mapping) else entries if isinstance(entries, list) else []
+    return [
+        Pair(str(e['fixed']), str(e['moving']))
+        for e in items
+        if isinstance(e, Mapping) and {'fixed', 'moving'} <= set(e)
+    ]

@@ -1,0 +1,131 @@
+"""Archives for challenges: what goes in, what comes out, what is refused."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from mmreg.evaluation.challenge.fields import read_field, read_header
+from mmreg.evaluation.evaluate_cli import main as evaluate
+from mmreg.evaluation.package_cli import main
+from mmreg.io import Geometry, write_displacement_image, write_learn2reg_nifti
+
+from . import toy
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return toy.make_submission(tmp_path / 'predictions'), toy.make_truth(tmp_path / 'truth')
+
+
+def _options(folders, tmp_path, challenge='learn2reg', *more):
+    json_file = str(folders[1] / 'Toy_dataset.json')
+    out = str(tmp_path / 'out.zip')
+    return [str(folders[0]), '--challenge', challenge, '--dataset', json_file, '-o', out, *more]
+
+
+def _unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'out.zip') as content:
+        content.extractall(tmp_path / 'unpacked')
+        return sorted(content.namelist())
+
+
+@pytest.mark.parametrize('challenge', ['learn2reg', 'lumir'])
+def test_full_resolution_nifti(folders, tmp_path, challenge):
+    assert main(_options(folders, tmp_path, challenge)) == 0
+    assert _unpacked(tmp_path) == ['disp_0001_0001.nii.gz', 'disp_0002_0002.nii.gz']
+    path = tmp_path / 'unpacked/disp_0002_0002.nii.gz'
+    assert read_header(path) == ((*toy.SHAPE, 3), 'float32')
+    np.testing.assert_array_equal(read_field(path, toy.SHAPE), toy.field(2))
+    assert evaluate([str(tmp_path / 'unpacked'), str(folders[1])]) == 0
+
+
+def test_oasis_is_half_resolution_float16(folders, tmp_path):
+    assert main(_options(folders, tmp_path, 'oasis2021')) == 0
+    assert _unpacked(tmp_path) == ['task_03/disp_0001_0001.npz', 'task_03/disp_0002_0002.npz']
+    path = tmp_path / 'unpacked/task_03/disp_0001_0001.npz'
+    assert read_header(path) == ((3, 8, 7, 6), 'float16')
+    assert np.abs(read_field(path, toy.SHAPE) - toy.field(1)).mean() < 0.2
+
+
+def test_fields_in_millimetres_become_voxels(folders, tmp_path):
+    """What `mmreg infer` writes for one pair: a folder per case with an ITK field, here on an oblique grid."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0.0, -2.0, 0], [1.5, 0, 0], [0, 0, 3.0]])
+    for number in toy.IDS:
+        (folders[0] / f'disp_{number:04d}_{number:04d}.nii.gz').unlink()
+        case = folders[0] / f'{number:04d}_{number:04d}'
+        case.mkdir()
+        write_displacement_image(case / 'displacement.nii.gz', toy.field(number), Geometry(toy.SHAPE, affine))
+    assert main(_options(folders, tmp_path)) == 0
+    _unpacked(tmp_path)
+    found = read_field(tmp_path / 'unpacked/disp_0001_0001.nii.gz', toy.SHAPE)
+    np.testing.assert_allclose(found, toy.field(1), atol=1e-5)
+    (case / 'affine.tfm').write_text('an affine')
+    assert main(_options(folders, tmp_path)) != 0
+
+
+def _refused(folders, tmp_path, capsys, *options):
+    (tmp_path / 'out.zip').unlink(missing_ok=True)
+    assert main(_options(folders, tmp_path, *options)) != 0
+    assert not list(tmp_path.glob('*.zip')) and not list(tmp_path.glob('.*'))
+    return capsys.readouterr().err
+
+
+def test_incomplete_and_superfluous_predictions_are_named(folders, tmp_path, capsys):
+    (folders[0] / 'disp_0001_0001.nii.gz').rename(folders[0] / 'disp_0001_0003.nii.gz')
+    message = _refused(folders, tmp_path, capsys)
+    assert 'disp_0001_0001: missing' in message and 'disp_0001_0003.nii.gz: not among the pairs' in message
+
+
+def test_bad_values_are_refused(folders, tmp_path, capsys):
+    write_learn2reg_nifti(folders[0] / 'disp_0001_0001.nii.gz', np.zeros((3, 5, 6, 7), np.float32))
+    assert 'shape (5, 6, 7, 3)' in _refused(folders, tmp_path, capsys)
+    field = np.moveaxis(toy.field(1), 0, -1).copy()
+    field[0, 0, 0] = np.inf
+    (folders[0] / 'disp_0001_0001.nii.gz').unlink()
+    np.savez(folders[0] / 'disp_0001_0001.npz', field)
+    assert 'infinite' in _refused(folders, tmp_path, capsys)
+    np.savez(folders[0] / 'disp_0001_0001.npz', np.full((*toy.SHAPE, 3), 1e5, np.float32))
+    assert '65504' in _refused(folders, tmp_path, capsys, 'oasis2021')
+
+
+def test_data_set_json_must_have_pairs_and_shapes(folders, tmp_path, capsys):
+    json_file = folders[1] / 'Toy_dataset.json'
+    content = json.loads(json_file.read_text())
+    assert 'no pairs' in _refused(folders, tmp_path, capsys, 'learn2reg', '--split', 'test')
+    (folders[1] / 'imagesTr').rename(folders[1] / 'elsewhere')
+    assert 'tensorImageShape' in _refused(folders, tmp_path, capsys)
+    json_file.write_text(json.dumps({**content, 'tensorImageShape': {'0': list(toy.SHAPE)}}))
+    assert main(_options(folders, tmp_path)) == 0
+    json_file.write_text(json.dumps({'registration_val': content['registration_val'] * 2}))
+    assert 'disp_0001_0001' in _refused(folders, tmp_path, capsys, 'learn2reg', '--shape', '16', '14', '12')
+
+
+def _rewritten(archive, change):
+    with zipfile.ZipFile(archive) as content:
+        members = {name: content.read(name) for name in content.namelist()}
+    change(members)
+    with zipfile.ZipFile(archive, 'w') as content:
+        for name, data in members.items():
+            content.writestr(name, data)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (lambda m: m.pop('disp_0001_0001.nii.gz'), 'disp_0001_0001.nii.gz: missing'),
+        (lambda m: m.update({'results.csv': b'x'}), 'results.csv: not expected'),
+        (lambda m: m.update({'disp_0001_0001.nii.gz': b'x'}), 'disp_0001_0001.nii.gz'),
+    ],
+)
+def test_a_finished_archive_can_be_checked(folders, tmp_path, capsys, change, words):
+    assert main(_options(folders, tmp_path)) == 0
+    check = ['--challenge', 'learn2reg', '--dataset', str(folders[1] / 'Toy_dataset.json')]
+    assert main([str(tmp_path / 'out.zip'), *check]) == 0
+    _rewritten(tmp_path / 'out.zip', change)
+    assert main([str(tmp_path / 'out.zip'), *check]) != 0
+    assert words in capsys.readouterr().err
+    (tmp_path / 'out.zip').write_bytes(b'PK no archive')
+    assert main([str(tmp_path / 'out.zip'), *check]) != 0
