@@ -54,15 +54,12 @@ class ResizePyramid(Backbone):
         )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:
-        """Pairs ``(fixed, moving)`` of ``(N, channels, *spatial_l)``, finest first.
-
-        Both images go through the encoder in one pass, stacked on the batch axis.
-        """
-        both = torch.cat([fixed, moving])
+        """Pairs ``(fixed, moving)`` of ``(N, channels, *spatial_l)``, finest first."""
         if self.checkpoint_levels > 0 and torch.is_grad_enabled():
-            features = checkpoint(self.encoder, both, use_reentrant=False)
+            # One image at a time, so that only one is recomputed at a time.
+            features = torch.cat([checkpoint(self.encoder, image, use_reentrant=False) for image in (fixed, moving)])
         else:
-            features = self.encoder(both)
+            features = self.encoder(torch.cat([fixed, moving]))
         for _ in range(self.first_level):
             features = self._down(features)
         pyramid = [features]
