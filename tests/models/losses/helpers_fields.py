@@ -1,5 +1,7 @@
 """Fields and labels the tests of the field and label losses share."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -44,7 +46,7 @@ def rigid_field(size: tuple[int, ...], angles: tuple[float, ...], shift: tuple[f
 def rotation_matrix(ndim: int, angles: tuple[float, ...]) -> Tensor:
     """Rotation by one angle (2-D) or three angles (3-D), radians, float64."""
     generator = torch.zeros(ndim, ndim, dtype=torch.float64)
-    for angle, (a, b) in zip(angles, [(0, 1), (0, 2), (1, 2)]):
+    for angle, (a, b) in zip(angles, [(0, 1), (0, 2), (1, 2)][: 1 if ndim == 2 else 3]):
         generator[a, b], generator[b, a] = -angle, angle
     return torch.linalg.matrix_exp(generator)
 
@@ -52,6 +54,11 @@ def rotation_matrix(ndim: int, angles: tuple[float, ...]) -> Tensor:
 def onehot(labels: Tensor, n: int, dtype=torch.float64) -> Tensor:
     """(N, 1, *S) integers to (N, n, *S)."""
     return torch.cat([(labels == k) for k in range(n)], 1).to(dtype)
+
+
+def gradients_agree(function: Callable[..., Tensor], *inputs: Tensor) -> bool:
+    """Analytic against numerical gradient along random directions, float64."""
+    return torch.autograd.gradcheck(function, inputs, fast_mode=True)
 
 
 class SavedBytes:
