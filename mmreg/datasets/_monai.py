@@ -56,6 +56,11 @@ class MemoryVolumes(CacheDataset):
             runtime_cache=False if eager else 'threads',
         )
 
+    def give_first(self, subject: dict) -> None:
+        """Put image 0, decoded already, into an empty cache."""
+        if self.cache_num and self._cache[0] is None:
+            self._cache[0] = subject
+
     def __getitem__(self, index: Any) -> dict:
         # A copy: a transform that writes into its array must not write into the cache.
         subject = self._transform(index)

@@ -18,8 +18,8 @@ from .seeding import decode_index, seeded_sample
 from .transforms.roles import FIXED, MOVING, SUBJECT, Group
 from .verify import Problem, report, verify_sources
 
-#: A subject's files: ``id``, ``image`` and, where there are, ``labels``, ``mask``, ``landmarks`` and ``prompt`` (a label
-#: map that only the network sees); plain strings.
+#: A subject's files: ``id``, ``image`` and, where there are, ``labels``, ``mask``, ``landmarks`` and ``prompt`` (labels
+#: that only the network sees); plain strings.
 Source = dict[str, Any]
 
 #: Keys of a loaded image that do not go into a pair.

@@ -97,8 +97,11 @@ def _in_memory(
     if not sources:
         return DirectVolumes(sources, load)
     limit = _MEMORY_SHARE * free_memory() if limit_gb is None else limit_gb * 2**30
-    count = int(limit // max(1, nbytes(load(sources[0]))))
-    return MemoryVolumes(sources, load, count=count, rate=rate, eager=eager, workers=workers, progress=progress)
+    first = load(sources[0])  # tells how many fit
+    count = int(limit // max(1, nbytes(first)))
+    volumes = MemoryVolumes(sources, load, count=count, rate=rate, eager=eager, workers=workers, progress=progress)
+    volumes.give_first(first)
+    return volumes
 
 
 def _on_disk(sources: Sequence[dict], load: Loader, folder: str | None = None) -> Volumes:

@@ -24,6 +24,9 @@ from .pickles import read_npz
 from .volumes import read_sitk, write_sitk
 
 ZOOM_ORDER = 2
+#: With scipy's default mode, 'constant', the last plane of some sizes (28, 48 ...) falls outside by rounding and is
+#: zero, as in published files. 'mirror' gives the same bits for all other sizes, and the right plane for these.
+ZOOM_MODE = 'mirror'
 
 
 def lumir_name(fixed_id: int | str, moving_id: int | str) -> str:
@@ -80,27 +83,33 @@ def read_learn2reg_nifti(path: str | Path, shape: Sequence[int] | None = None) -
     return _checked(np.array(array, dtype=np.float32, order='C'), shape, path)
 
 
-def write_learn2reg_npz(path: str | Path, displacement: np.ndarray) -> None:
+def write_learn2reg_npz(path: str | Path, displacement: np.ndarray, *, mode: str = ZOOM_MODE) -> None:
     """Write (ndim, *S) voxels as the half-resolution float16 npz of Learn2Reg 2021, atomically.
 
     Components are resampled by 1/2 with order-2 splines; their values stay voxels of the full grid.
+
+    Args:
+        path: file to write.
+        displacement: (ndim, *S) voxels.
+        mode: what lies outside the grid; 'constant' writes the published planes of zeros, see :data:`ZOOM_MODE`.
     """
     array = check_displacement(displacement, np.shape(displacement)[1:])
     if Path(path).suffix != '.npz':
         raise DataError(f"{path}: found the ending '{Path(path).suffix}', expected .npz")
-    half = _zoom(array, [0.5] * len(array))
+    half = _zoom(array, [0.5] * len(array), mode)
     if np.abs(half).max() > np.finfo(np.float16).max:
         raise DataError(f'{path}: found displacements up to {np.abs(half).max():g} voxels, expected less than 65504')
     with atomic_path(path) as temporary:
         np.savez(temporary, half.astype(np.float16))
 
 
-def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None) -> np.ndarray:
+def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None, *, mode: str = ZOOM_MODE) -> np.ndarray:
     """Read the half-resolution npz as (ndim, *S) float32 voxels, resampled as the evaluation of 2021 does (order 2).
 
     Args:
         path: file of a challenge participant, key ``arr_0``.
         shape: S of the fixed image; by default twice the stored size.
+        mode: 'mirror', or 'constant' as published, see :data:`ZOOM_MODE`.
     """
     stored = read_npz(path, ('arr_0',))['arr_0']
     ndim = stored.ndim - 1
@@ -113,13 +122,11 @@ def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None) -> 
     if len(shape) != ndim or any(abs(n - 2 * m) > 1 for n, m in zip(shape, stored.shape[1:])):
         raise DataError(f'{path}: found half-resolution shape {stored.shape[1:]}, expected half of {shape}')
     factors = [n / m for n, m in zip(shape, stored.shape[1:])]
-    return _zoom(stored, factors).astype(np.float32)
+    return _zoom(stored, factors, mode).astype(np.float32)
 
 
-def _zoom(displacement: np.ndarray, factors: Sequence[float]) -> np.ndarray:
-    # With scipy's default mode the last plane of some sizes (26, 48 ...) falls outside by rounding and is zero.
-    # 'mirror' gives the same bits for all other sizes, and the right plane for these.
-    return np.stack([zoom(c.astype(np.float64), factors, order=ZOOM_ORDER, mode='mirror') for c in displacement])
+def _zoom(displacement: np.ndarray, factors: Sequence[float], mode: str) -> np.ndarray:
+    return np.stack([zoom(c.astype(np.float64), factors, order=ZOOM_ORDER, mode=mode) for c in displacement])
 
 
 def _checked(displacement: np.ndarray, shape: Sequence[int] | None, path: str | Path) -> np.ndarray:

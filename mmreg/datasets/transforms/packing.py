@@ -26,8 +26,8 @@ class PackRegInputs:
     ``inputs`` holds, where the sample has them: ``fixed``, ``moving`` ``(C, *spatial)`` float32; their ``_labels`` and
     ``_prompt`` ``(1, *spatial)`` int64, ``_mask`` ``(1, *spatial)`` float32, ``_landmarks`` ``(P, ndim)`` float32
     voxels; ``true_displacement`` ``(ndim, *spatial)`` float32 and ``true_displacement_valid`` ``(1, *spatial)`` bool.
-    The sample's meta information: ``case_id``, ``shape``, ``spacing`` (mm) and ``affine`` of the fixed grid, ``moving_affine``, ``fixed_path``,
-    ``moving_path``.
+    The sample's meta information: ``case_id``; ``shape``, ``spacing`` (mm) and ``affine`` of the fixed grid;
+    ``moving_affine``, ``fixed_path``, ``moving_path``.
 
     Args:
         extra_inputs: Further keys that go into ``inputs`` as they are (a prompt map, a text embedding).
