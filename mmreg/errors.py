@@ -7,11 +7,16 @@ with a non-zero code; everything else is a bug and keeps its stack trace.
 
 from __future__ import annotations
 
+import re
+
 
 class InputError(ValueError):
     """A user's mistake, told in one sentence that names the thing, what was found and what was expected."""
 
     exit_code = 2
+
+    def __init__(self, message: object = ''):
+        super().__init__(_without_trace(str(message)))
 
 
 class DataError(InputError):
@@ -24,3 +29,10 @@ class ConfigError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint cannot be read, is not trusted, or belongs to another architecture."""
+
+
+def _without_trace(message: str) -> str:
+    """The sentence itself, where torch has wrapped it into the stack trace of a loader's worker."""
+    if not message.startswith('Caught ') or 'Original Traceback' not in message:
+        return message
+    return re.split(r'\n[\w.]*Error: ', message)[-1].rstrip()

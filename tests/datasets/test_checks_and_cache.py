@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
 from mmreg.datasets import PairListDataset
 from mmreg.datasets.cache import Loader, build_volumes, fingerprint, nbytes
@@ -171,3 +172,13 @@ def test_volumes_never_enter_the_data_list(tmp_path):
     dataset[0]
     assert dataset.data_list == [dict(moving=1, fixed=0, case_id='', exchange=False)]
     assert dataset[0]['data_samples'].shape == SHAPE
+
+
+def test_worker_tells_one_sentence(tmp_path):
+    pair_folder(tmp_path)
+    dataset = PairListDataset(str(tmp_path / 'pairs.csv'))
+    put(tmp_path / 'a.nii.gz', np.full(SHAPE, 2.0, np.float32))
+    with pytest.raises(DataError) as error:
+        next(iter(DataLoader(dataset, num_workers=1, collate_fn=list)))
+    assert str(error.value).startswith(f'{tmp_path / "a.nii.gz"}: found a constant image')
+    assert 'Traceback' not in str(error.value)
