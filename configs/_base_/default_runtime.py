@@ -8,6 +8,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    mean_loss=dict(type='MeanLossHook'),
     iter_seed=dict(type='IterSeedHook'),
     invalid_loss=dict(type='CheckInvalidLossHook', interval=1),
     graceful_stop=dict(type='GracefulStopHook'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from mmreg.errors import CheckpointError, ConfigError
 from mmreg.utils.checkpoint import is_readable
 from mmreg.utils.config import fix_dataloaders, load_config, merge_options
 from mmreg.utils.plugins import register_all_modules
+
+_run_numbers = itertools.count()
 
 
 def read(args: argparse.Namespace) -> Config:
@@ -61,6 +64,10 @@ def build_runner(cfg: Config) -> Any:
 
     from mmreg.registry import RUNNERS
 
+    number = next(_run_numbers)
+    if number:  # the engine tells runs apart by name and second; two in one second would share their state
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}-{number}'
     if cfg.get('runner_type') is None:
         return Runner.from_cfg(cfg)
     return RUNNERS.build(cfg)

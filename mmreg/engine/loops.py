@@ -33,16 +33,43 @@ def _warn(text: str) -> None:
     print_log(text, logger='current', level=logging.WARNING)
 
 
-class _ValidationMemory:
-    """Runs a validation and remembers it, so that one lost to a kill is done again on resume.
+def _end_workers(iterator: Any) -> None:
+    """End the workers of a loader's iterator now; left to the garbage collector, each would be waited for in vain."""
+    iterator = getattr(iterator, '_iterator', iterator)
+    if hasattr(iterator, '_shutdown_workers'):
+        iterator._shutdown_workers()
+
+
+class _Resumable:
+    """What both loops share: they end their workers, and a validation lost to a kill is done again on resume.
 
     The checkpoint of an epoch is written before its validation. Whoever depends on the scores (the best checkpoint,
     schedules that watch a plateau) would otherwise miss one.
     """
 
     runner: Any
-    dataloader_iterator: Any
+    dataloader: DataLoader
+    dataloader_iterator: Any = None
     _iter: int
+
+    def run(self) -> nn.Module:
+        """Train from where the checkpoint left off, or from the start."""
+        try:
+            self._train()
+        finally:
+            self._release()
+        return self.runner.model
+
+    def _train(self) -> None:
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        _end_workers(self.dataloader_iterator)
+        for loop in (self, self.runner._val_loop):
+            loader = getattr(loop, 'dataloader', None)
+            if getattr(loader, '_iterator', None) is not None:
+                _end_workers(loader._iterator)
+                loader._iterator = None
 
     def validate(self) -> None:
         self.runner.message_hub.update_info('last_validation', self._iter)
@@ -53,7 +80,7 @@ class _ValidationMemory:
 
 
 @LOOPS.register_module()
-class ResumableEpochLoop(_ValidationMemory, EpochBasedTrainLoop):
+class ResumableEpochLoop(_Resumable, EpochBasedTrainLoop):
     """Epoch-based training; a checkpoint written in the middle of an epoch continues behind its last iteration.
 
     Args:
@@ -65,7 +92,7 @@ class ResumableEpochLoop(_ValidationMemory, EpochBasedTrainLoop):
         dynamic_intervals: ``[(epoch, interval), ...]``: another interval from that epoch on.
     """
 
-    def run(self) -> nn.Module:
+    def _train(self) -> None:
         self.runner.call_hook('before_train')
         at_boundary = self._iter == self._epoch * len(self.dataloader)
         if at_boundary and self.is_missed() and self._validation_due():
@@ -76,7 +103,6 @@ class ResumableEpochLoop(_ValidationMemory, EpochBasedTrainLoop):
             if self._validation_due():
                 self.validate()
         self.runner.call_hook('after_train')
-        return self.runner.model
 
     def _validation_due(self) -> bool:
         if self.runner.val_loop is None or self._epoch < self.val_begin:
@@ -88,7 +114,8 @@ class ResumableEpochLoop(_ValidationMemory, EpochBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         done = self._iter - self._epoch * len(self.dataloader)
-        for index, batch in enumerate(self._rest(done), start=done):
+        self.dataloader_iterator = iter(self._rest(done))
+        for index, batch in enumerate(self.dataloader_iterator, start=done):
             self.run_iter(index, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -105,7 +132,7 @@ class ResumableEpochLoop(_ValidationMemory, EpochBasedTrainLoop):
 
 
 @LOOPS.register_module()
-class ResumableIterLoop(_ValidationMemory, IterBasedTrainLoop):
+class ResumableIterLoop(_Resumable, IterBasedTrainLoop):
     """Iteration-based training that resumes at once, without loading the batches of the past.
 
     Args:
@@ -117,7 +144,7 @@ class ResumableIterLoop(_ValidationMemory, IterBasedTrainLoop):
         dynamic_intervals: ``[(iteration, interval), ...]``: another interval from that iteration on.
     """
 
-    def run(self) -> nn.Module:
+    def _train(self) -> None:
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         if self._iter > 0:
@@ -132,7 +159,6 @@ class ResumableIterLoop(_ValidationMemory, IterBasedTrainLoop):
                 self.validate()
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
-        return self.runner.model
 
     def _validation_due(self) -> bool:
         if self.runner.val_loop is None or self._iter < self.val_begin:
@@ -153,5 +179,7 @@ class ResumableIterLoop(_ValidationMemory, IterBasedTrainLoop):
             sampler.set_epoch(draws)
         sampler.skip(batches * _batch_size_of(self.dataloader))
         # The engine made an iterator (and its workers) before the checkpoint was read; it starts at the beginning.
+        if self.dataloader._iterator is None:  # persistent workers are used again instead
+            _end_workers(self.dataloader_iterator)
         self.dataloader_iterator = type(self.dataloader_iterator)(self.dataloader)
         self.dataloader_iterator._epoch = draws

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -16,6 +17,7 @@ FORMAT = 1
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python, mmreg and what the numbers depend on; packages that are absent are left out."""
     found = {'python': platform.python_version(), 'mmreg': mmreg.__version__}

@@ -9,13 +9,12 @@ import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from torch import nn
 
 from mmreg.datasets.seeding import decode_index, seeded, stable_seed
-from mmreg.datasets import samplers  # noqa: F401
-from mmreg.models import data_preprocessor  # noqa: F401
-from mmreg.registry import DATASETS, METRICS, MODELS
+from mmreg.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmreg.spatial import warp
 from mmreg.structures import RegSample
 
@@ -85,6 +84,11 @@ class ToyError(BaseMetric):
     """Mean squared difference after registration."""
 
     default_prefix = 'toy'
+    runs = 0
+
+    def __init__(self, fail_at=None, **kwargs):
+        super().__init__(**kwargs)
+        self.fail_at = fail_at
 
     def process(self, data_batch, data_samples):
         for sample in data_samples:
@@ -92,14 +96,33 @@ class ToyError(BaseMetric):
             self.results.append(float((pred['warped'] - sample['fixed']).square().mean()))
 
     def compute_metrics(self, results):
+        self.runs += 1
+        if self.runs == self.fail_at:
+            raise RuntimeError('crash in validation')
         return {'error': sum(results) / len(results), 'count': float(len(results))}
+
+
+@HOOKS.register_module(force=True)
+class DisturbHook(Hook):
+    """Raises or sends this process a signal after an iteration."""
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, at, signal=None):
+        self.at, self.signal = at, signal
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.at:
+            if self.signal is None:
+                raise RuntimeError('crash on purpose')
+            os.kill(os.getpid(), self.signal)
 
 
 CONFIG = """
 default_scope = 'mmreg'
-model = dict(type='ToyNet')
+model = dict(type='ToyNet', dropout={dropout})
 train_dataloader = dict(
-    batch_size=2,
+    batch_size={batch},
     num_workers={workers},
     persistent_workers={workers} > 0,
     dataset=dict(type='ToyPairs', size=6),
@@ -122,9 +145,10 @@ param_scheduler = [dict(type='PolynomialRounded', by_epoch={by_epoch}, power=0.9
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=1),
     checkpoint=dict(
-        type='SafeCheckpointHook', interval={interval}, by_epoch={by_epoch}, max_keep_ckpts={keep},
+        type='SafeCheckpointHook', interval={interval}, by_epoch={save_by_epoch}, max_keep_ckpts={keep},
         save_best='toy/error', rule='less',
     ),
+    mean_loss=dict(type='MeanLossHook'),
     iter_seed=dict(type='IterSeedHook'),
     invalid_loss=dict(type='CheckInvalidLossHook'),
     graceful_stop=dict(type='GracefulStopHook'),
@@ -135,9 +159,12 @@ auto_scale_lr = dict(enable=False, base_batch_size=2)
 """
 
 
-def write_config(folder, *, loop='epoch', workers=0, length=4, interval=1, keep=2, extra=''):
+def write_config(
+    folder, *, loop='epoch', workers=0, length=4, interval=1, keep=2, save_by_epoch=None, batch=2, dropout=0.2, extra=''
+):
     """A config file of a toy run with ``length`` epochs (of three iterations) or iterations."""
     by_epoch = loop == 'epoch'
+    save_by_epoch = by_epoch if save_by_epoch is None else save_by_epoch
     train_cfg = (
         f"dict(type='ResumableEpochLoop', max_epochs={length}, val_interval=1)"
         if by_epoch
@@ -148,6 +175,9 @@ def write_config(folder, *, loop='epoch', workers=0, length=4, interval=1, keep=
         sampler='SeededEpochSampler' if by_epoch else 'SeededInfiniteSampler',
         train_cfg=train_cfg,
         by_epoch=by_epoch,
+        save_by_epoch=save_by_epoch,
+        batch=batch,
+        dropout=dropout,
         interval=interval,
         keep=keep,
     )

@@ -3,6 +3,7 @@
 from .checkpoint import AtomicBackend, SafeCheckpointHook, save_checkpoint
 from .compile import CompileHook
 from .invalid_loss import CheckInvalidLossHook
+from .mean_loss import MeanLossHook
 from .progress import ProgressHook
 from .seed import IterSeedHook
 from .stop import GracefulStopHook
@@ -14,6 +15,7 @@ __all__ = [
     'CompileHook',
     'GracefulStopHook',
     'IterSeedHook',
+    'MeanLossHook',
     'ProgressHook',
     'SafeCheckpointHook',
     'VisualizationHook',

@@ -83,6 +83,7 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     file_backend: Any
+    plan: dict[str, Any]
 
     def __init__(self, *args: Any, strict: bool = True, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -92,16 +93,19 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Any) -> None:
         runner.logger.addFilter(_is_not_about_file_clients)
         super().before_train(runner)
+        dataset = getattr(runner.train_dataloader, 'dataset', None)
+        self.plan = make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))
+        # Formatting the config takes the engine a tenth of a second and more; once per run is enough.
+        object.__setattr__(runner.cfg, '_format_python_code', False)
         if is_main_process():
             for folder in {str(self.out_dir), str(runner.work_dir)}:
                 atomic.remove_leftovers(folder)
-            plan = json.dumps(_plan(runner), indent=2, ensure_ascii=False)
-            atomic.write_text(Path(self.out_dir) / 'plan.json', plan + '\n')
+            text = json.dumps(self.plan, indent=2, ensure_ascii=False)
+            atomic.write_text(Path(self.out_dir) / 'plan.json', text + '\n')
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        plan = _plan(runner)
-        plan.pop('config')  # already in meta['cfg']
-        checkpoint['meta'].update(versions=versions(), plan=plan)
+        plan = {key: value for key, value in self.plan.items() if key != 'config'}
+        checkpoint['meta'].update(cfg=self.plan['config'], versions=versions(), plan=plan)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         if self.strict or runner._resume:
@@ -158,8 +162,3 @@ class SafeCheckpointHook(CheckpointHook):
 def _is_not_about_file_clients(record: logging.LogRecord) -> bool:
     """False for two remarks of the engine about its own old names."""
     return '"FileClient" will be' not in str(record.msg) and '"HardDiskBackend" is the' not in str(record.msg)
-
-
-def _plan(runner: Any) -> dict:
-    dataset = getattr(runner.train_dataloader, 'dataset', None)
-    return make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))

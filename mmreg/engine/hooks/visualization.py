@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.dist import master_only
@@ -19,13 +20,15 @@ class VisualizationHook(Hook):
     Args:
         cases: How many cases of each validation; 0 for none.
         interval: Draw in every so many validations.
-        test_cases: How many cases of a test run.
+        test_cases: How many cases of a test run; -1 for all.
+        out_dir: Folder for a PNG of each picture, besides the visualizer's backends.
     """
 
     priority = 'LOW'
 
-    def __init__(self, cases: int = 1, interval: int = 1, test_cases: int = 0):
+    def __init__(self, cases: int = 1, interval: int = 1, test_cases: int = 0, out_dir: str | None = None):
         self.cases, self.interval, self.test_cases = cases, interval, test_cases
+        self.out_dir = None if out_dir is None else Path(out_dir)
         self._validations = 0
         self._drawn = 0
 
@@ -45,11 +48,13 @@ class VisualizationHook(Hook):
 
     @master_only
     def _draw(self, runner: Any, samples: Sequence | None, limit: int, stage: str) -> None:
-        for sample in list(samples or ())[: max(0, limit - self._drawn)]:
+        samples = list(samples or ())
+        for sample in samples if limit < 0 else samples[: max(0, limit - self._drawn)]:
             if not all(key in sample for key in ('pred', 'fixed', 'moving')):
                 continue
             name = f'{stage}_{self._drawn}_{re.sub(r"[^A-Za-z0-9_-]+", "_", str(sample.get("case_id", "case")))}'
-            runner.visualizer.add_datasample(name, None, sample, step=_step(runner))
+            out_file = None if self.out_dir is None else self.out_dir / f'{name}.png'
+            runner.visualizer.add_datasample(name, None, sample, out_file=out_file, step=_step(runner))
             self._drawn += 1
 
 

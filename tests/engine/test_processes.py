@@ -1,0 +1,37 @@
+"""Two processes equal one with twice the batch."""
+
+import socket
+import sys
+
+import torch
+
+from tests.engine.conftest import last, scalars
+from tests.engine.toy import write_config
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def test_two_gloo_processes_equal_twice_the_batch(tmp_path, train, spawn):
+    one = write_config(tmp_path / 'one', length=2, batch=2, dropout=0.0)
+    two = write_config(tmp_path / 'two', length=2, batch=1, dropout=0.0)
+    launcher = (sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={_free_port()}')
+    process = spawn(two, tmp_path / 'w2', '--launcher', 'pytorch', command=(*launcher, 'tools/train.py'))
+    assert train(one, tmp_path / 'w1') == 0
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output[-3000:]
+    single, double = (
+        {(line['epoch'], line['iter']): line['loss'] for line in scalars(tmp_path / w) if 'loss' in line}
+        for w in ('w1', 'w2')
+    )
+    assert single.keys() == double.keys() and len(single) == 6
+    for step, loss in single.items():
+        assert abs(loss - double[step]) < 1e-5
+    first, second = last(tmp_path / 'w1')['state_dict'], last(tmp_path / 'w2')['state_dict']
+    for key, value in first.items():
+        torch.testing.assert_close(value, second[key], rtol=0, atol=1e-5)
+    errors = [[line['toy/error'] for line in scalars(tmp_path / w) if 'toy/error' in line] for w in ('w1', 'w2')]
+    torch.testing.assert_close(torch.tensor(errors[0]), torch.tensor(errors[1]), rtol=0, atol=1e-5)
