@@ -16,13 +16,12 @@ def end_point_errors(displacement: Tensor, true: Tensor, spacing: Sequence[float
     """Euclidean distance per voxel between two fields.
 
     Args:
-        displacement: ``(..., ndim, *spatial)`` in voxels; leading axes are the batch.
+        displacement: ``(ndim, *spatial)`` or ``(N, ndim, *spatial)`` in voxels.
         true: The same shape.
-        spacing: Voxel size in mm per axis; its length tells ``ndim``. Without it the result is in voxels and the
-            field is ``(ndim, *spatial)`` or ``(N, ndim, *spatial)``, told apart by the number of axes.
+        spacing: Voxel size in mm per axis; without it the result is in voxels.
 
     Returns:
-        ``(..., *spatial)`` in mm (voxels).
+        ``(*spatial)`` or ``(N, *spatial)`` in mm (voxels).
 
     Raises:
         DataError: the shapes differ or are not those of a field.
@@ -31,12 +30,15 @@ def end_point_errors(displacement: Tensor, true: Tensor, spacing: Sequence[float
         raise DataError(
             f'fields have the shapes {tuple(displacement.shape)} and {tuple(true.shape)}, expected one shape.'
         )
-    axis = _component_axis(displacement)
-    difference = displacement - true
+    return lengths(displacement - true, spacing)
+
+
+def lengths(field: Tensor, spacing: Sequence[float] | None = None) -> Tensor:
+    """Euclidean length per voxel, ``(..., ndim, *spatial)`` voxels to ``(..., *spatial)`` mm (voxels)."""
+    axis = _component_axis(field)
     if spacing is not None:
-        ndim = displacement.shape[axis]
-        difference = difference * torch.tensor(tuple(spacing)).to(difference).view(-1, *(1,) * ndim)
-    return difference.norm(dim=axis)
+        field = field * torch.tensor(tuple(spacing)).to(field).view(-1, *(1,) * field.shape[axis])
+    return field.norm(dim=axis)
 
 
 def percentile(values: Tensor, percent: float) -> float:

@@ -1,0 +1,142 @@
+"""Figures of results: box plots, trade-off curves, maps of a field. Written without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mmreg.utils.atomic import replacing
+
+from .compare import ResultSet
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, atomically."""
+    FigureCanvasAgg(figure)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format='png', dpi=130, bbox_inches='tight')
+
+
+def box_plots(results: ResultSet, metric: str) -> Figure:
+    """Box plots over cases, one group per item (label), one box per method; the mean over items first."""
+    items = [None, *results.items(metric)]
+    methods = results.methods
+    figure = Figure(figsize=(max(5.0, 1.2 + 0.22 * len(items) * (len(methods) + 1)), 4.0))
+    axes = figure.add_subplot()
+    colours = _colours(len(methods))
+    for number, method in enumerate(methods):
+        data = [_finite(results.values(metric, method, item)) for item in items]
+        where = [group * (len(methods) + 1) + number for group in range(len(items))]
+        boxes = axes.boxplot(
+            data, positions=where, widths=0.8, patch_artist=True, flierprops={'markersize': 2}, manage_ticks=False
+        )
+        for box in boxes['boxes']:
+            box.set_facecolor(colours[number])
+        axes.plot([], [], 's', color=colours[number], label=method)
+    middle = (len(methods) - 1) / 2
+    labels = ['mean' if item is None else item for item in items]
+    axes.set_xticks([group * (len(methods) + 1) + middle for group in range(len(items))], labels, rotation=90)
+    axes.set_ylabel(metric)
+    axes.grid(axis='y', alpha=0.3)
+    axes.legend(loc='upper left', bbox_to_anchor=(1, 1), frameon=False)
+    return figure
+
+
+def trade_off(results: ResultSet, x: str, y: str) -> Figure:
+    """One metric against another, one point per method with its standard deviation: accuracy against regularity."""
+    figure = Figure(figsize=(5.0, 4.0))
+    axes = figure.add_subplot()
+    for colour, method in zip(_colours(len(results.methods)), results.methods):
+        a, b = results.summary(x, method), results.summary(y, method)
+        axes.errorbar(a.mean, b.mean, xerr=a.sd, yerr=b.sd, fmt='o', color=colour, capsize=2, label=method)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def curves(series: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]], x: str, y: str) -> Figure:
+    """Panels of curves: panel title -> curve name -> (x values, y values)."""
+    figure = Figure(figsize=(4.5 * max(1, len(series)), 3.6))
+    for number, (title, lines) in enumerate(series.items(), start=1):
+        axes = figure.add_subplot(1, len(series), number)
+        for colour, (name, (xs, ys)) in zip(_colours(len(lines)), lines.items()):
+            axes.plot(xs, ys, 'o-', color=colour, label=name)
+        axes.set(title=title, xlabel=x, ylabel=y)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def field_maps(
+    displacement: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    labels: np.ndarray | None = None,
+    spacing: Sequence[float] | None = None,
+    step: int | None = None,
+) -> Figure:
+    """A slice of a field: arrows over its length with region contours, then one panel per map.
+
+    Args:
+        displacement: ``(ndim, *S)`` voxels.
+        maps: Title -> ``(*S)``; the Jacobian determinant is drawn around 1 with folds in red.
+        labels: ``(*S)``; their contours are drawn, in 3-D on the slice with most labelled voxels (else the middle).
+        spacing: Voxel size in mm.
+        step: Distance of the arrows in voxels.
+    """
+    mm = np.ones(len(displacement)) if spacing is None else np.asarray(spacing, float)
+    vectors = displacement * mm.reshape(-1, *(1,) * (displacement.ndim - 1))
+    size = np.linalg.norm(vectors, axis=0)
+    cut = _slice(size.shape, labels)
+    panels = {'displacement [mm]': size, **maps}
+    figure = Figure(figsize=(4.2 * len(panels), 4.2))
+    aspect = mm[1] / mm[0]
+    for number, (title, values) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(1, len(panels), number)
+        shown = values[cut].T
+        options = {'origin': 'lower', 'aspect': aspect, **_look(title, values)}
+        picture = axes.imshow(shown, **options)
+        figure.colorbar(picture, ax=axes, fraction=0.046)
+        axes.set_title(title)
+        axes.set_axis_off()
+        if labels is not None:
+            for value in np.unique(labels[cut]):
+                axes.contour((labels[cut] == value).T, levels=[0.5], colors='w', linewidths=0.6)
+        if 'determinant' in title and (shown <= 0).any():
+            axes.contour(shown <= 0, levels=[0.5], colors='r', linewidths=1.0)
+        if number == 1:
+            every = step or max(1, max(shown.shape) // 32)
+            i, j = np.meshgrid(*(np.arange(0, n, every) for n in size[cut].shape), indexing='ij')
+            u, v = (displacement[k][cut][i, j] for k in (0, 1))
+            axes.quiver(i, j, u, v, angles='xy', scale_units='xy', scale=1, color='w', width=0.003)
+    figure.tight_layout()
+    return figure
+
+
+def _look(title: str, values: np.ndarray) -> dict:
+    if 'determinant' in title:
+        return {'cmap': 'RdBu', 'vmin': 0.0, 'vmax': 2.0}
+    return {'cmap': 'viridis', 'vmin': 0.0, 'vmax': float(np.quantile(values, 0.995)) or 1.0}
+
+
+def _slice(shape: Sequence[int], labels: np.ndarray | None) -> tuple:
+    if len(shape) == 2:
+        return (slice(None), slice(None))
+    counts = np.zeros(shape[2]) if labels is None else (labels > 0).sum(axis=(0, 1))
+    return (slice(None), slice(None), int(counts.argmax()) if counts.any() else shape[2] // 2)
+
+
+def _finite(values: Sequence[float]) -> list[float]:
+    return [value for value in values if np.isfinite(value)]
+
+
+def _colours(count: int) -> list:
+    from matplotlib import colormaps
+
+    return [colormaps['tab10'](number % 10) for number in range(count)]
