@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from mmreg.datasets import (
     AbdomenCTCTDataset,
     ACDCDataset,
+    Index,
     Learn2RegDataset,
     LUMIRDataset,
     OASISDataset,
+    Pair,
+    PairDataset,
     PairListDataset,
 )
 from mmreg.errors import ConfigError, DataError
@@ -318,3 +322,39 @@ def test_sorted_lists_do_not_depend_on_the_folder(tmp_path):
     content = json.loads((lumir_folder(tmp_path) / 'LUMIR_dataset.json').read_text())
     dataset = LUMIRDataset(data_root=str(tmp_path))
     assert [s['image'][len(str(tmp_path)) :] for s in dataset.sources] == [e['image'] for e in content['training']]
+
+
+# A data set of one's own -----------------------------------------------------------------------------------------
+
+
+class BeforeAfterDataset(PairDataset):
+    """The example of docs/datasets.md."""
+
+    PREPROCESS = (dict(type='LoadVolumes'), dict(type='MinMax'))
+
+    def index(self):
+        sources, pairs = [], []
+        for folder in sorted(Path(self.data_root).iterdir()):
+            pairs.append(Pair(moving=len(sources), fixed=len(sources) + 1, case_id=folder.name))
+            for name in ('before', 'after'):
+                sources.append({'id': f'{folder.name}_{name}', 'image': str(folder / f'{name}.nii.gz')})
+        return Index(sources, pairs)
+
+
+def test_own_dataset_needs_one_method(tmp_path):
+    for name in ('p2', 'p1'):
+        for seed, scan in enumerate(('before', 'after')):
+            put(tmp_path / name / f'{scan}.nii.gz', image_array(seed))
+    dataset = BeforeAfterDataset(data_root=str(tmp_path), cache='memory')
+    assert case_ids(dataset) == ['p1', 'p2'] and 'before' in dataset[0]['data_samples'].moving_path
+    (tmp_path / 'p1' / 'after.nii.gz').unlink()
+    with pytest.raises(DataError, match=r'p1/after\.nii\.gz: no such file'):
+        BeforeAfterDataset(data_root=str(tmp_path))
+
+
+@pytest.mark.parametrize('cache', [None, 'memory', 'disk'])
+def test_datasets_travel_to_spawned_workers(tmp_path, monkeypatch, cache):
+    monkeypatch.setenv('MMREG_CACHE', str(tmp_path / 'cache'))
+    dataset = PairListDataset(str(pair_folder(tmp_path)), cache=cache)
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert (copy[0]['inputs']['fixed'] == dataset[0]['inputs']['fixed']).all()
