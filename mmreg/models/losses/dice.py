@@ -42,7 +42,12 @@ class _DiceBase(Loss):
             return self.from_overlap(overlap if self.background else overlap.without_first())
 
     def from_labels(
-        self, moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor, classes: Sequence[int]
+        self,
+        moving_labels: Tensor,
+        fixed_labels: Tensor,
+        displacement: Tensor,
+        classes: Sequence[int],
+        mask: Tensor | None = None,
     ) -> Tensor:
         """The same loss on label maps (N, 1, *S), the moving one warped linearly by ``displacement``.
 
@@ -50,7 +55,7 @@ class _DiceBase(Loss):
         see :func:`label_overlap`. Differentiable in ``displacement`` (N, ndim, *S).
         """
         chosen = list(classes) if self.background else list(classes)[1:]
-        return self.from_overlap(label_overlap(moving_labels, fixed_labels, displacement, chosen, self.squared))
+        return self.from_overlap(label_overlap(moving_labels, fixed_labels, displacement, chosen, self.squared, mask))
 
     def from_overlap(self, overlap: Overlap) -> Tensor:
         """The loss from sums per sample and class."""

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from mmreg.errors import DataError
 from mmreg.spatial import warp
 
-from .base import full_precision, without_autocast
+from .base import full_precision, prepare_mask, without_autocast
 
 #: Voxels handled at once: small enough for the working buffers to stay in cache.
 BLOCK = 1 << 16
@@ -43,6 +43,7 @@ def label_overlap(
     displacement: Tensor,
     classes: Sequence[int],
     squared: bool = False,
+    mask: Tensor | None = None,
 ) -> Overlap:
     """Overlap of ``moving_labels``, warped linearly as soft one-hot, with ``fixed_labels``.
 
@@ -55,6 +56,7 @@ def label_overlap(
         displacement: (N, ndim, *S) voxels.
         classes: label values to count; all others are ignored.
         squared: sum ``p^2`` instead of ``p`` (``t^2 = t``).
+        mask: (N, 1, *S) weights of the voxels in all sums.
 
     Saved for backward: the displacement by reference and two label maps as int32.
     """
@@ -62,10 +64,11 @@ def label_overlap(
     (displacement,) = full_precision(displacement)
     moving, fixed = (class_index(x, classes) for x in (moving_labels, fixed_labels))
     with without_autocast(displacement):
-        both, warped = _CornerSums.apply(displacement, moving, fixed, len(classes), squared)
-    sizes = torch.stack(
-        [_bins(f, torch.ones_like(f, dtype=displacement.dtype), len(classes)) for f in fixed.flatten(1)]
-    )
+        mask = prepare_mask(mask, displacement)
+        weight = None if mask is None else mask[:, 0].expand(fixed.shape)
+        both, warped = _CornerSums.apply(displacement, moving, fixed, weight, len(classes), squared)
+    ones = torch.ones_like(fixed) if weight is None else weight
+    sizes = torch.stack([_bins(f, w, len(classes)) for f, w in zip(fixed, ones)])
     return Overlap(both, warped, sizes.to(displacement.dtype))
 
 
@@ -117,10 +120,14 @@ def _check(moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor) ->
 
 
 class _Block(NamedTuple):
-    """One block of voxels of one sample: ``corners`` are (class, weights per axis, side per axis), one per corner."""
+    """One block of voxels of one sample.
+
+    ``fixed`` are classes, ``weight`` the mask, ``corners`` (class, weights per axis, side per axis), one per corner.
+    """
 
     slice: slice
     fixed: Tensor
+    weight: Tensor | float
     corners: list[tuple[Tensor, list[Tensor], tuple[int, ...]]]
 
 
@@ -129,45 +136,51 @@ class _CornerSums(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, displacement: Tensor, moving: Tensor, fixed: Tensor, classes: int, squared: bool
+        ctx: Any,
+        displacement: Tensor,
+        moving: Tensor,
+        fixed: Tensor,
+        mask: Tensor | None,
+        classes: int,
+        squared: bool,
     ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(displacement, moving, fixed)
+        ctx.save_for_backward(displacement, moving, fixed, mask)
         ctx.settings = classes, squared
         both = displacement.new_zeros(len(displacement), classes, dtype=torch.float64)
         warped = torch.zeros_like(both)
         for n, field in enumerate(displacement):
-            for block in _blocks(field, moving[n], fixed[n], classes):
+            for block in _blocks(field, moving[n], fixed[n], None if mask is None else mask[n], classes):
                 weights = [_product(w) for _, w, _ in block.corners]
-                both[n] += _bins(block.fixed, _share(block, weights, block.fixed), classes)
+                both[n] += _bins(block.fixed, _share(block, weights, block.fixed) * block.weight, classes)
                 for (label, _, _), weight in zip(block.corners, weights):
                     value = weight * _share(block, weights, label) if squared else weight
-                    warped[n] += _bins(label, value, classes)
+                    warped[n] += _bins(label, value * block.weight, classes)
         return both.to(displacement.dtype), warped.to(displacement.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_both: Tensor, grad_warped: Tensor) -> tuple[Tensor | None, ...]:
-        displacement, moving, fixed = ctx.saved_tensors
+        displacement, moving, fixed, mask = ctx.saved_tensors
         classes, squared = ctx.settings
         grad = torch.zeros_like(displacement)
         for n, field in enumerate(displacement):
             # one more entry: labels that are not counted and points outside pull nowhere
             pull_both, pull_warped = (torch.cat([g[n], g.new_zeros(1)]) for g in (grad_both, grad_warped))
             flat = grad[n].view(len(field), -1)
-            for block in _blocks(field, moving[n], fixed[n], classes):
+            for block in _blocks(field, moving[n], fixed[n], None if mask is None else mask[n], classes):
                 weights = [_product(w) for _, w, _ in block.corners] if squared else []
                 for label, per_axis, side in block.corners:
                     pull = pull_warped[label]
                     if squared:
                         pull = pull * 2 * _share(block, weights, label)
-                    pull = pull + torch.where(label == block.fixed, pull_both[label], 0)
+                    pull = (pull + torch.where(label == block.fixed, pull_both[label], 0)) * block.weight
                     for axis, s in enumerate(side):
                         others = _product([w for a, w in enumerate(per_axis) if a != axis])
                         flat[axis, block.slice] += pull * others if s else -pull * others
-        return grad, None, None, None, None
+        return grad, None, None, None, None, None
 
 
-def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, classes: int) -> Iterator[_Block]:
+def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, mask: Tensor | None, classes: int) -> Iterator[_Block]:
     """The voxels of one sample, ``BLOCK`` at a time; ``field`` (ndim, *S), label indices (*M) and (*S)."""
     size, shape = fixed.shape, moving.shape
     moving, fixed, field = moving.flatten(), fixed.flatten(), field.flatten(1)
@@ -186,7 +199,7 @@ def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, classes: int) -> Itera
             (_label_at(moving, shape, low, side, classes), [t if s else 1 - t for t, s in zip(step, side)], side)
             for side in product((0, 1), repeat=len(size))
         ]
-        yield _Block(part, fixed[part].long(), corners)
+        yield _Block(part, fixed[part].long(), 1.0 if mask is None else mask.flatten()[part], corners)
 
 
 def _label_at(moving: Tensor, shape: Sequence[int], low: list[Tensor], side: Sequence[int], outside: int) -> Tensor:

@@ -113,6 +113,18 @@ def test_gradient_of_the_overlap_of_label_maps(size, squared):
     assert gradients_agree(lambda u: Dice(squared=squared).from_labels(moving, fixed, u, range(4)), displacement)
 
 
+@pytest.mark.parametrize('squared', [False, True])
+def test_mask_of_label_maps(squared):
+    size = (6, 7, 5)
+    moving, fixed = blocks(size, 4, batch=2), blocks(size, 4, batch=2, seed=1)
+    displacement, mask = random_field(size, 1.2, batch=2), torch.rand(2, 1, *size, dtype=torch.float64)
+    loss = Dice(squared=squared)
+    expected = loss(warp(onehot(moving, 4), displacement), onehot(fixed, 4), mask)
+    torch.testing.assert_close(loss.from_labels(moving, fixed, displacement, range(4), mask), expected)
+    displacement.requires_grad_()
+    assert gradients_agree(lambda u: loss.from_labels(moving, fixed, u, range(4), mask[:1]), displacement)
+
+
 def test_label_maps_of_another_grid():
     moving, displacement = blocks((9, 7), 3), random_field((9, 7), 2.0)
     found = label_overlap(moving, moving[:, :, :5], displacement[:, :, :5], range(3)).warped
