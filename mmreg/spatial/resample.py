@@ -45,8 +45,10 @@ def resize(
         image: ``(N, C, *spatial)``; integers only with the nearest modes.
         size: new spatial size.
         scale: or a factor, one number or one per axis; new size ``floor(n * scale)``.
-        mode: 'linear'; 'nearest' (corner aligned, half-way positions to the even index); or 'floor', index
-            ``floor(j n/m)``, which for a factor of 1/2 keeps the even voxels (the rule of published label pyramids).
+        mode: 'linear'; 'centres', linear with aligned outer edges instead of corners, coordinate
+            ``(j + 1/2) n/m - 1/2`` kept inside the volume (LKU-Net, LapIRN); 'nearest' (corner aligned, half-way
+            positions to the even index); or 'floor', index ``floor(j n/m)``, which for a factor of 1/2 keeps the even
+            voxels (the rule of published label pyramids).
 
     Returns:
         ``(N, C, *size)`` in the dtype of ``image``; the image itself if nothing changes.
@@ -60,21 +62,21 @@ def resize(
     new = output_size(image.shape[2:], size, scale)
     if new == tuple(image.shape[2:]):
         return image
-    if mode == 'linear':
-        return _resize_linear(image, new, ndim)
+    if mode in ('linear', 'centres'):
+        return _resize_linear(image, new, ndim, corners=mode == 'linear')
     if mode not in ('nearest', 'floor'):
-        raise InputError(f"mode is {mode!r}, expected 'linear', 'nearest' or 'floor'.")
+        raise InputError(f"mode is {mode!r}, expected 'linear', 'centres', 'nearest' or 'floor'.")
     for i, (n, m) in enumerate(zip(image.shape[2:], new)):
         if n != m:
             image = image.index_select(i + 2, _nearest_rows(n, m, mode, image.device))
     return image
 
 
-def _resize_linear(image: Tensor, new: tuple[int, ...], ndim: int) -> Tensor:
+def _resize_linear(image: Tensor, new: tuple[int, ...], ndim: int, corners: bool) -> Tensor:
     if not image.is_floating_point():
         raise InputError(f"image has dtype {image.dtype}, expected floating point or mode='nearest' for labels.")
     with torch.autocast(device_type=image.device.type, enabled=False):
-        return F.interpolate(image, size=new, mode=_LINEAR[ndim], align_corners=True)
+        return F.interpolate(image, size=new, mode=_LINEAR[ndim], align_corners=corners)
 
 
 def _nearest_rows(n: int, m: int, mode: str, device: torch.device) -> Tensor:
@@ -88,6 +90,7 @@ def resize_field(
     size: Sequence[int] | None = None,
     scale: float | Sequence[float] | None = None,
     values: str | float | Sequence[float] = 'factor',
+    mode: str = 'linear',
 ) -> Tensor:
     """Resize a displacement or velocity; its values, voxels of its own grid, are converted to the new grid.
 
@@ -98,6 +101,7 @@ def resize_field(
         values: what component ``i`` is multiplied by: 'factor', the scale of axis ``i`` (``m/n`` if a size is given),
             as published multi-level networks do; 'aligned', ``(m-1)/(n-1)``, which is exact for aligned corners; or
             the numbers themselves, one or one per component.
+        mode: 'linear' (aligned corners) or 'centres' (aligned outer edges), see :func:`resize`.
 
     Returns:
         ``(N, ndim, *size)`` float32 or float64.
@@ -116,7 +120,7 @@ def resize_field(
     before = math.prod(old) <= math.prod(new)
     if before:
         field = _scale_components(field, factors, ndim)
-    field = resize(field, new)
+    field = resize(field, new, mode=mode)
     return field if before else _scale_components(field, factors, ndim)
 
 
