@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def init_model(
 
 def read_config(config: str | Path | Config, cfg_options: Mapping[str, Any] | None = None) -> Config:
     """The config of a path, or a copy of ``config`` itself, with the options merged into it."""
-    cfg = config.copy() if isinstance(config, Config) else load_config(config)
+    # Config.copy() would share what it holds, and the options change that in place.
+    cfg = copy.deepcopy(config) if isinstance(config, Config) else load_config(config)
     merge_options(cfg, cfg_options)
     return cfg
 
