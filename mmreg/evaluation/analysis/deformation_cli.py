@@ -17,7 +17,7 @@ from mmreg.evaluation.tables import Row, write_json, write_rows
 from mmreg.io import Geometry, Volume, read_displacement_image, read_geometry, read_labels, write_volume
 from mmreg.utils import console
 
-from . import deformation, figures
+from . import borders, deformation, figures
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,11 +72,11 @@ def _one(path: Path, label_file: str | None, options: argparse.Namespace, out: P
     inside = None if labels is None else torch.from_numpy(labels > 0)
     measures |= deformation.complexity(tensor, spacing, inside)
     if labels is not None:
-        for pair, jumps in deformation.border_jumps(field, labels, spacing).items():
+        for pair, jumps in borders.border_jumps(field, labels, spacing).items():
             for key, value in (*dataclasses.asdict(jumps).items(), ('ratio', jumps.ratio)):
                 measures.setdefault(f'jump_{key}', {})[pair] = float(value)
     determinants = deformation.jacobian.determinant_map(tensor, crop=0).numpy()
-    maps = {'Jacobian determinant': determinants, 'jump [mm]': deformation.jump_map(field, spacing)}
+    maps = {'Jacobian determinant': determinants, 'jump [mm]': borders.jump_map(field, spacing)}
     figures.save(figures.field_maps(field, maps, labels, spacing), out / f'{name}.png')
     if options.maps:
         write_volume(out / f'{name}_determinant.nii.gz', Volume(determinants.astype(np.float32), geometry))
