@@ -31,7 +31,7 @@ setup(
         'mmengine>=0.10.7,<1',
         'mmcv-lite>=2.2,<3',
         'monai>=1.4',
-        'SimpleITK>=2.3',
+        'SimpleITK>=2.4',
         'numpy>=1.26',
         'scipy>=1.11',
         'matplotlib>=3.8',
