@@ -24,7 +24,7 @@ warnings.filterwarnings('ignore', message=r'.*torch\.jit', category=DeprecationW
 warnings.filterwarnings('ignore', message='.*TorchScript', category=DeprecationWarning)
 warnings.filterwarnings('ignore', message="'maxsplit' is passed", category=DeprecationWarning)
 warnings.filterwarnings('ignore', message='.*broadcast_buffers', category=FutureWarning)
-warnings.filterwarnings('ignore', message='.*lr_scheduler.step.* before', category=UserWarning)
+warnings.filterwarnings('ignore', message=r'.*scheduler\.step\(\). before', category=UserWarning)
 warnings.filterwarnings('ignore', message='.*use of fork.* may lead to deadlocks', category=DeprecationWarning)
 
 

@@ -38,10 +38,11 @@ def test_kept_checkpoints_and_the_best(tmp_path, train):
     assert train(write_config(tmp_path, loop='iter', length=8, keep=3), tmp_path / 'w') == 0
     names = {path.name for path in (tmp_path / 'w').glob('*.pth')}
     assert {'iter_6.pth', 'iter_7.pth', 'iter_8.pth'} < names and len(names) == 4
-    errors = {line['step']: line['toy/error'] for line in scalars(tmp_path / 'w') if 'toy/error' in line}
+    errors = [line['toy/error'] for line in scalars(tmp_path / 'w') if 'toy/error' in line]
     assert sum(name.startswith('best_toy_error') for name in names) == 1 and len(errors) == 2
 
 
+@pytest.mark.filterwarnings('ignore:Detected call of')  # schedules count iterations, the optimizer every second one
 def test_amp_on_the_cpu_trains_and_resumes(tmp_path, train):
     extra = 'optim_wrapper.update(accumulative_counts=2, clip_grad=dict(max_norm=1.0))\n'
     config = write_config(tmp_path, loop='iter', length=8, interval=4, extra=extra)
@@ -117,7 +118,7 @@ def test_polynomial_rounded_is_the_published_formula():
         schedule.step()
     assert rates == [round(4e-4 * (1 - epoch / 201) ** 0.9, 8) for epoch in range(201)]
     resumed = PolynomialRounded(optimizer, power=0.9, end=201)
-    resumed.load_state_dict({**schedule.state_dict(), 'last_step': 99})
+    resumed.load_state_dict({**schedule.state_dict(), 'last_step': 99, '_global_step': 99})
     resumed.step()
     assert optimizer.param_groups[0]['lr'] == rates[100]
 

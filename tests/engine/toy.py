@@ -58,7 +58,7 @@ class ToyNet(BaseModel):
 
     def __init__(self, channels=4, dropout=0.2, data_preprocessor=None):
         super().__init__(data_preprocessor or {'type': 'mmreg.RegDataPreprocessor'})
-        self.backbone = nn.Conv2d(2, channels, 3, padding=1)
+        self.backbone = nn.Conv2d(2, channels, 3, padding=1, bias=False)  # the norm removes any bias
         self.norm = nn.InstanceNorm2d(channels)
         self.head = nn.Sequential(nn.LeakyReLU(0.2), nn.Dropout(dropout), nn.Conv2d(channels, 2, 3, padding=1))
 
