@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from torch.utils.data import DataLoader
 
 from mmreg.datasets import PairListDataset
@@ -182,3 +183,51 @@ def test_worker_tells_one_sentence(tmp_path):
         next(iter(DataLoader(dataset, num_workers=1, collate_fn=list)))
     assert str(error.value).startswith(f'{tmp_path / "a.nii.gz"}: found a constant image')
     assert 'Traceback' not in str(error.value)
+
+
+def with_header(path, offset, value):
+    """Overwrite one float of a plain NIfTI-1 header."""
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = np.float32(value).tobytes()
+    path.write_bytes(content)
+    return path
+
+
+def four_dimensional(folder):
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 4, 4, 4), np.float32), isVector=False), str(folder / 'c.nii'))
+
+
+def zero_spacing(folder):
+    with_header(put(folder / 'c.nii', image_array()), 80, 0.0)
+
+
+def sheared(folder):
+    path = with_header(put(folder / 'c.nii', image_array()), 284, 1.5)  # srow_x[1]
+    content = bytearray(path.read_bytes())
+    content[252:254] = bytes(2)  # qform_code: only the sform counts
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (four_dimensional, 'found 4-D data|found a 4-D image'),
+        (zero_spacing, 'voxel spacing of'),
+        (sheared, 'sheared or not invertible'),
+    ],
+)
+def test_impossible_geometry(tmp_path, make, message):
+    pair_folder(tmp_path)
+    make(tmp_path)
+    rows = [dict(fixed='a.nii.gz', moving='c.nii')]
+    with pytest.raises(DataError, match=rf'c\.nii: .*({message})'):
+        PairListDataset(str(pair_csv(tmp_path, rows)), same_shape=False, checks='volumes')
+
+
+def test_single_fourth_axis_is_admitted(tmp_path):
+    pair_folder(tmp_path)
+    array = image_array(5).transpose()[None]
+    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=False), str(tmp_path / 'c.nii.gz'))
+    rows = [dict(fixed='a.nii.gz', moving='c.nii.gz')]
+    sample = PairListDataset(str(pair_csv(tmp_path, rows)))[0]
+    assert (sample['inputs']['moving'][0].numpy() == image_array(5)).all()
