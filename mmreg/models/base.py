@@ -10,7 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from mmreg.errors import ConfigError
 from mmreg.structures import Fields
@@ -79,6 +81,12 @@ class Backbone(nn.Module):
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:
         """Features of two images ``(N, C, *spatial)``: a list over levels, finest first."""
         raise NotImplementedError
+
+    def run(self, level: int, module: nn.Module, *inputs: Tensor) -> Tensor:
+        """``module(*inputs)``, computed again in the backward pass where ``level`` is below ``checkpoint_levels``."""
+        if level < self.checkpoint_levels and torch.is_grad_enabled():
+            return checkpoint(module, *inputs, use_reentrant=False)
+        return module(*inputs)
 
 
 class Integrator(nn.Module):

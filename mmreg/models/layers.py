@@ -6,12 +6,14 @@ normalisation, and published registration networks have both PyTorch's default i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 
+from mmreg.models.branches import merge_branches
 from mmreg.models.norm_act import fusable, norm_act, slope_of
 
 
@@ -55,7 +57,7 @@ class ConvBlock(nn.Module):
         ndim: Number of spatial axes.
         in_channels, out_channels: Channels.
         kernel: Odd kernel size; the padding keeps the size at stride 1.
-        stride: Stride of the convolution.
+        stride: Stride of the convolution, one number or one per axis.
         bias: Whether the convolution has a bias.
         norm_cfg: ``dict(type='IN')`` (no affine parameters, no running statistics), ``dict(type='BN')`` or None.
         act_cfg: ``dict(type='PReLU')`` (one slope), ``dict(type='LeakyReLU', negative_slope=0.2)`` or None.
@@ -67,7 +69,7 @@ class ConvBlock(nn.Module):
         in_channels: int,
         out_channels: int,
         kernel: int = 3,
-        stride: int = 1,
+        stride: int | Sequence[int] = 1,
         bias: bool = True,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
@@ -88,10 +90,12 @@ class ConvBlock(nn.Module):
 class LargeKernelBlock(nn.Module):
     """Parallel kernels 3, ``kernel`` and 1, each normalised, summed with the input, then one activation.
 
-    The block of LKU-Net (Jia et al., MLMI 2022) in the form that EOIR uses for OASIS.
+    The block of LKU-Net (Jia et al., MLMI 2022), without normalisation there, and of EOIR for OASIS. Without
+    normalisation, or with batch normalisation, the sum is one convolution: :meth:`reparameterise`.
 
     Args:
         kernel: Odd size of the large kernel, above 3.
+        fused: Build the one convolution right away, for weights that were re-parameterised.
     """
 
     def __init__(
@@ -102,16 +106,31 @@ class LargeKernelBlock(nn.Module):
         kernel: int = 5,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
+        fused: bool = False,
     ):
         super().__init__()
         if kernel <= 3 or kernel % 2 == 0:
             raise ValueError(f'kernel={kernel} of a large-kernel block, expected an odd number above 3.')
-        for name, size in (('regular', 3), ('large', kernel), ('point', 1)):
+        self.fused: nn.Module | None = conv_layer(ndim, in_channels, out_channels, kernel) if fused else None
+        for name, size in () if fused else (('regular', 3), ('large', kernel), ('point', 1)):
             self.add_module(name, ConvBlock(ndim, in_channels, out_channels, size, norm_cfg=norm_cfg))
         self.residual = in_channels == out_channels
         self.act = act_layer(act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial)``."""
+        if self.fused is not None:
+            return self.act(self.fused(x))
         total = self.regular(x) + self.large(x) + self.point(x)
         return self.act(total + x if self.residual else total)
+
+    def reparameterise(self) -> None:
+        """Replace branches and identity by one convolution with the same output (in evaluation mode).
+
+        Raises:
+            ConfigError: the branches have a normalisation that depends on the image (instance norm).
+        """
+        if self.fused is None:
+            branches: list[Any] = [self.large, self.regular, self.point]
+            self.fused = merge_branches([(branch.conv, branch.norm) for branch in branches], self.residual)
+            del self.large, self.regular, self.point
