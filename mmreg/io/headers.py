@@ -44,32 +44,34 @@ class _Nifti(NamedTuple):
         return self.voxel_bytes * math.prod(max(1, n) for n in self.dim[1 : 1 + max(1, min(7, self.dim[0]))])
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, voxels: bool = True) -> None:
     """Refuse a damaged NIfTI (plain or gz) or MetaImage by its own header and bytes; other formats pass.
+
+    With ``voxels=False`` only the header is looked at.
 
     Raises:
         DataError: truncated or damaged, a spacing that is zero or negative, or voxels that are NaN or infinite.
     """
     name = path.name.lower()
     if name.endswith(('.nii', '.nii.gz')):
-        _check_nifti(path)
+        _check_nifti(path, voxels)
     elif name.endswith(('.mha', '.mhd')):
         _check_meta(path)
 
 
-def _check_nifti(path: Path) -> None:
+def _check_nifti(path: Path, voxels: bool) -> None:
     with open(path, 'rb') as file:
         packed = file.read(2) == _GZIP_MAGIC
     try:
         with open(path, 'rb', buffering=0) as file:
             raw: Any = gzip.GzipFile(fileobj=file) if packed else file
             with io.BufferedReader(raw, _CHUNK) as stream:  # its read() always fills the wanted length
-                _check_nifti_stream(stream, path)
+                _check_nifti_stream(stream, path, voxels)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f'{path}: found a truncated or damaged gzip file, expected a complete image') from error
 
 
-def _check_nifti_stream(stream: io.BufferedReader, path: Path) -> None:
+def _check_nifti_stream(stream: io.BufferedReader, path: Path, voxels: bool) -> None:
     head = stream.read(max(_LAYOUTS))
     header = _parse_nifti(head)
     if header is None:
@@ -77,6 +79,8 @@ def _check_nifti_stream(stream: io.BufferedReader, path: Path) -> None:
     spacing = header.pixdim[1 : 1 + max(1, min(3, header.dim[0]))]
     if not all(0 < s < float('inf') for s in spacing):
         raise DataError(f'{path}: found a voxel spacing of {spacing} mm, expected positive numbers')
+    if not voxels:
+        return
     # The voxels may begin inside what was read for the header.
     start = head[header.offset :]
     stream.read(max(0, header.offset - len(head)))

@@ -138,7 +138,7 @@ def read_geometry(path: str | Path, *, series: str | None = None) -> Geometry:
     path = Path(path)
     if path.is_dir():
         return read_volume(path, series=series, check=False, channels=True).geometry
-    _check_exists(path)
+    _checked_file(path, voxels=False)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     with itk_errors(path, quiet=_prints(path)):
@@ -174,6 +174,14 @@ def _check_exists(path: Path) -> None:
         raise DataError(f'{path}: found no such file, expected an image')
 
 
+def _checked_file(path: Path, voxels: bool = True) -> None:
+    _check_exists(path)
+    try:
+        check_file(path, voxels)
+    except OSError as error:
+        raise DataError(f'{path}: cannot be read ({error.strerror})') from error
+
+
 def _prints(path: Path) -> bool:
     """Whether the reader behind this ending prints to stderr past ITK's own logger."""
     return path.suffix.lower() not in ('.nii', '.gz', '.nrrd', '.nhdr')
@@ -185,10 +193,7 @@ def read_sitk(path: str | Path, series: str | None = None) -> sitk.Image:
     _check_exists(path)
     if path.is_dir():
         return read_dicom_series(path, series)
-    try:
-        check_file(path)
-    except OSError as error:
-        raise DataError(f'{path}: cannot be read ({error.strerror})') from error
+    _checked_file(path)
     with itk_errors(path, quiet=_prints(path)):
         return sitk.ReadImage(str(path))
 

@@ -149,7 +149,10 @@ def test_negative_labels(tmp_path, refused):
 
 @pytest.mark.parametrize('value', [0.0, -1.0, float('nan')])
 def test_nifti_spacing(good, tmp_path, refused, value):
-    refused(nifti_with(good, tmp_path / 's.nii', '<f', 80, value), 'voxel spacing')
+    path = nifti_with(good, tmp_path / 's.nii', '<f', 80, value)
+    refused(path, 'voxel spacing')
+    with pytest.raises(DataError, match='voxel spacing'):
+        read_geometry(path)
 
 
 @pytest.mark.parametrize('value', ['0', '-1.5', 'x'])
