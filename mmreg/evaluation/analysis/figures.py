@@ -32,7 +32,13 @@ def box_plots(results: ResultSet, metric: str) -> Figure:
         data = [_finite(results.values(metric, method, item)) for item in items]
         where = [group * (len(methods) + 1) + number for group in range(len(items))]
         boxes = axes.boxplot(
-            data, positions=where, widths=0.8, patch_artist=True, flierprops={'markersize': 2}, manage_ticks=False
+            data,
+            positions=where,
+            widths=0.8,
+            patch_artist=True,
+            flierprops={'markersize': 2},
+            medianprops={'color': 'black'},
+            manage_ticks=False,
         )
         for box in boxes['boxes']:
             box.set_facecolor(colours[number])
