@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset, Compose
 
 from mmreg.errors import ConfigError, DataError
-from mmreg.registry import DATASETS, TRANSFORMS
+from mmreg.registry import TRANSFORMS
 
 from .cache import Loader, Volumes, build_volumes
 from .pairing import PAIRINGS, Pair
@@ -41,7 +41,6 @@ class Index:
     problems: list[Problem] = field(default_factory=list)
 
 
-@DATASETS.register_module()
 class PairDataset(BaseDataset):
     """Pairs of images; subclasses say where the files are (:meth:`index`).
 
