@@ -131,16 +131,20 @@ class LNCC(ImageLoss):
         var_f = window.sum(fixed.square()).addcmul_(mean_f, sum_f, value=-1)
         free_w, free_f = self._free(var_w, need[0]), self._free(var_f, need[1])
         factor_w, factor_f = self._factors_(var_w, var_f)
-        mean, by_cross, by_denominator = self._derivatives(cross, factor_w, factor_f, mask)
+        denominator = factor_w * factor_f
+        if self.stabiliser == 'product':
+            denominator.add_(self.eps)
+        power, by_cross, by_denominator = _slopes(cross, denominator, FORMS[self.form])
+        mean = masked_mean(power, mask)
+        scale: float | Tensor = FORMS[self.form] / cross.numel()
+        if mask is not None:
+            total = mask.expand_as(cross).sum()
+            scale = FORMS[self.form] / torch.where(total > 0, total, torch.ones_like(total))
+            by_cross, by_denominator = by_cross.mul_(mask), by_denominator.mul_(mask)
 
-        spread = window.spread(by_cross)
-        grad_w = grad_f = None
-        if need[0]:
-            by_var = _masked_product(by_denominator, factor_f, free_w)
-            grad_w = _image_gradient(window, warped, fixed, mean_w, mean_f, by_cross, by_var, spread)
-        if need[1]:
-            by_var = _masked_product(by_denominator, factor_w, free_f)
-            grad_f = _image_gradient(window, fixed, warped, mean_f, mean_w, by_cross, by_var, spread)
+        gradient = _Gradient(window, by_cross, by_denominator, scale)
+        grad_w = gradient(warped, fixed, mean_w, mean_f, factor_f, free_w) if need[0] else None
+        grad_f = gradient(fixed, warped, mean_f, mean_w, factor_w, free_f) if need[1] else None
         return mean, grad_w, grad_f
 
     def _factors_(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,24 +159,6 @@ class LNCC(ImageLoss):
         if not needed or self.stabiliser == 'product':  # there only rounding falls below the clamp
             return None
         return variance > (self.eps if self.stabiliser == 'clamp' else 0.0)
-
-    def _derivatives(
-        self, cross: Tensor, factor_w: Tensor, factor_f: Tensor, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mean of ``cross^k D^(-k/2)`` and its derivatives by every ``cross`` and ``D``; overwrites ``cross``."""
-        inverse = factor_w * factor_f
-        if self.stabiliser == 'product':
-            inverse.add_(self.eps)
-        inverse.reciprocal_()
-        by_cross, power = _powers(cross, inverse, FORMS[self.form])
-        mean = masked_mean(power, mask)
-        by_denominator = power.mul_(inverse).mul_(-FORMS[self.form] / 2)
-        if mask is None:
-            scale = 1 / cross.numel()
-            return mean, by_cross.mul_(scale), by_denominator.mul_(scale)
-        total = mask.expand_as(cross).sum()
-        weights = mask / torch.where(total > 0, total, torch.ones_like(total))
-        return mean, by_cross.mul_(weights), by_denominator.mul_(weights)
 
 
 def _local_moments(warped: Tensor, fixed: Tensor, window: Window) -> tuple[Tensor, Tensor, Tensor]:
@@ -198,34 +184,39 @@ def _masked_moments(
     return cross, var_w, var_f
 
 
-def _powers(cross: Tensor, inverse: Tensor, exponent: int) -> tuple[Tensor, Tensor]:
-    """``d/dc`` of ``(c^2 / D)^(exponent/2)`` and that power itself, from ``c`` and ``1/D``."""
+def _slopes(cross: Tensor, denominator: Tensor, exponent: int) -> tuple[Tensor, Tensor, Tensor]:
+    """``q^k`` for ``q = c / sqrt(D)``, then ``q^(k-1) / sqrt(D)`` and ``q^k / D``; overwrites its arguments."""
     if exponent == 1:
-        slope = inverse.sqrt()
-        return slope, slope * cross
-    slope = cross * inverse
-    power = slope * cross
+        slope = denominator.rsqrt_()
+        power = cross.mul_(slope)
+        return power, slope, slope.square().mul_(power)
+    slope = cross / denominator
+    squared = cross.mul_(slope)
     if exponent == 2:
-        return slope.mul_(2), power
-    return slope.mul_(power).mul_(4), power.square()
+        return squared, slope, slope.square()
+    return squared.square(), slope * squared, slope.square().mul_(squared)
 
 
-def _masked_product(x: Tensor, y: Tensor, free: Tensor | None) -> Tensor:
-    product = x * y
-    return product if free is None else product.mul_(free)
+class _Gradient:
+    """The gradient by either image, from the slopes that both share."""
 
+    def __init__(self, window: Window, by_cross: Tensor, by_denominator: Tensor, scale: float | Tensor):
+        self.window, self.scale = window, scale
+        self.by_cross, self.by_denominator = by_cross, by_denominator
+        self.spread = window.spread(by_cross)
 
-def _image_gradient(
-    window: Window,
-    image: Tensor,
-    other: Tensor,
-    mean_image: Tensor,
-    mean_other: Tensor,
-    by_cross: Tensor,
-    by_var: Tensor,
-    spread: Tensor,
-) -> Tensor:
-    """Gradient by ``image`` from the derivatives by ``cross`` and by the image's variance."""
-    mixed = (by_cross * mean_other).addcmul_(by_var, mean_image, value=2).neg_()
-    gradient = window.spread(mixed).addcmul_(other, spread)
-    return gradient.addcmul_(image, window.spread(by_var), value=2)
+    def __call__(
+        self,
+        image: Tensor,
+        other: Tensor,
+        mean_image: Tensor,
+        mean_other: Tensor,
+        factor_other: Tensor,
+        free: Tensor | None,
+    ) -> Tensor:
+        by_variance = self.by_denominator * factor_other
+        if free is not None:
+            by_variance.mul_(free)
+        mixed = (by_variance * mean_image).addcmul_(self.by_cross, mean_other, value=-1)
+        gradient = self.window.spread(mixed).addcmul_(other, self.spread)
+        return gradient.addcmul_(image, self.window.spread(by_variance), value=-1).mul_(self.scale)
