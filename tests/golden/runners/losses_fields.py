@@ -252,7 +252,7 @@ def _distillation(entry: dict, data: dict[str, Tensor], penalty: str) -> tuple[C
 # -------------------------------------------------------------------------------------------------- baselines
 
 
-@runner('baselines', lambda case: 'GradICON' in case.info.get('network', ''))
+@runner('baselines', 'gradicon_loss')
 def gradicon_loss(case: Case) -> None:
     inputs, shape, batch = case.info['inputs'], case.info['shape'], int(case.info['batch'])
     texts = {key.split()[0]: text for key, text in inputs.items()}
