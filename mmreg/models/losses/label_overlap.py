@@ -8,21 +8,22 @@ of warping one label map, the memory is a block of voxels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import product
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.errors import DataError
 from mmreg.spatial import warp
+from mmreg.spatial.grid import axis_index
 
 from .base import full_precision, prepare_mask, without_autocast
 
-#: Voxels handled at once: small enough for the working buffers to stay in cache.
-BLOCK = 1 << 16
+#: Voxels handled at once: on the CPU few enough for the working buffers to stay in cache.
+BLOCK = (1 << 14, 1 << 20)
 
 
 class Overlap(NamedTuple):
@@ -67,8 +68,7 @@ def label_overlap(
         mask = prepare_mask(mask, displacement)
         weight = None if mask is None else mask[:, 0].expand(fixed.shape)
         both, warped = _CornerSums.apply(displacement, moving, fixed, weight, len(classes), squared)
-    ones = torch.ones_like(fixed) if weight is None else weight
-    sizes = torch.stack([_bins(f, w, len(classes)) for f, w in zip(fixed, ones)])
+    sizes = _class_sizes(fixed, weight, len(classes))
     return Overlap(both, warped, sizes.to(displacement.dtype))
 
 
@@ -120,15 +120,17 @@ def _check(moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor) ->
 
 
 class _Block(NamedTuple):
-    """One block of voxels of one sample.
+    """Rows of voxels of one sample with the 2^ndim corners around their sampled points.
 
-    ``fixed`` are classes, ``weight`` the mask, ``corners`` (class, weights per axis, side per axis), one per corner.
+    ``rows`` along the first axis; ``label`` (2,) * ndim + (B,) class of each corner, ``same`` where it is the fixed
+    class, ``step`` (ndim, B) position between the corners, ``weight`` the mask (B,) or 1.
     """
 
-    slice: slice
-    fixed: Tensor
+    rows: slice
+    label: Tensor
+    same: Tensor
+    step: Tensor
     weight: Tensor | float
-    corners: list[tuple[Tensor, list[Tensor], tuple[int, ...]]]
 
 
 class _CornerSums(torch.autograd.Function):
@@ -146,15 +148,17 @@ class _CornerSums(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(displacement, moving, fixed, mask)
         ctx.settings = classes, squared
-        both = displacement.new_zeros(len(displacement), classes, dtype=torch.float64)
-        warped = torch.zeros_like(both)
-        for n, field in enumerate(displacement):
-            for block in _blocks(field, moving[n], fixed[n], None if mask is None else mask[n], classes):
-                weights = [_product(w) for _, w, _ in block.corners]
-                both[n] += _bins(block.fixed, _share(block, weights, block.fixed) * block.weight, classes)
-                for (label, _, _), weight in zip(block.corners, weights):
-                    value = weight * _share(block, weights, label) if squared else weight
-                    warped[n] += _bins(label, value * block.weight, classes)
+        # bins: class of the corner, and apart from them those where it is the fixed class too
+        sums = displacement.new_zeros(len(displacement), 2, classes + 1, dtype=torch.float64)
+        warped = sums[:, 0].clone()
+        for n, bins in enumerate(sums):
+            for block in _blocks(displacement[n], moving[n], fixed[n], None if mask is None else mask[n], classes):
+                weight = _corner_weights(block.step) * block.weight
+                _add_bins(bins, block.label + (classes + 1) * block.same, weight)
+                if squared:
+                    _add_bins(warped[n], block.label, weight * _shares(block))
+        both = sums[:, 1, :classes]
+        warped = warped[:, :classes] if squared else sums.sum(1)[:, :classes]
         return both.to(displacement.dtype), warped.to(displacement.dtype)
 
     @staticmethod
@@ -162,70 +166,90 @@ class _CornerSums(torch.autograd.Function):
     def backward(ctx: Any, grad_both: Tensor, grad_warped: Tensor) -> tuple[Tensor | None, ...]:
         displacement, moving, fixed, mask = ctx.saved_tensors
         classes, squared = ctx.settings
-        grad = torch.zeros_like(displacement)
-        for n, field in enumerate(displacement):
-            # one more entry: labels that are not counted and points outside pull nowhere
-            pull_both, pull_warped = (torch.cat([g[n], g.new_zeros(1)]) for g in (grad_both, grad_warped))
-            flat = grad[n].view(len(field), -1)
-            for block in _blocks(field, moving[n], fixed[n], None if mask is None else mask[n], classes):
-                weights = [_product(w) for _, w, _ in block.corners] if squared else []
-                for label, per_axis, side in block.corners:
-                    pull = pull_warped[label]
-                    if squared:
-                        pull = pull * 2 * _share(block, weights, label)
-                    pull = (pull + torch.where(label == block.fixed, pull_both[label], 0)) * block.weight
-                    for axis, s in enumerate(side):
-                        others = _product([w for a, w in enumerate(per_axis) if a != axis])
-                        flat[axis, block.slice] += pull * others if s else -pull * others
+        grad = torch.empty_like(displacement, memory_format=torch.contiguous_format)
+        # what a corner pulls with, per class; labels that are not counted and points outside pull nowhere
+        own, shared = (torch.cat([g, torch.zeros_like(g[:, :1])], 1) for g in (grad_warped, grad_both))
+        for n in range(len(displacement)):
+            table = torch.cat([torch.zeros_like(own[n]) if squared else own[n], shared[n]])
+            table[classes + 1 :] += table[: classes + 1]
+            for block in _blocks(displacement[n], moving[n], fixed[n], None if mask is None else mask[n], classes):
+                pull = _look_up(table, block.label + (classes + 1) * block.same)
+                if squared:
+                    pull += 2 * _look_up(own[n], block.label) * _shares(block)
+                slopes = _interpolation_slopes(pull * block.weight, block.step)
+                grad[n, :, block.rows] = slopes.view(grad[n, :, block.rows].shape)
         return grad, None, None, None, None, None
 
 
 def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, mask: Tensor | None, classes: int) -> Iterator[_Block]:
-    """The voxels of one sample, ``BLOCK`` at a time; ``field`` (ndim, *S), label indices (*M) and (*S)."""
-    size, shape = fixed.shape, moving.shape
-    moving, fixed, field = moving.flatten(), fixed.flatten(), field.flatten(1)
-    for start in range(0, len(fixed), BLOCK):
-        part = slice(start, min(start + BLOCK, len(fixed)))
-        low: list[Tensor] = []
-        step: list[Tensor] = []
-        rest = torch.arange(part.start, part.stop, device=field.device)
-        for axis in reversed(range(len(size))):
-            point = (rest % size[axis]).to(field.dtype) + field[axis, part]
-            rest = rest // size[axis]
+    """The voxels of one sample, some rows at a time; ``field`` (ndim, *S), class indices (*M) and (*S)."""
+    size, ndim = fixed.shape, fixed.dim()
+    # two voxels of margin: a point anywhere outside has all its corners in it
+    padded = F.pad(moving, [2] * (2 * ndim), value=classes)
+    strides = padded.stride()
+    offsets = sum(
+        torch.tensor([0, stride], device=field.device).view([2 if a == axis else 1 for a in range(ndim)] + [1])
+        for axis, stride in enumerate(strides)
+    )
+    padded = padded.flatten()
+    count = max(BLOCK[field.device.type != 'cpu'] // max(fixed[0].numel(), 1), 1)
+    for start in range(0, size[0], count):
+        rows = slice(start, min(start + count, size[0]))
+        base, step = torch.zeros((), dtype=torch.long, device=field.device), []
+        for axis, stride in enumerate(strides):
+            index = axis_index(size, axis, device=field.device, dtype=field.dtype)
+            point = field[axis, rows] + (index[rows] if axis == 0 else index)
             floor = point.floor()
-            low.insert(0, floor.clamp(-2, shape[axis]).long())
-            step.insert(0, point - floor)
-        corners = [
-            (_label_at(moving, shape, low, side, classes), [t if s else 1 - t for t, s in zip(step, side)], side)
-            for side in product((0, 1), repeat=len(size))
-        ]
-        yield _Block(part, fixed[part].long(), 1.0 if mask is None else mask.flatten()[part], corners)
+            step.append((point - floor).flatten())
+            base = base + (floor.nan_to_num_(nan=-2.0).clamp_(-2, moving.shape[axis]).long() + 2) * stride
+        label = _look_up(padded, base.flatten() + offsets)
+        target = fixed[rows].flatten()
+        weight = 1.0 if mask is None else mask[rows].flatten()
+        yield _Block(rows, label, label == target, torch.stack(step), weight)
 
 
-def _label_at(moving: Tensor, shape: Sequence[int], low: list[Tensor], side: Sequence[int], outside: int) -> Tensor:
-    """Class index at the corner ``low + side``, ``outside`` where that is no voxel."""
-    index, inside = torch.zeros_like(low[0]), torch.ones_like(low[0], dtype=torch.bool)
-    for n, place, s in zip(shape, low, side):
-        place = place + s
-        valid = (place >= 0) & (place < n)
-        inside = inside & valid
-        index = index * n + place.clamp(0, n - 1)
-    return torch.where(inside, moving[index].long(), outside)
+def _look_up(table: Tensor, index: Tensor) -> Tensor:
+    """``table[index]`` in the shape of ``index``."""
+    return table.index_select(0, index.flatten()).view(index.shape)
 
 
-def _share(block: _Block, weights: list[Tensor], label: Tensor) -> Tensor:
-    """Value of the warped one-hot channel ``label`` at each voxel of the block."""
-    return torch.stack([torch.where(other == label, w, 0) for (other, _, _), w in zip(block.corners, weights)]).sum(0)
+def _corner_weights(step: Tensor) -> Tensor:
+    """Linear weights (2,) * ndim + (B,) of the corners."""
+    weight = step.new_ones(1)
+    for t in step:
+        weight = torch.stack([weight * (1 - t), weight * t], -2)
+    return weight
 
 
-def _bins(label: Tensor, weight: Tensor, classes: int) -> Tensor:
-    """Sum of ``weight`` per class in float64; the last bin, of what is not counted, is dropped."""
-    sums = torch.zeros(classes + 1, dtype=torch.float64, device=label.device)
-    return sums.scatter_add_(0, label.flatten().long(), weight.flatten().double())[:classes]
+def _shares(block: _Block) -> Tensor:
+    """At each corner, the value of the warped one-hot channel of that corner's class, (2,) * ndim + (B,)."""
+    ndim = len(block.step)
+    labels, weights = block.label.flatten(0, ndim - 1), _corner_weights(block.step).flatten(0, ndim - 1)
+    share = torch.zeros_like(weights)
+    for label, weight in zip(labels, weights):
+        share += (labels == label) * weight
+    return share.view(block.label.shape)
 
 
-def _product(factors: Sequence[Tensor]) -> Tensor:
-    result = factors[0]
-    for factor in factors[1:]:
-        result = result * factor
-    return result
+def _interpolation_slopes(corner: Tensor, step: Tensor) -> Tensor:
+    """Derivatives (ndim, B) of the linear interpolation of corner values (2,) * ndim + (B,) along each axis."""
+    value = corner
+    slopes: list[Tensor] = []
+    for t in reversed(step):  # the last axis first: it is the last one left in front of B
+        slopes = [torch.lerp(s[..., 0, :], s[..., 1, :], t) for s in slopes]
+        slopes.append(value[..., 1, :] - value[..., 0, :])
+        value = torch.lerp(value[..., 0, :], value[..., 1, :], t)
+    return torch.stack(slopes[::-1])
+
+
+def _add_bins(bins: Tensor, index: Tensor, weight: Tensor) -> None:
+    """Add ``weight`` to the float64 ``bins`` at ``index``."""
+    bins.view(-1).scatter_add_(0, index.flatten().long(), weight.flatten().double())
+
+
+def _class_sizes(fixed: Tensor, weight: Tensor | None, classes: int) -> Tensor:
+    """Weighted number of voxels per class of class indices (N, *S): (N, classes), float64."""
+    bins = torch.zeros(len(fixed), classes + 1, dtype=torch.float64, device=fixed.device)
+    for n, row in enumerate(bins):
+        _add_bins(row, fixed[n], torch.ones_like(fixed[n]) if weight is None else weight[n])
+    return bins[:, :classes]
