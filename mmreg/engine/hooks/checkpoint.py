@@ -47,6 +47,8 @@ def save_checkpoint(runner: Any, folder: str | Path, name: str, **kwargs: Any) -
         kwargs: Arguments of ``Runner.save_checkpoint``.
     """
     path = Path(folder) / name
+    if runner.param_schedulers is None:
+        kwargs['save_param_scheduler'] = False
     runner.save_checkpoint(str(folder), name, backend_args=_ATOMIC, **kwargs)
     if is_main_process():
         atomic.write_text(Path(runner.work_dir) / 'last_checkpoint', str(path))
