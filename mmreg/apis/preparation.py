@@ -11,9 +11,10 @@ import numpy as np
 from scipy import ndimage
 
 from mmreg.datasets.transforms import ImageTransform
+from mmreg.engine.plan import preprocess_of
 from mmreg.errors import ConfigError
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
-from mmreg.registry import DATASETS, TRANSFORMS
+from mmreg.registry import TRANSFORMS
 
 #: What is done to intensities when neither the config nor the checkpoint says anything.
 DEFAULT_INTENSITY: tuple[dict, ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
@@ -84,30 +85,11 @@ def _stated(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[str, 
 
 def _from_data(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Intensity and orientation of the data set a config names, else of the one the plan describes."""
-    for stage in ('test', 'val', 'train'):
-        dataset = _innermost((cfg.get(f'{stage}_dataloader') or {}).get('dataset'))
-        if dataset is not None:
-            return _from_transforms(_preprocess(dataset)), f'config: {stage}_dataloader'
+    found = preprocess_of(cfg)
+    if found is not None:
+        return _from_transforms(found), 'config: data set'
     transforms = plan.get('preprocess')
     return (_from_transforms(transforms), 'plan: preprocess') if transforms else ({}, '')
-
-
-def _innermost(dataset: Any) -> Mapping[str, Any] | None:
-    """The data set inside wrappers such as ConcatDataset."""
-    while isinstance(dataset, Mapping) and 'preprocess' not in dataset:
-        inner = dataset.get('dataset') or dataset.get('datasets')
-        if not inner:
-            break
-        dataset = inner[0] if isinstance(inner, list | tuple) else inner
-    return dataset if isinstance(dataset, Mapping) else None
-
-
-def _preprocess(dataset: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Transforms of a single image that the config states, else the data set's own."""
-    if dataset.get('preprocess') is not None:
-        return dataset['preprocess']
-    kind = dataset.get('type')
-    return getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'PREPROCESS', ())
 
 
 def _from_transforms(transforms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import mmreg
+from mmreg.registry import DATASETS
 
 FORMAT = 1
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
@@ -33,7 +34,8 @@ def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = 
     """The plan of a run as plain values (JSON).
 
     Keys: ``format``, ``experiment``, ``pipelines`` (transforms of the train, val and test loaders),
-    ``data_preprocessor``, ``spacing`` (mm, where the config states one), ``dataset_meta``, ``seed``, ``versions`` and
+    ``preprocess`` (transforms of a single image), ``data_preprocessor``, ``inference`` (what is done to files),
+    ``spacing`` (mm, where the config states one), ``dataset_meta``, ``seed``, ``versions`` and
     ``config`` (the whole merged config as text).
 
     Args:
@@ -52,6 +54,8 @@ def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = 
         'format': FORMAT,
         'experiment': cfg.get('experiment_name'),
         'pipelines': pipelines,
+        'preprocess': plain(preprocess_of(cfg)),
+        'inference': plain(cfg.get('inference')),
         'data_preprocessor': plain(preprocessor or cfg.get('data_preprocessor')),
         'spacing': plain(cfg.get('spacing')),
         'dataset_meta': plain(dict(dataset_meta or {})),
@@ -59,6 +63,28 @@ def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = 
         'versions': versions(),
         'config': cfg.pretty_text,
     }
+
+
+def preprocess_of(cfg: Mapping) -> Sequence[Mapping] | None:
+    """Transforms of a single image: what the test, validation or training data set of a config states, else its own.
+
+    None where the config names no data set; wrappers such as ConcatDataset are looked through.
+    """
+    for stage in ('test', 'val', 'train'):
+        node = (cfg.get(f'{stage}_dataloader') or {}).get('dataset')
+        while (
+            isinstance(node, Mapping)
+            and node.get('preprocess') is None
+            and (node.get('dataset') or node.get('datasets'))
+        ):
+            inner = node.get('dataset') or node.get('datasets')
+            node = inner[0] if isinstance(inner, list | tuple) else inner
+        if isinstance(node, Mapping):
+            if node.get('preprocess') is not None:
+                return node['preprocess']
+            kind = node.get('type')
+            return getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'PREPROCESS', ())
+    return None
 
 
 def _pipeline(loader: Any) -> Any:

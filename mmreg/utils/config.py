@@ -28,6 +28,7 @@ RUNNER_KEYS = frozenset(
         'env_cfg',
         'experiment_name',
         'find_unused_parameters',
+        'inference',
         'launcher',
         'load_from',
         'log_level',

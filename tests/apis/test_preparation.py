@@ -23,7 +23,7 @@ def test_order_of_sources():
     plan = {'plan': {'preprocess': [{'type': 'ZScore'}], 'spacing': 3.0}}
     found = find_preparation(Config({**stated, **data}), plan)
     assert (found.spacing, found.orientation, found.intensity) == (2.0, 'RAS', (HALF,))
-    assert found.source == 'config: inference, config: test_dataloader'
+    assert found.source == 'config: inference, config: data set'
     found = find_preparation(Config(data), plan)
     assert (found.spacing, found.intensity) == (3.0, ({'type': 'MinMax'},))
     found = find_preparation(Config({}), plan)
