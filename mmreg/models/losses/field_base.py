@@ -130,6 +130,14 @@ def _inner(x: Tensor, shift: dict[int, int]) -> Tensor:
     return x
 
 
+def determinant(rows: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Determinant of a 2x2 or 3x3 matrix of tensors, entry by entry."""
+    if len(rows) == 2:
+        return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
 def need_voxels(field: Tensor, least: int, part: object) -> None:
     """Refuse a grid with fewer than ``least`` voxels along an axis."""
     if min(field.shape[2:]) < least:

@@ -14,7 +14,7 @@ from mmreg.registry import LOSSES
 from mmreg.spatial import jacobian_determinant
 
 from .base import masked_mean
-from .field_base import FieldLoss, inner_mask, inner_voxels, need_voxels, sum_of_terms, window
+from .field_base import FieldLoss, determinant, inner_mask, inner_voxels, need_voxels, sum_of_terms, window
 
 
 class _DeterminantLoss(FieldLoss):
@@ -147,5 +147,4 @@ def _central_determinant(displacement: Tensor, edges: tuple[tuple[int, int, int]
         for axis, o in enumerate(offset):
             row = row.narrow(axis + 2, 1 + o, displacement.shape[axis + 2] - 2)
         rows.append((row - inner_voxels(displacement) + displacement.new_tensor(offset).view(1, 3, 1, 1, 1)).unbind(1))
-    (a, b, c), (d, e, f), (g, h, i) = rows
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    return determinant(rows)

@@ -11,7 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import spatial_gradient, warp
 
-from .field_base import FieldLoss, inner_voxels, need_voxels, second_difference, sum_of_terms
+from .field_base import FieldLoss, determinant, inner_voxels, need_voxels, second_difference, sum_of_terms
 
 #: Treatment of the border -> finite-difference scheme of :func:`mmreg.spatial.spatial_gradient`.
 BORDERS = {'one_sided': 'central', 'zeros': 'central_zeros', 'crop': 'central_cropped'}
@@ -80,12 +80,14 @@ class _Condition(BodyLoss):
         """Violation per voxel (N, *S)."""
         raise NotImplementedError
 
-    def gradient(self, field: Tensor) -> Tensor:
-        """``du_i / dx_j`` (N, ndim, ndim, *S) in the unit."""
+    def gradient(self, field: Tensor) -> list[list[Tensor]]:
+        """``du_i / dx_j`` in the unit, each (N, *S): rows are components, columns axes."""
         value, step = self.lengths(field.shape[2:])
-        scale = field.new_tensor([[v / s for s in step] for v in value])
         gradient = spatial_gradient(field, BORDERS[self.border])
-        return gradient if self.unit == 'voxel' else gradient * scale.view(1, *scale.shape, *[1] * len(step))
+        return [
+            [x if v == s else x * (v / s) for x, s in zip(row.unbind(1), step)]
+            for row, v in zip(gradient.unbind(1), value)
+        ]
 
 
 @LOSSES.register_module()
@@ -108,8 +110,12 @@ class OrthonormalityCondition(_Condition):
 
     def condition(self, field: Tensor) -> Tensor:
         d = self.gradient(field)
-        excess = d + d.transpose(1, 2) + torch.einsum('nki...,nkj...->nij...', d, d)
-        return excess.square().sum((1, 2))
+        total = torch.zeros_like(d[0][0])
+        for i in range(len(d)):
+            for j in range(i, len(d)):  # F^T F - I is symmetric
+                excess = d[i][j] + d[j][i] + sum(row[i] * row[j] for row in d)
+                total = total + excess.square() * (1 if i == j else 2)
+        return total
 
 
 @LOSSES.register_module()
@@ -122,9 +128,7 @@ class PropernessCondition(_Condition):
 
     def condition(self, field: Tensor) -> Tensor:
         d = self.gradient(field)
-        d = d + torch.eye(d.shape[1], dtype=d.dtype, device=d.device).view(1, *d.shape[1:3], *[1] * (d.dim() - 3))
-        rows = [row.unbind(1) for row in d.unbind(1)]
-        return (_determinant(rows) - 1).square()
+        return (determinant([[x + (i == j) for j, x in enumerate(row)] for i, row in enumerate(d)]) - 1).square()
 
 
 @LOSSES.register_module()
@@ -159,10 +163,3 @@ class Linearity(_Condition):
                 second = second_difference(field, a, b) * (scale / (step[a] * step[b]))
                 total = total + second.square().sum(1) * (1 if a == b else 2)
         return total
-
-
-def _determinant(m: Sequence[Sequence[Tensor]]) -> Tensor:
-    if len(m) == 2:
-        return m[0][0] * m[1][1] - m[0][1] * m[1][0]
-    (a, b, c), (d, e, f), (g, h, i) = m
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
