@@ -14,7 +14,7 @@ from mmreg.spatial import spatial_gradient
 from .base import ImageLoss, masked_mean
 from .stored_gradient import stored_gradient
 
-FORMS = ('parallel', 'oriented')
+FORMS = ('parallel', 'offset')
 
 
 @LOSSES.register_module()
@@ -25,20 +25,20 @@ class NGF(ImageLoss):
 
     * ``'parallel'`` (Haber and Modersitzki): :math:`1 - \overline{\frac{\langle\nabla I, \nabla J\rangle^2}
       {(|\nabla I|^2 + E_I^2)(|\nabla J|^2 + E_J^2)}}`; edges of opposite contrast agree as well; flat regions count 1.
-    * ``'oriented'`` (Koenig and Ruehaak): :math:`E_I E_J` added to the inner product before it is squared: 0 for equal
-      images, flat regions count 0, opposite contrast is penalised.
+    * ``'offset'`` (Koenig and Ruehaak): :math:`E_I E_J` added to the inner product before it is squared: 0 for equal
+      images, flat regions count 0, edges of opposite contrast agree where they are strong.
 
     Source: Haber and Modersitzki, MICCAI 2006; Koenig and Ruehaak, ISBI 2014. :math:`E` is taken from the mean square
     instead of the mean magnitude of the gradient, which keeps it differentiable on flat images.
 
     Value: dimensionless, 0 to 1. Symmetric. With ``eps`` far below the gradients unchanged by affine intensity changes
-    (``'oriented'``: of positive slope).
+    (``'offset'``: of positive slope).
 
     Saves for backward: the two images and one volume per image that needs a gradient.
 
     Args:
         eta: edges weaker than this share of the root mean square gradient are noise.
-        form: ``'parallel'`` or ``'oriented'``.
+        form: ``'parallel'`` or ``'offset'``.
         spacing: voxel size, one number or one per axis, so that gradients are per mm; 1 measures them per voxel.
         eps: smallest edge parameter, units of intensity per voxel (per mm).
     """
@@ -61,7 +61,7 @@ class NGF(ImageLoss):
         square_w, square_f = first.square().sum(2), second.square().sum(2)
         edge_w, edge_f = self._edge(square_w, mask), self._edge(square_f, mask)
         inner = (first * second).sum(2)
-        if self.form == 'oriented':
+        if self.form == 'offset':
             inner = inner + (edge_w * edge_f).sqrt()
         return 1 - masked_mean(inner.square() / ((square_w + edge_w) * (square_f + edge_f)), mask)
 

@@ -41,7 +41,7 @@ SMALL = {
     'CorrelationRatio': CorrelationRatio(bins=5, sigma_ratio=1.0),
     'CorrelationRatio given fixed': CorrelationRatio(bins=5, sigma_ratio=1.0, given='fixed'),
     'NGF': NGF(),
-    'NGF oriented': NGF(form='oriented'),
+    'NGF offset': NGF(form='offset'),
 }
 EACH = pytest.mark.parametrize('name', list(SMALL))
 
@@ -60,7 +60,7 @@ INVARIANT = {
     'LocalMutualInformation': LocalMutualInformation(patch=4, intensity_range=None),
     'CorrelationRatio': CorrelationRatio(eps=1e-20),
     'NGF': NGF(eps=1e-12),
-    'NGF oriented': NGF(form='oriented', eps=1e-12),
+    'NGF offset': NGF(form='offset', eps=1e-12),
 }
 #: Lowest and highest value.
 RANGES = {'LNCC': (0, 1), 'NCC': (0, 1), 'NCC signed': (0, 2), 'MIND': (0, 1), 'MINDSSC': (0, 1), 'NMI': (-2, -1)}
@@ -103,7 +103,7 @@ def test_lowest_at_identity(name):
         assert aligned < SMALL[name](shifted, image[..., 2:-2, 2:-2])
 
 
-@pytest.mark.parametrize('name', ['L1', 'LNCC', 'MIND', 'MINDSSC', 'MSE', 'NCC', 'NCC signed', 'NGF oriented'])
+@pytest.mark.parametrize('name', ['L1', 'LNCC', 'MIND', 'MINDSSC', 'MSE', 'NCC', 'NCC signed', 'NGF offset'])
 def test_zero_at_identity(name):
     image, _ = smooth_pair((12, 12, 12))
     loss = LNCC(window=3, eps=1e-12) if name == 'LNCC' else SMALL[name]
