@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mmreg.errors import DataError
+from mmreg.utils.atomic import replacing
 
 # Endings that writers choose their format by and that pathlib would cut in two.
 _DOUBLE_SUFFIXES = ('.nii.gz', '.mrk.json')
@@ -39,8 +38,6 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         DataError: the folder cannot be made or written.
     """
     target = Path(path)
-    stem, suffix = split_suffix(target)
-    temporary = target.with_name(f'.{stem[:40]}.{uuid.uuid4().hex[:12]}{suffix}')
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,12 +45,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     if target.is_dir():
         raise DataError(f'{target}: found a folder, expected the name of a file to write')
     try:
-        yield temporary
-        os.replace(temporary, target)
+        with replacing(target) as temporary:
+            yield temporary
     except OSError as error:
         raise DataError(f'{target}: cannot be written ({error.strerror or error})') from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

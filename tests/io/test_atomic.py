@@ -96,4 +96,4 @@ def test_killed_writer_leaves_no_half_file_under_the_name(tmp_path):
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
     assert not path.exists()
-    assert all(p.name.startswith('.a.') for p in tmp_path.iterdir())
+    assert all(p.name.startswith('.') and p.name.endswith('.tmp.a.nii.gz') for p in tmp_path.iterdir())
