@@ -45,15 +45,17 @@ def joint_histogram(first: LabelMap, second: LabelMap) -> tuple[np.ndarray, np.n
         raise DataError(f'label maps have shapes {tuple(first.shape)} and {tuple(second.shape)}, expected one shape.')
     if a.numel() == 0:
         return np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
-    size = int(max(a.max(), b.max())) + 1
-    if min(a.min(), b.min()) < 0:
-        raise DataError(f'a label map holds the value {int(min(a.min(), b.min()))}, expected labels from 0 on.')
+    lowest, highest = torch.stack([torch.stack(torch.aminmax(x)).long() for x in (a, b)]).unbind(1)
+    if lowest.min() < 0:
+        raise DataError(f'a label map holds the value {int(lowest.min())}, expected labels from 0 on.')
+    size = int(highest.max()) + 1
     values = np.arange(size)
     if size > _DENSE_LIMIT:
         unique, inverse = torch.unique(torch.cat([a, b.to(a.dtype)]), return_inverse=True)
         values, size = unique.cpu().numpy().astype(np.int64), unique.numel()
         a, b = inverse[: a.numel()], inverse[a.numel() :]
-    index = torch.int32 if size * size < 2**31 else torch.int64
+    # The narrowest index type: half of the time goes into making it.
+    index = next(t for t in (torch.int16, torch.int32, torch.int64) if size * size <= torch.iinfo(t).max)
     joint = a.to(index).mul(size).add_(b.to(index))
     return values, torch.bincount(joint, minlength=size * size).reshape(size, size).cpu().numpy()
 
