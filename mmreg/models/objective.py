@@ -157,7 +157,7 @@ class Objective(nn.Module):
             displacement = data.displacement(term, level, forward)
             if level == 0 and hasattr(loss, 'from_labels'):  # never holds the one-hot volume of full resolution
                 labels = [data.need(f'{name}_labels', term) for name in (source, target)]
-                values.append(loss.from_labels(*labels, displacement, data.label_values))
+                values.append(loss.from_labels(*labels, displacement, data.label_values, data.mask(target, level)))
             else:
                 warped = warp(data.onehot(source, level, term), displacement)
                 values.append(loss(warped, data.onehot(target, level, term), mask=data.mask(target, level)))
@@ -166,7 +166,9 @@ class Objective(nn.Module):
     @staticmethod
     def _field(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
         field = data.field(term, level)
-        labels = data.labels_on(field) if 'labels' in getattr(loss, 'requires', ()) else None
+        labels = None
+        if 'labels' in getattr(loss, 'requires', ()):
+            labels = data.labels_on(field, getattr(loss, 'label_frame', 'fixed'), term)
         return loss(field, labels=labels, mask=None)
 
     @staticmethod
@@ -231,10 +233,10 @@ class _LevelData:
             return mask
         return resize(mask.float(), size=list(self.image(which, level).shape[2:]))
 
-    def labels_on(self, field: Tensor) -> Tensor | None:
-        """Labels of the fixed image on the grid of ``field``, nearest neighbour."""
-        labels = self.inputs.get('fixed_labels')
-        if labels is None or labels.shape[2:] == field.shape[2:]:
+    def labels_on(self, field: Tensor, which: str, term: Term) -> Tensor:
+        """Labels of the ``which`` image on a grid of the size of ``field``, nearest neighbour."""
+        labels = self.need(f'{which}_labels', term)
+        if labels.shape[2:] == field.shape[2:]:
             return labels
         return resize(labels.float(), size=list(field.shape[2:]), mode='nearest').to(labels.dtype)
 
