@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import CheckpointError
+from mmreg.registry import REGISTRARS
+from mmreg.utils.checkpoint import check_architecture
 
 #: Keys under which published files keep their weights, tried in this order; a bare state dict has none of them.
-_CONTAINERS = ('model_state_dict', 'state_dict', 'model', 'net')
+_CONTAINERS = ('model_state_dict', 'state_dict', 'model_state', 'model', 'net')
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Family:
         rules: Pairs (pattern of the whole published key, replacement); the first match wins.
         ignore: Patterns of published keys that carry nothing of ours (coordinate grids, unused layers).
         describe: Model config of the converted state dict, read from its shapes; None where it cannot be told.
+        configure: Changes that model config by the constructor arguments that some files keep under ``config``.
         note: One line for the help text.
     """
 
@@ -33,6 +36,7 @@ class Family:
     rules: Sequence[tuple[str, str]]
     ignore: Sequence[str] = ()
     describe: Callable[[Mapping[str, Tensor]], dict] | None = None
+    configure: Callable[[dict, Mapping[str, Any]], None] | None = None
     note: str = ''
 
     def convert(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -45,7 +49,7 @@ class Family:
         unknown: list[str] = []
         for key, value in published.items():
             key = key.removeprefix('module.')
-            if any(re.fullmatch(pattern, key) for pattern in self.ignore):
+            if self._ignored(key):
                 continue
             ours = self._ours(key)
             if ours is None:
@@ -59,6 +63,41 @@ class Family:
                 f'{shown or "none found"}; expected keys such as {self.rules[0][0]!r}.'
             )
         return result
+
+    def unused(self, published: Mapping[str, Any]) -> list[str]:
+        """The keys of a published state dict that carry nothing of ours."""
+        return [key for key in published if self._ignored(key.removeprefix('module.'))]
+
+    def model(self, weights: Mapping[str, Tensor], content: Any = None, source: str = 'the checkpoint') -> dict:
+        """Model config of a converted state dict; empty where its shapes do not tell.
+
+        Args:
+            weights: What :meth:`convert` returned.
+            content: The whole published file, for the constructor arguments that it may hold under ``config``.
+            source: Its name, for errors.
+
+        Raises:
+            CheckpointError: weights of the described model are missing or have another shape.
+        """
+        if self.describe is None:
+            return {}
+        try:
+            model = self.describe(weights)
+        except (KeyError, IndexError, ValueError) as error:
+            raise CheckpointError(
+                f'{source} is no whole checkpoint of the family {self.name!r}: found {error} missing or misshapen, '
+                'expected all weights.'
+            ) from error
+        arguments = content.get('config') if isinstance(content, Mapping) else None
+        if self.configure is not None and isinstance(arguments, Mapping):
+            self.configure(model, arguments)
+        with torch.device('meta'):
+            built = REGISTRARS.build({'type': 'Registrar', **model})
+        check_architecture(built, weights, source)
+        return model
+
+    def _ignored(self, key: str) -> bool:
+        return any(re.fullmatch(pattern, key) for pattern in self.ignore)
 
     def _ours(self, key: str) -> str | None:
         for pattern, replacement in self.rules:

@@ -16,22 +16,25 @@ from mmreg.version import __version__
 from . import FAMILIES, extract_weights
 
 
-def convert_file(family: str, source: str | Path, target: str | Path) -> dict:
+def convert_file(family: str, source: str | Path, target: str | Path) -> tuple[dict, list[str]]:
     """Convert the checkpoint ``source`` of ``family`` and write it to ``target``.
 
     Returns:
-        The model config that the shapes of the weights tell (empty where they tell nothing).
+        The model config that the weights tell (empty where they tell nothing), and the published keys that carry
+        nothing of ours and were left out.
 
     Raises:
-        CheckpointError: the file cannot be read or belongs to another family.
+        CheckpointError: the file cannot be read, belongs to another family, or lacks weights.
     """
     chosen = FAMILIES[family]
-    weights = chosen.convert(extract_weights(read_checkpoint(source), str(source)))
-    model = chosen.describe(weights) if chosen.describe else {}
+    content = read_checkpoint(source)
+    published = extract_weights(content, str(source))
+    weights = chosen.convert(published)
+    model = chosen.model(weights, content, str(source))
     meta = {'family': family, 'model': model, 'mmreg_version': __version__, 'source': Path(source).name}
     with replacing(target) as temporary:
         torch.save({'state_dict': {k: v.contiguous() for k, v in weights.items()}, 'meta': meta}, temporary)
-    return model
+    return model, chosen.unused(published)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,8 +54,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of ``mmreg convert`` and ``tools/convert_checkpoint.py``."""
     args = parser().parse_args(argv)
-    model = convert_file(args.family, args.source, args.target)
+    model, unused = convert_file(args.family, args.source, args.target)
     console.say(f'wrote {args.target}')
+    if unused:
+        console.say(f'  left out {len(unused)} entries without use here: {", ".join(unused)}')
     for key, value in model.items():
         console.say(f'  model.{key} = {value}')
     return 0

@@ -46,6 +46,25 @@ def merge_branches(branches: Sequence[tuple[Convolution, nn.Module]], identity: 
     return _convolution(template, weight, bias)
 
 
+def reparameterise(model: nn.Module) -> nn.Module:
+    """Replace every large-kernel block in ``model`` by one convolution, in place; faster, for inference.
+
+    The state dict changes with it: build the model with ``fused=True`` to load such weights.
+
+    Returns:
+        ``model``.
+
+    Raises:
+        ConfigError: it has no such block, or one whose branches cannot be merged.
+    """
+    blocks = [module for module in model.modules() if hasattr(module, 'reparameterise')]
+    if not blocks:
+        raise ConfigError(f'{type(model).__name__} has no large-kernel block, expected one to re-parameterise.')
+    for block in blocks:
+        block.reparameterise()
+    return model
+
+
 @torch.no_grad()
 def _folded(conv: Convolution, norm: nn.Module) -> tuple[Tensor, Tensor]:
     """Weight and bias (float64) of ``norm(conv(x))`` as one convolution."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from mmreg.models.base import Integrator
+from mmreg.models.base import Integrator, require
 from mmreg.registry import INTEGRATORS
 from mmreg.spatial import invert
 
@@ -15,11 +15,20 @@ class IdentityIntegrator(Integrator):
 
     Args:
         iterations: Steps of the fixed point for :meth:`inverse`.
+        inverse: ``'fixed_point'``, or ``'negate'``: minus the displacement, which is no inverse but what VoxelMorph
+            takes for one where it does not integrate.
+
+    Raises:
+        ConfigError: another ``inverse``.
     """
 
-    def __init__(self, iterations: int = 20):
+    def __init__(self, iterations: int = 20, inverse: str = 'fixed_point'):
         super().__init__()
+        require(
+            inverse in ('fixed_point', 'negate'), self, f"got inverse={inverse!r}, expected 'fixed_point' or 'negate'."
+        )
         self.iterations = iterations
+        self.negate = inverse == 'negate'
 
     def forward(self, velocity: Tensor) -> Tensor:
         """``velocity`` itself, ``(N, ndim, *spatial)`` in voxels."""
@@ -27,4 +36,4 @@ class IdentityIntegrator(Integrator):
 
     def inverse(self, velocity: Tensor) -> Tensor:
         """Displacement of the inverse map, as far as the field has one."""
-        return invert(velocity, iterations=self.iterations)[0]
+        return -velocity if self.negate else invert(velocity, iterations=self.iterations)[0]

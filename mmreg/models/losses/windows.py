@@ -12,7 +12,8 @@ from mmreg.errors import ConfigError
 from mmreg.models.base import per_axis
 from mmreg.spatial import box_sum, separable_filter
 
-KERNELS = ('box', 'triangular', 'gaussian', 'gaussian_tail')
+#: ``'box_cubed'`` is a box that counts ``window^3`` voxels also where it has fewer axes, as LKU-Net's 2-D code does.
+KERNELS = ('box', 'box_cubed', 'triangular', 'gaussian', 'gaussian_tail')
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Window:
     Attributes:
         sizes: voxels per axis.
         taps: the 1-D weights per axis, None for a box.
-        volume: sum of all weights (the number of voxels of a box).
+        volume: sum of all weights (the number of voxels of a box), the ``n`` of the moments.
     """
 
     sizes: tuple[int, ...]
@@ -47,6 +48,8 @@ def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequen
     sizes = tuple(int(w) for w in per_axis(window, ndim, 'window'))
     if kernel == 'box':
         return Window(sizes, None, float(math.prod(sizes)))
+    if kernel == 'box_cubed':
+        return Window(sizes, None, float(sizes[0] ** 3))
     line = {'triangular': _triangular, 'gaussian': _gaussian, 'gaussian_tail': _gaussian_tail}[kernel]
     taps = tuple(line(size) for size in sizes)
     return Window(sizes, taps, math.prod(sum(t) for t in taps))

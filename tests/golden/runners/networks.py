@@ -1,0 +1,65 @@
+"""What the runners of converted networks share: published weights, inputs by their seeds, stored outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tests.golden import fill
+from tests.golden.harness import Case
+
+#: ``absmax`` is stored with five decimals.
+_ROUNDED = 1e-5
+
+
+def published_weights(case: Case) -> dict[str, Tensor]:
+    """The case's state dict by its published names."""
+    scale = case.info.get('scale', {})
+    return {
+        name: torch.from_numpy(np.asarray(fill.fill(name, shape) * np.float32(scale.get(name, 1.0))))
+        for name, shape in case.info['state_dict']
+    }
+
+
+def seeded_image(case: Case, word: str) -> Tensor:
+    """The input whose description begins with ``word``: ``(N, 1, *spatial)``, one seed per sample."""
+    (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
+    found = re.search(r'image\(seed,\s*shape\), seeds \[([\d,\s]+)\]', text)
+    assert found, f'{case.id}: input {word} is {text!r}'
+    seeds = [int(seed) for seed in found.group(1).split(',')]
+    assert len(seeds) == case.info.get('batch', len(seeds))
+    return fill.batch(*[fill.image(seed, case.info['shape']) for seed in seeds])
+
+
+def check_outputs(case: Case, results: Mapping[str, Tensor]) -> None:
+    """Compare every stored output: its values at the stored stride, its shape and its statistics."""
+    assert set(case.arrays) == set(case.info['outputs'])
+    for key, stored in case.info['outputs'].items():
+        value = results[key].detach()
+        assert list(value.shape) == stored['shape'], f'{case.id} {key}: {tuple(value.shape)}'
+        steps = (slice(None, None, stored['stride']),) * (value.dim() - 2)
+        value = value[(..., *steps)]
+        case.close(key, value)
+        statistics = {'absmax': value.abs().max(), 'mean': value.mean(), 'std': value.std(correction=0)}
+        for name, statistic in statistics.items():
+            if name in stored:
+                atol = case.tolerance['atol'] + (_ROUNDED if name == 'absmax' else 0.0)
+                case.close(f'{key} {name}', statistic, stored[name], atol=atol)
+
+
+def check_scalars(case: Case, results: Mapping[str, Tensor | float]) -> None:
+    """Compare every stored scalar."""
+    missing = set(case.info.get('scalars', {})) - set(results)
+    assert not missing, f'{case.id}: not computed {missing}'
+    for key, expected in case.info.get('scalars', {}).items():
+        case.close(key, results[key], expected)
+
+
+def check_parameters(case: Case, module: torch.nn.Module, unused: Mapping[str, Tensor]) -> None:
+    """The published number of parameters: ours and those of published entries without use."""
+    ours = sum(p.numel() for p in module.parameters())
+    assert ours + sum(value.numel() for value in unused.values()) == case.info['n_parameters'], case.id
