@@ -162,7 +162,8 @@ def layout_name(layout: str, case: Case) -> str:
     Raises:
         InputError: a subject's id is no number.
     """
-    ids = case.fixed['id'], case.moving['id']
+    # '0002_0001' is image 1 of subject 2: challenge files are named after subjects alone.
+    ids = [str(source['id']).split('_')[0] for source in (case.fixed, case.moving)]
     try:
         return oasis_name(*ids) if layout == 'oasis' else lumir_name(*ids)
     except ValueError as error:

@@ -173,6 +173,7 @@ class Registrar(BaseModel):
             result = BaseDataElement(displacement=displacement[n], warped=warped[n])
             if warped_labels is not None:
                 result.warped_labels = warped_labels[n]
+                one.set_metainfo({'label_warp': self.label_warp})  # metrics say and check how labels were warped
             if fields.inverse_displacements:
                 result.inverse_displacement = fields.inverse_displacements[0][n]
             if 'fixed_landmarks' in inputs:
