@@ -56,9 +56,10 @@ def _threshold(text: str, values: Tensor) -> Tensor:
 
 
 def _strided(gradient: Tensor, expected: np.ndarray) -> Tensor:
-    """``gradient`` with the stride at which it was stored."""
+    """``gradient`` with the stride at which it was stored, one for all axes."""
+    sizes = list(zip(gradient.shape[2:], expected.shape[2:]))
+    stride = next(s for s in (1, 2, 4, 3) if all(-(-n // s) == m for n, m in sizes))
     for axis in range(2, gradient.dim()):
-        stride = -(-gradient.shape[axis] // expected.shape[axis])
         gradient = gradient.index_select(axis, torch.arange(0, gradient.shape[axis], stride))
     return gradient
 
