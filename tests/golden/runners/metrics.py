@@ -107,8 +107,7 @@ def gradirn_metrics(case: Case) -> None:
         elif name.startswith('seg3d'):
             spacing = [float(s) for s in name.removeprefix('seg3d_spacing_').split('_')]
             for variant, expected in values[name].items():
-                found = [stack[0] for stack in stacks[3]]
-                _gradirn_segmentation(case, f'{name} {variant}', *found, expected, ndim=3, spacing=spacing)
+                _gradirn_segmentation(case, f'{name} {variant}', *stacks[3], expected, ndim=3, spacing=spacing)
     for ndim in (2, 3):
         _gradirn_displacement(case, ndim)
 
@@ -122,16 +121,18 @@ def _gradirn_labels(inputs: dict, ndim: int) -> tuple[np.ndarray, np.ndarray]:
 def _gradirn_segmentation(
     case: Case, name: str, prediction: np.ndarray, target: np.ndarray, expected: dict, ndim: int, spacing=None
 ) -> None:
-    slices = list(zip(prediction, target)) if name.endswith('per_slice_dice') else [(prediction, target)]
+    # A stack of 2-D slices counts as one volume, unless the name says otherwise; 3-D volumes are averaged.
+    one_volume = ndim == 2 and not name.endswith('per_slice_dice')
+    entries = [(prediction, target)] if one_volume else list(zip(prediction, target))
     classes = contours.class_values(prediction)
-    scores = np.mean([overlap.dice(p, t, classes, epsilon=1e-7, absent=0.0) for p, t in slices], axis=0)
+    scores = np.mean([overlap.dice(p, t, classes, epsilon=1e-7, absent=0.0) for p, t in entries], axis=0)
     found = {'dice': dict(zip(classes, scores))}
     if 'asd_avg' in expected:
         if spacing is None:
             numbers = [float(n.replace('p', '.')) for n in name.split('spacing_')[1].split('_')]
             spacing = numbers * (ndim // len(numbers))
         distances = contours.class_distances(
-            prediction, target, spacing, per_slice=ndim == 2, reverse_spacing='published' in name
+            prediction, target, spacing, per_slice=True, reverse_spacing='published' in name
         )
         found['hd'] = {value: distances[value].hausdorff for value in classes}
         found['asd'] = {value: distances[value].average for value in classes}
@@ -244,14 +245,14 @@ def _diffeomorphism(case: Case, name: str, field: torch.Tensor, mask: torch.Tens
 
 
 def _keypoints(case: Case, field: np.ndarray, expected: dict) -> None:
-    count = len(expected['values'])
-    uniform = re.search(r'default_rng\((\d+)\)\.uniform\(([\d.]+), shape-([\d.]+)', expected['fixed'])
+    uniform = re.search(r'default_rng\((\d+)\)\.uniform\(([\d.]+), shape-([\d.]+), *\(([^)]*)\)', expected['fixed'])
     normal = re.search(r'default_rng\((\d+)\)\.normal\(([\d.]+), *([\d.]+)', expected['moving'])
-    size = (1, count, field.shape[0])
+    size = tuple(int(n) for n in uniform.group(4).split(','))
     high = np.asarray(field.shape[1:]) - float(uniform.group(3))
     fixed = np.random.default_rng(int(uniform.group(1))).uniform(float(uniform.group(2)), high, size)
     fixed = fixed.astype(np.float32)
     noise = np.random.default_rng(int(normal.group(1))).normal(float(normal.group(2)), float(normal.group(3)), size)
     moving = (fixed + noise).astype(np.float32)
-    errors = landmarks.target_errors(landmarks.displace(fixed[0], field), moving[0], expected['spacing'])
-    case.close('tre', errors, expected['values'])
+    spacing = expected['spacing']
+    errors = [landmarks.target_errors(landmarks.displace(f, field), m, spacing) for f, m in zip(fixed, moving)]
+    case.close('tre', np.stack(errors), expected['values'])
