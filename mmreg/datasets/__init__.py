@@ -2,6 +2,7 @@
 
 from . import transforms
 from .base import Index, PairDataset
+from .ixi import IXIDataset
 from .learn2reg import Learn2RegDataset, LUMIRDataset
 from .numbered import AbdomenCTCTDataset, ACDCDataset, NumberedDataset
 from .oasis import OASISDataset
@@ -15,6 +16,7 @@ from .transforms import PackRegInputs
 __all__ = [
     'ACDCDataset',
     'AbdomenCTCTDataset',
+    'IXIDataset',
     'Index',
     'LUMIRDataset',
     'Learn2RegDataset',

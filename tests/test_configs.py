@@ -1,0 +1,70 @@
+"""Every runnable config: it loads, all its parts exist, and its model can be built and trained with its objective."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmreg.models import Registrar
+from mmreg.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    REGISTRARS,
+)
+from mmreg.utils.config import load_config
+from mmreg.utils.plugins import register_all_modules
+
+CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+@pytest.fixture(scope='module', autouse=True)
+def parts():
+    register_all_modules()
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_model_builds(path):
+    """Built without memory for its weights: the published sizes are what is checked, not their values."""
+    model = load_config(path).model
+    with torch.device('meta'):
+        built = REGISTRARS.build(model)
+    assert isinstance(built, Registrar)
+    assert len(list(built.parameters())) > 0
+    assert built.objective is not None and any(term.config.weight for term in built.objective.terms.values())
+    assert len(built.size_divisor) == len(built.min_size) == built.ndim
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_parts_of_the_run_exist(path):
+    cfg = load_config(path)
+    for name in LOADERS:
+        loader = cfg[name]
+        assert DATASETS.get(loader.dataset.type) is not None
+        assert DATA_SAMPLERS.get(loader.sampler.type) is not None
+    for metric in (*cfg.val_evaluator, *cfg.test_evaluator):
+        METRICS.build(dict(metric))
+    for hook in cfg.default_hooks.values():
+        assert HOOKS.get(hook.type) is not None
+    for scheduler in cfg.param_scheduler:
+        assert PARAM_SCHEDULERS.get(scheduler.type) is not None
+    assert LOOPS.get(cfg.train_cfg.type) is not None
+    assert OPTIM_WRAPPERS.get(cfg.optim_wrapper.type) is not None
+    assert OPTIMIZERS.get(cfg.optim_wrapper.optimizer.type) is not None
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+def test_length_of_training_and_sampler_agree(path):
+    """Runs counted in iterations draw without end and log by iteration; runs counted in epochs do neither."""
+    cfg = load_config(path)
+    counted_in_epochs = 'max_epochs' in cfg.train_cfg
+    assert counted_in_epochs != ('max_iters' in cfg.train_cfg)
+    assert (cfg.train_dataloader.sampler.type == 'SeededEpochSampler') == counted_in_epochs
+    assert cfg.log_processor.by_epoch == counted_in_epochs
+    assert cfg.default_hooks.checkpoint.get('by_epoch', True) == counted_in_epochs
