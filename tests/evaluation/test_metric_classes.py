@@ -99,6 +99,14 @@ def test_dice_is_the_mean_over_cases_of_the_mean_over_labels(tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
 
 
+def test_metrics_of_one_kind_do_not_overwrite_each_other(tmp_path):
+    folder = {'output_dir': str(tmp_path)}
+    configs = [{'type': 'DiceMetric', **more, **folder} for more in ({}, {'warp': 'linear'}, {'prefix': 'organs'})]
+    found = _evaluate(configs, [_pair(SHAPES[0])])
+    assert {'reg/dice', 'reg/dice_linear', 'organs/dice'} <= found.keys()
+    assert {path.name for path in tmp_path.glob('*.csv')} == {'dice.csv', 'dice_linear.csv', 'organs_dice.csv'}
+
+
 def test_missing_labels_are_nan_and_counted(tmp_path):
     sample = _pair(SHAPES[1])
     sample.moving_labels = torch.where(sample.moving_labels == 2, 0, sample.moving_labels)

@@ -28,7 +28,7 @@ class CaseMetric(BaseMetric):
 
     Args:
         output_dir: Folder for ``<name>.csv`` (one row per case and item) and ``<name>.json``; written atomically by
-            the main process. None: no files.
+            the main process. The name begins with the prefix where that is not ``reg``. None: no files.
         initial: Measure the pair before registration too.
         per_item: Return the mean of each item (label) as a key of its own, ``<score>_<item>``.
         kwargs: MMEngine's ``collect_device``, ``prefix``, ``collect_dir``.
@@ -43,6 +43,11 @@ class CaseMetric(BaseMetric):
         self.output_dir = Path(output_dir) if output_dir else None
         self.initial = initial
         self.per_item = per_item
+
+    @property
+    def stem(self) -> str:
+        """Name of the files: two metrics of one kind and folder must not overwrite each other."""
+        return self.name if self.prefix == self.default_prefix else f'{self.prefix}_{self.name}'
 
     def measure(self, case: Case) -> Scores:
         """Scores of one registered pair."""
@@ -95,9 +100,9 @@ class CaseMetric(BaseMetric):
             for score, found in result['scores'].items()
             for item, value in found.items()
         ]
-        write_rows(folder / f'{self.name}.csv', rows)
+        write_rows(folder / f'{self.stem}.csv', rows)
         write_json(
-            folder / f'{self.name}.json',
+            folder / f'{self.stem}.json',
             {'name': self.name, 'settings': self.describe(), 'metrics': metrics, 'cases': results},
         )
 

@@ -43,6 +43,10 @@ class LabelMetric(CaseMetric):
     def key(self, score: str) -> str:
         return score if self.warp == 'nearest' else f'{score}_{self.warp}'
 
+    @property
+    def stem(self) -> str:
+        return self.key(super().stem)
+
     def labels_of(self, case: Case) -> list[int]:
         """The labels to score in this pair."""
         if self.labels is not None:
