@@ -17,10 +17,12 @@ from mmreg.models.branches import merge_branches
 from mmreg.models.norm_act import fusable, norm_act, slope_of
 
 
-def conv_layer(ndim: int, in_channels: int, out_channels: int, kernel: int = 3, **kwargs: Any) -> nn.Module:
-    """Size-preserving (for stride 1 and odd kernels) convolution with bias for ``ndim`` axes."""
-    kwargs.setdefault('padding', kernel // 2)
-    return build_conv_layer({'type': f'Conv{ndim}d'}, in_channels, out_channels, kernel, **kwargs)
+def conv_layer(
+    ndim: int, in_channels: int, out_channels: int, kernel: int = 3, conv_cfg: dict | None = None, **kwargs: Any
+) -> nn.Module:
+    """Size-preserving (for stride 1 and odd kernels) convolution with bias for ``ndim`` axes; ``conv_cfg`` another."""
+    kwargs.setdefault('padding', kwargs.get('dilation', 1) * (kernel // 2))
+    return build_conv_layer(conv_cfg or {'type': f'Conv{ndim}d'}, in_channels, out_channels, kernel, **kwargs)
 
 
 def norm_layer(ndim: int, channels: int, norm_cfg: dict | None) -> nn.Module:
@@ -61,6 +63,8 @@ class ConvBlock(nn.Module):
         bias: Whether the convolution has a bias.
         norm_cfg: ``dict(type='IN')`` (no affine parameters, no running statistics), ``dict(type='BN')`` or None.
         act_cfg: ``dict(type='PReLU')`` (one slope), ``dict(type='LeakyReLU', negative_slope=0.2)`` or None.
+        dilation: Distance of the taps.
+        conv_cfg: Another convolution than the plain one with ``ndim`` axes.
     """
 
     def __init__(
@@ -73,15 +77,19 @@ class ConvBlock(nn.Module):
         bias: bool = True,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = None,
+        dilation: int = 1,
+        conv_cfg: dict | None = None,
     ):
         super().__init__()
-        self.conv = conv_layer(ndim, in_channels, out_channels, kernel, stride=stride, bias=bias)
+        self.conv = conv_layer(
+            ndim, in_channels, out_channels, kernel, conv_cfg, stride=stride, bias=bias, dilation=dilation
+        )
         self.norm = norm_layer(ndim, out_channels, norm_cfg)
         self.act = act_layer(act_cfg)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial)``."""
-        x = self.conv(x)
+        x = self.conv(channels_minor(x))
         if fusable(self.norm, self.act):
             return norm_act(x, slope_of(self.act, x), self.norm.eps)
         return self.act(self.norm(x))

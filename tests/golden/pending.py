@@ -15,7 +15,6 @@ PENDING: list[tuple[str, str]] = [
     (r'baselines/(?!vxm_|lku_)', 'the baseline networks are not built yet'),
     (r'gradirn/', 'GraDIRN is not built yet'),
     (r'pyramid_designs/', 'the pyramid designs are not built yet'),
-    (r'spine_biomech/', 'the spine system is not built yet'),
     (r'textscf/', 'TextSCF is not built yet'),
 ]
 

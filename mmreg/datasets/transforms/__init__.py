@@ -5,12 +5,16 @@ from .intensity import ClipWindow, DivideBy, ImageTransform, MinMax, PercentileW
 from .labels import RemapLabels
 from .loading import LoadVolumes
 from .packing import PackRegInputs
+from .vertebrae import CommonVertebrae, CropVertebrae, DropSmallVertebrae, RandomVertebraCrop
 
 __all__ = [
     'CenterCrop',
     'ClipWindow',
+    'CommonVertebrae',
     'CropForeground',
+    'CropVertebrae',
     'DivideBy',
+    'DropSmallVertebrae',
     'ImageTransform',
     'LoadVolumes',
     'MinMax',
@@ -19,6 +23,7 @@ __all__ = [
     'PercentileWindow',
     'RandomFlip',
     'RandomGamma',
+    'RandomVertebraCrop',
     'RemapLabels',
     'ZScore',
     'Zoom',
