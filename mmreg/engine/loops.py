@@ -67,7 +67,7 @@ class _Resumable:
         _end_workers(self.dataloader_iterator)
         for loop in (self, self.runner._val_loop):
             loader = getattr(loop, 'dataloader', None)
-            if getattr(loader, '_iterator', None) is not None:
+            if loader is not None and getattr(loader, '_iterator', None) is not None:
                 _end_workers(loader._iterator)
                 loader._iterator = None
 
