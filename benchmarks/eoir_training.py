@@ -89,10 +89,24 @@ def plain_pyramid(image: Tensor) -> list[Tensor]:
     return levels
 
 
+def plain_block(x: Tensor, block: torch.nn.Module, norm: bool) -> Tensor:
+    """Convolution, then InstanceNorm and PReLU or only ReLU, as separate operations."""
+    x = F.conv3d(x, block.conv.weight, block.conv.bias, padding=1)
+    return F.prelu(F.instance_norm(x), block.act.weight) if norm else F.relu(x)
+
+
+def plain_estimate(features: Tensor, estimator: torch.nn.Module) -> Tensor:
+    for block in (estimator.mix, estimator.reduce):
+        features = plain_block(features, block, norm=False)
+    return F.conv3d(features, estimator.flow.weight, estimator.flow.bias, padding=1)
+
+
 def plain_loss(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:
     """The objective of one pair as the published script computes it."""
     fixed, moving = inputs['fixed'], inputs['moving']
-    features = [model.backbone.encoder(torch.cat([fixed, moving]))]
+    features = [torch.cat([fixed, moving])]
+    for block in model.backbone.encoder.blocks:
+        features = [plain_block(features[0], block, norm=True)]
     while len(features) < 5:
         features.append(F.interpolate(features[-1], scale_factor=0.5, mode='trilinear', align_corners=True))
     pyramids = [plain_pyramid(image) for image in (fixed, moving)]
@@ -101,7 +115,7 @@ def plain_loss(model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:
         f, m = features[level].chunk(2)
         if up is not None:
             m = plain_warp(m, up)
-        velocity = model.flow_head.estimators[level](torch.cat([f + m, f - m], dim=1))
+        velocity = plain_estimate(torch.cat([f + m, f - m], dim=1), model.flow_head.estimators[level])
         increment = plain_integrate(velocity)
         field = increment if up is None else increment + plain_warp(up, increment)
         warped = plain_warp(pyramids[1][level], field)
@@ -160,9 +174,8 @@ def main() -> None:
     )
     for variant, row in rows.items():
         speed, memory = base['seconds'] / row['seconds'], row['peak_mib'] / base['peak_mib']
-        sys.stdout.write(
-            f'{variant:28s} {row["seconds"]:8.2f} {speed:9.2f} {row["peak_mib"]:9.0f} {memory:9.2f} {row["loss"]:11.6f}\n'
-        )
+        line = f'{variant:28s} {row["seconds"]:8.2f} {speed:9.2f} {row["peak_mib"]:9.0f} {memory:9.2f}'
+        sys.stdout.write(f'{line} {row["loss"]:11.6f}\n')
 
 
 if __name__ == '__main__':

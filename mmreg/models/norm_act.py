@@ -13,34 +13,47 @@ class _NormAct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, slope: Tensor, eps: float) -> Tensor:
-        normed, mean, rstd = _normalise(x, eps)
+        rows = _stored_as_rows(x)
+        normed, mean, rstd = _normalise(_instances(x, rows), eps)
         ctx.save_for_backward(x, slope, mean, rstd)
-        ctx.eps = eps
-        return F.prelu(normed, slope.reshape(1))
+        ctx.eps, ctx.rows = eps, rows
+        return _restore(F.prelu(normed, slope.reshape(1)), x, rows)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, slope, mean, rstd = ctx.saved_tensors
-        normed = _normalise(x, ctx.eps)[0]
+        instances, grad = _instances(x, ctx.rows), _instances(grad, ctx.rows)
+        normed = _normalise(instances, ctx.eps)[0]
         grad_slope = None
         if ctx.needs_input_grad[1]:
             grad_slope = torch.dot(grad.flatten(), normed.clamp(max=0).flatten()).view_as(slope)
         inner = torch.where(normed > 0, grad, grad * slope)
         grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
-            _instances(inner), _instances(x), None, None, None, mean, rstd, True, ctx.eps, [True, False, False]
+            inner, instances, None, None, None, mean, rstd, True, ctx.eps, [True, False, False]
         )
-        return grad_x.view_as(x), grad_slope, None
+        return _restore(grad_x, x, ctx.rows), grad_slope, None
 
 
-def _instances(x: Tensor) -> Tensor:
-    """Every channel of every sample as a channel of one sample."""
-    return x.reshape(1, -1, *x.shape[2:])
+def _stored_as_rows(x: Tensor) -> bool:
+    """Whether ``x`` is one sample with its channels next to each other: a matrix (voxels, channels) in memory."""
+    return x.shape[0] == 1 and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
 
 
-def _normalise(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    normed, mean, rstd = torch.native_batch_norm(_instances(x), None, None, None, None, True, 0.0, eps)
-    return normed.view_as(x), mean, rstd
+def _instances(x: Tensor, rows: bool) -> Tensor:
+    """``x`` so that a batch norm normalises every channel of every sample: (voxels, channels), or one sample."""
+    return x.movedim(1, -1).reshape(-1, x.shape[1]) if rows else x.reshape(1, -1, *x.shape[2:])
+
+
+def _restore(instances: Tensor, like: Tensor, rows: bool) -> Tensor:
+    """Undo :func:`_instances`."""
+    if rows:
+        return instances.view(1, *like.shape[2:], like.shape[1]).movedim(-1, 1)
+    return instances.view(like.shape)
+
+
+def _normalise(instances: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.native_batch_norm(instances, None, None, None, None, True, 0.0, eps)
 
 
 def norm_act(x: Tensor, slope: Tensor, eps: float = 1e-5) -> Tensor:

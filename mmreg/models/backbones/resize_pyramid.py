@@ -55,11 +55,12 @@ class ResizePyramid(Backbone):
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:
         """Pairs ``(fixed, moving)`` of ``(N, channels, *spatial_l)``, finest first."""
+        # One image at a time: a single sample keeps the fast memory layout, and only one is recomputed at a time.
         if self.checkpoint_levels > 0 and torch.is_grad_enabled():
-            # One image at a time, so that only one is recomputed at a time.
-            features = torch.cat([checkpoint(self.encoder, image, use_reentrant=False) for image in (fixed, moving)])
+            maps = [checkpoint(self.encoder, image, use_reentrant=False) for image in (fixed, moving)]
         else:
-            features = self.encoder(torch.cat([fixed, moving]))
+            maps = [self.encoder(image) for image in (fixed, moving)]
+        features = torch.cat(maps)
         for _ in range(self.first_level):
             features = self._down(features)
         pyramid = [features]

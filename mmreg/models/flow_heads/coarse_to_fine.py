@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, Fields, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.layers import ConvBlock, LargeKernelBlock, channels_minor, conv_layer
+from mmreg.models.layers import ConvBlock, LargeKernelBlock, conv_layer
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize, warp
 
@@ -38,8 +38,7 @@ class FlowEstimator(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, 2N, *spatial)`` to a flow ``(N, ndim, *spatial)`` in voxels."""
-        # An odd number of hidden channels is slow in the usual memory layout.
-        return self.flow(self.reduce(channels_minor(self.mix(features)))).contiguous()
+        return self.flow(self.reduce(self.mix(features))).contiguous()
 
 
 @FLOW_HEADS.register_module()
