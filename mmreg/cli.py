@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'evaluate': ('mmreg.evaluation.evaluate_cli', 'score displacement fields the way the challenges do'),
     'package': ('mmreg.evaluation.package_cli', 'pack a submission for a challenge'),
     'convert': ('mmreg.converters.cli', 'convert a published checkpoint'),
+    'reparameterise': ('mmreg.apis.reparameterise_cli', 'merge parallel kernels of a checkpoint, for inference'),
     'config': ('mmreg.utils.config_cli', 'print a config with everything merged'),
     'list': ('mmreg.utils.list_cli', 'print every registered part'),
 }
@@ -57,7 +58,7 @@ def _help() -> None:
     console.say(f'mmreg {__version__}: deformable medical image registration\n')
     console.say('usage: mmreg COMMAND [options]     mmreg COMMAND --help tells more\n')
     for name, (_, text) in COMMANDS.items():
-        console.say(f'  {name:<10} {text}')
+        console.say(f'  {name:<14} {text}')
 
 
 if __name__ == '__main__':

@@ -48,16 +48,20 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument('family', choices=sorted(FAMILIES), help='what the checkpoint belongs to')
     result.add_argument('source', metavar='IN', help='the published file')
     result.add_argument('target', metavar='OUT', help='our checkpoint (.pth)')
+    result.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of ``mmreg convert`` and ``tools/convert_checkpoint.py``."""
+    """Entry point of ``mmreg convert`` and ``tools/convert_checkpoint.py``; returns the exit code."""
     args = parser().parse_args(argv)
+    return console.run(lambda: _convert(args), debug=args.debug)
+
+
+def _convert(args: argparse.Namespace) -> None:
     model, unused = convert_file(args.family, args.source, args.target)
     console.say(f'wrote {args.target}')
     if unused:
         console.say(f'  left out {len(unused)} entries without use here: {", ".join(unused)}')
     for key, value in model.items():
         console.say(f'  model.{key} = {value}')
-    return 0

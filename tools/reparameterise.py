@@ -1,0 +1,8 @@
+"""Door to `mmreg reparameterise`: parallel kernels become one, for inference."""
+
+import sys
+
+from mmreg.apis.reparameterise_cli import main
+
+if __name__ == '__main__':
+    sys.exit(main())
