@@ -38,6 +38,8 @@ class UNet(Backbone):
         half_res: The last decoder level neither upsamples nor concatenates: features end at half resolution.
         down: ``'pool'`` or ``'stride'``.
         factors: Reduction per level, one number or one per axis (``(2, 2, 1)`` for few thick slices).
+        stem: Width of a block at full resolution before the encoder, or None (GraDIRN's baseline has one: 16).
+        fixed_first: Stack the images as ``[fixed, moving]`` (GraDIRN's baseline).
         image_channels: Channels of each image.
         norm_cfg, act_cfg: Of all blocks.
         ndim: Number of spatial axes.
@@ -59,6 +61,8 @@ class UNet(Backbone):
         half_res: bool = False,
         down: str = 'pool',
         factors: int | Sequence[int] = 2,
+        stem: int | None = None,
+        fixed_first: bool = False,
         image_channels: int = 1,
         norm_cfg: dict | None = None,
         act_cfg: dict | None = _LEAKY,
@@ -72,6 +76,9 @@ class UNet(Backbone):
         self._ndim = ndim
         encoder, decoder, remaining = unet_widths(features, levels, multiplier, conv_per_level)
         channels = 2 * image_channels
+        self.fixed_first = fixed_first
+        self.stem = self._blocks(channels, [stem] if stem else [])
+        channels = stem or channels
         skips = []
         self.encoder = nn.ModuleList()
         for widths in encoder:
@@ -108,7 +115,7 @@ class UNet(Backbone):
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:
         """Joint features ``(N, channels_l, *spatial_l)``, finest first."""
-        x = torch.cat([moving, fixed], dim=1)
+        x = self.run(0, self.stem, torch.cat([fixed, moving] if self.fixed_first else [moving, fixed], dim=1))
         skips: list[Tensor] = []
         for level, blocks in enumerate(self.encoder):
             skips.append(x if self.down == 'stride' else self.run(level, blocks, x))

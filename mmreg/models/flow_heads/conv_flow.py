@@ -14,7 +14,7 @@ from mmreg.spatial import resize_field
 from mmreg.spatial.convert import displacement_to_voxel
 
 ACTIVATIONS = {None: nn.Identity, 'softsign': nn.Softsign, 'tanh': nn.Tanh}
-UNITS = ('voxel', 'normalised')
+UNITS = ('voxel', 'normalised', 'size_normalised')
 ORDERS = ('ijk', 'xyz')
 RESAMPLINGS = ('linear', 'centres')
 
@@ -34,7 +34,7 @@ class FlowConv(nn.Module):
         activation: None, ``'softsign'`` ``z / (1 + |z|)`` or ``'tanh'``.
         scale: What the activation is multiplied by (the largest flow, where it is bounded by 1).
         unit: What the scaled output counts: ``'voxel'``, voxels of the features' grid, or ``'normalised'``, where the
-            grid spans -1..1 with aligned corners.
+            grid spans -1..1 with aligned corners, or ``'size_normalised'``, ``n / (n - 1)`` times voxels (GraDIRN).
         order: ``'ijk'``: channel i displaces along spatial axis i; ``'xyz'``: along the reversed axes.
     """
 
@@ -72,6 +72,10 @@ class FlowConv(nn.Module):
             flow = flow * self.scale
         if self.unit == 'normalised':
             return displacement_to_voxel(flow, order=self.order)
+        if self.unit == 'size_normalised':
+            sizes = flow.shape[2:]
+            shrink = flow.new_tensor([(n - 1) / n for n in (sizes[::-1] if self.order == 'xyz' else sizes)])
+            flow = flow * shrink.view(1, -1, *[1] * len(sizes))
         return flow.flip(1) if self.order == 'xyz' else flow
 
     def extra_repr(self) -> str:
