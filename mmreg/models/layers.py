@@ -14,7 +14,7 @@ from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 
 from mmreg.models.branches import merge_branches
-from mmreg.models.norm_act import fusable, norm_act, slope_of
+from mmreg.models.norm_act import eps_of, fusable, norm_act, slope_of
 
 
 def conv_layer(
@@ -91,7 +91,7 @@ class ConvBlock(nn.Module):
         """``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial)``."""
         x = self.conv(channels_minor(x))
         if fusable(self.norm, self.act):
-            return norm_act(x, slope_of(self.act, x), self.norm.eps)
+            return norm_act(x, slope_of(self.act, x), eps_of(self.norm))
         return self.act(self.norm(x))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -12,7 +14,7 @@ class _NormAct(torch.autograd.Function):
     """``act((x - mean) / std)`` per sample and channel; backward normalises ``x`` once more."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, slope: Tensor, eps: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, slope: Tensor, eps: float) -> Tensor:
         rows = _stored_as_rows(x)
         normed, mean, rstd = _normalise(_instances(x, rows), eps)
         ctx.save_for_backward(x, slope, mean, rstd)
@@ -21,7 +23,7 @@ class _NormAct(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, slope, mean, rstd = ctx.saved_tensors
         instances, grad = _instances(x, ctx.rows), _instances(grad, ctx.rows)
         normed = _normalise(instances, ctx.eps)[0]
@@ -78,6 +80,11 @@ def fusable(norm: nn.Module, act: nn.Module) -> bool:
     return plain and (
         isinstance(act, (nn.ReLU, nn.LeakyReLU)) or (isinstance(act, nn.PReLU) and act.weight.numel() == 1)
     )
+
+
+def eps_of(norm: nn.Module) -> float:
+    """What a fusable normalisation adds to the variance."""
+    return float(norm.eps)  # type: ignore[arg-type]
 
 
 def slope_of(act: nn.Module, like: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -105,16 +105,16 @@ class Objective(nn.Module):
         )
         self.pyramid = dict(pyramid or {})
         self.label_values = list(range(label_values)) if isinstance(label_values, int) else label_values
-        if self.label_values is None and any(term.kind == 'label' for term in self.terms.values()):
+        if self.label_values is None and any(self._term(name).kind == 'label' for name in self.terms):
             raise ConfigError('model.label_values is missing, expected the number of classes for the label losses.')
 
     def forward(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
         """Weighted terms as ``loss_<name>`` (their sum is the loss) and the plain value of each as ``<name>``."""
         result: dict[str, Tensor] = {}
         for name, values in self.level_terms(fields, inputs).items():
-            config = self.terms[name].config
-            value = sum(w * v for w, v in zip(config.levels, values))
-            if config.weight != 0:
+            config = self._term(name).config
+            value = torch.stack([w * v for w, v in zip(config.levels, values)]).sum()
+            if config.weight:
                 result[f'loss_{name}'] = config.weight * value
             result[name] = value.detach()
         if not any(key.startswith('loss_') for key in result):
@@ -126,11 +126,15 @@ class Objective(nn.Module):
     def level_terms(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, list[Tensor]]:
         """Plain loss values per term and level, finest first."""
         data = _LevelData(fields, inputs, self.pyramid, self.label_values, self._depth)
-        return {name: self._evaluate(term, data) for name, term in self.terms.items()}
+        return {name: self._evaluate(self._term(name), data) for name in self.terms}
+
+    def _term(self, name: str) -> Term:
+        return cast(Term, self.terms[name])
 
     @property
     def _depth(self) -> int:
-        return max((len(t.config.levels) for t in self.terms.values() if t.kind in ('image', 'label')), default=1)
+        terms = [self._term(name) for name in self.terms]
+        return max((len(t.config.levels) for t in terms if t.kind in ('image', 'label')), default=1)
 
     def _evaluate(self, term: Term, data: _LevelData) -> list[Tensor]:
         handler = getattr(self, f'_{term.kind}')
@@ -155,9 +159,10 @@ class Objective(nn.Module):
         for forward in DIRECTIONS[term.config.direction]:
             source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
             displacement = data.displacement(term, level, forward)
-            if level == 0 and hasattr(loss, 'from_labels'):  # never holds the one-hot volume of full resolution
+            from_labels = getattr(loss, 'from_labels', None)
+            if level == 0 and from_labels is not None:  # never holds the one-hot volume of full resolution
                 labels = [data.need(f'{name}_labels', term) for name in (source, target)]
-                values.append(loss.from_labels(*labels, displacement, data.label_values, data.mask(target, level)))
+                values.append(from_labels(*labels, displacement, data.label_values, data.mask(target, level)))
             else:
                 warped = warp(data.onehot(source, level, term), displacement)
                 values.append(loss(warped, data.onehot(target, level, term), mask=data.mask(target, level)))

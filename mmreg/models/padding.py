@@ -30,4 +30,5 @@ def crop(image: Tensor, widths: Sequence[tuple[int, int]]) -> Tensor:
     if not any(before or after for before, after in widths):
         return image
     sizes = image.shape[2:]
-    return image[(..., *(slice(b, n - a) for n, (b, a) in zip(sizes, widths)))]
+    window = (slice(None), slice(None), *(slice(b, n - a) for n, (b, a) in zip(sizes, widths)))
+    return image[window]

@@ -66,7 +66,8 @@ class ResizePyramid(Backbone):
         pyramid = [features]
         while len(pyramid) < self.spec.levels:
             pyramid.append(self._down(pyramid[-1]))
-        return [tuple(level.chunk(2)) for level in pyramid]
+        pairs = [level.chunk(2) for level in pyramid]
+        return [(fixed_level, moving_level) for fixed_level, moving_level in pairs]
 
     def _down(self, features: Tensor) -> Tensor:
         return resize(features, scale=[1 / f for f in self.factors])

@@ -107,9 +107,10 @@ class CoarseToFineHead(FlowHead):
             velocity = self.estimators[level](torch.cat([fixed + moving, fixed - moving], dim=1))
             return velocity, self._update(integrator(velocity), up)
 
+        fixed, moving = pair
         if level < self.checkpoint_levels and torch.is_grad_enabled():
-            return checkpoint(step, *pair, up, use_reentrant=False)
-        return step(*pair, up)
+            return checkpoint(step, fixed, moving, up, use_reentrant=False)
+        return step(fixed, moving, up)
 
     def _update(self, increment: Tensor, up: Tensor | None) -> Tensor:
         if up is None:
