@@ -28,6 +28,18 @@ def test_linear_resize_aligns_corners(size, scale):
     np.testing.assert_allclose(resize(image[None, None], scale=scale)[0, 0].numpy(), expected, atol=1e-10)
 
 
+@pytest.mark.parametrize('size', SIZES)
+def test_centres_align_the_outer_edges(size):
+    """A linear ramp reads (j + 1/2) n/m - 1/2, kept between the first and the last voxel."""
+    new = tuple(2 * n for n in size)
+    coarse, fine = identity_grid(size).double()[None], identity_grid(new).double()[None]
+    for axis, (n, m) in enumerate(zip(size, new)):
+        expected = ((fine[:, axis] + 0.5) * n / m - 0.5).clamp(0, n - 1)
+        torch.testing.assert_close(resize(coarse, new, mode='centres')[:, axis], expected)
+        doubled = resize_field(coarse, new, mode='centres')[:, axis]
+        torch.testing.assert_close(doubled, 2 * expected)
+
+
 def test_nothing_to_do_returns_the_image():
     image = torch.rand(1, 1, 5, 6)
     assert resize(image, scale=1) is image

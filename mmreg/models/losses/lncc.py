@@ -47,6 +47,7 @@ class LNCC(ImageLoss):
         negative: loss ``-mean`` instead of ``1 - mean``.
         kernel: ``'box'``, MONAI's ``'triangular'`` and ``'gaussian'`` windows, or ``'gaussian_tail'``, what older MONAI
             computed as its Gaussian: the first taps of a longer one, so that the window lies beside the voxel.
+            ``'box_cubed'`` counts ``n = window^3`` whatever the number of axes, as LKU-Net's 2-D code does.
         sigma: standard deviation in voxels of a Gaussian window with ``4 sigma + 1`` taps and sum 1 (GradICON), with
             ``kernel='gaussian'``; replaces ``window``.
         eps: keeps the quotient finite, in (units of intensity)^4 for ``'product'``, ^2 otherwise.

@@ -62,6 +62,8 @@ def check_window(window: int | Sequence[int], kernel: str, sigma: float | Sequen
         raise ConfigError(f'window={window!r}, expected odd positive integers.')
     if kernel not in KERNELS:
         raise ConfigError(f'kernel={kernel!r}, expected one of {KERNELS}.')
+    if kernel == 'box_cubed' and isinstance(window, Sequence):
+        raise ConfigError(f"window={window!r} with kernel='box_cubed', expected one number.")
     if sigma is not None and kernel != 'gaussian':
         raise ConfigError(f"sigma={sigma!r} with kernel={kernel!r}, expected kernel='gaussian'.")
 

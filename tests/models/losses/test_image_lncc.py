@@ -14,7 +14,7 @@ from tests.models.losses.helpers_images import blob_mask, noise_pair, saved_byte
 
 FORMS = ('signed', 'squared', 'fourth')
 STABILISERS = ('product', 'clamp', 'each')
-KERNELS = ('box', 'triangular', 'gaussian')
+KERNELS = ('box', 'box_cubed', 'triangular', 'gaussian')
 
 
 def test_definition_with_dense_pooling():
@@ -159,6 +159,24 @@ def test_precision_rule():
     torch.testing.assert_close(mixed, LNCC()(first, second), rtol=0, atol=0)
     assert LNCC()(first.half(), second.half()).dtype == torch.float32
     assert LNCC()(first.double(), second.double()).dtype == torch.float64
+
+
+@pytest.mark.parametrize('window', [3, 5])
+def test_cubed_count_is_the_box_in_3d_and_lku_nets_slip_in_2d(window):
+    """In 2-D the moments subtract S(I) S(J) / window^3, so that the mean hardly matters: most of it stays in."""
+    warped, fixed = noise_pair(1, 1, 9, 8, 7)
+    cubed, box = LNCC(window, kernel='box_cubed'), LNCC(window)
+    torch.testing.assert_close(cubed(warped, fixed), box(warped, fixed))
+    warped, fixed = (image[:, :, 0] for image in (warped, fixed))
+
+    def total(x):
+        return avg_pool3d(x[:, :, None], (1, window, window), 1, (0, window // 2, window // 2))[:, :, 0] * window**2
+
+    n = window**3
+    cross = total(warped * fixed) - total(warped) * total(fixed) / n
+    spread = [total(x * x) - total(x) ** 2 / n for x in (warped, fixed)]
+    expected = 1 - (cross**2 / (spread[0] * spread[1] + 1e-5)).mean()
+    torch.testing.assert_close(cubed(warped, fixed), expected)
 
 
 def test_bad_arguments():
