@@ -8,6 +8,7 @@ from .numbered import AbdomenCTCTDataset, ACDCDataset, NumberedDataset
 from .oasis import OASISDataset
 from .pairing import Pair
 from .pairs import PairListDataset
+from .phantom_spine import ArticulatedSpinePhantom
 from .samplers import SeededEpochSampler, SeededInfiniteSampler
 from .seeding import SeededDataset, stable_seed
 from .simulated import SimulatedBrainDataset, SimulatedDataset, SyntheticShapes
@@ -16,6 +17,7 @@ from .transforms import PackRegInputs
 __all__ = [
     'ACDCDataset',
     'AbdomenCTCTDataset',
+    'ArticulatedSpinePhantom',
     'IXIDataset',
     'Index',
     'LUMIRDataset',

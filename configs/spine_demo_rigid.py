@@ -1,0 +1,13 @@
+# The demonstration of the spine system, second stage: starts from the weights of spine_demo.py and adds rigidity.
+_base_ = ['spine_demo.py']
+
+load_from = 'work_dirs/spine_demo/iter_600.pth'
+model = dict(
+    losses=dict(
+        orthonormality=dict(weight=0.05),
+        properness=dict(weight=0.05),
+        rigid_field=dict(num_samples=None, weight=0.1),
+    ),
+)
+train_cfg = dict(max_iters=300, val_interval=100)
+default_hooks = dict(checkpoint=dict(interval=100, by_epoch=False))
