@@ -101,9 +101,9 @@ class CorrelationRatio(ImageLoss):
     def _direction(self, given: Tensor, low: Tensor, high: Tensor, explained: Tensor, weights: Tensor) -> Tensor:
         centres, width = bin_centres(low, high, self.bins)
         clamped = torch.clamp(given, low, high)
-        membership = gaussian_weights(clamped, centres, self.sigma_ratio * width)
+        membership = gaussian_weights(clamped, centres, width, self.sigma_ratio)
         columns = torch.stack([weights, weights * explained], dim=1)
-        per_bin = (columns @ membership).flatten(1)
+        per_bin = (columns @ membership.transpose(1, 2)).flatten(1)
         square = (weights * explained.square()).sum(1, keepdim=True)
         return torch.cat([per_bin, square, weights.sum(1, keepdim=True)], dim=1)
 

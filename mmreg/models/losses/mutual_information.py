@@ -84,9 +84,9 @@ class _Histogram(ImageLoss):
 
     def _histogram(self, warped: Tensor, fixed: Tensor, weights: Tensor, *ranges: Tensor) -> Tensor:
         """Joint histograms ``(B, bins, bins)`` of values ``(B, V)``."""
-        first = self._memberships(warped, 3, *ranges[:2]) * weights[..., None]
+        first = self._memberships(warped, 3, *ranges[:2]) * weights[:, None]
         second = self._memberships(fixed, self.fixed_order, *ranges[2:])
-        return first.transpose(1, 2) @ second
+        return first @ second.transpose(1, 2)
 
     def _memberships(self, values: Tensor, order: int, low: Tensor, high: Tensor) -> Tensor:
         if self.kernel == 'b-spline':
@@ -94,7 +94,7 @@ class _Histogram(ImageLoss):
             return (cubic_weights if order == 3 else box_weights)(index, self.bins)
         centres, width = bin_centres(low, high, self.bins)
         clamped = torch.clamp(values, low, high)
-        return gaussian_weights(clamped, centres, self.sigma_ratio * width)
+        return gaussian_weights(clamped, centres, width, self.sigma_ratio)
 
 
 def _flat_mask(mask: Tensor | None, like: Tensor) -> Tensor:
@@ -193,7 +193,7 @@ class NMI(_Histogram):
 
     def _memberships(self, values: Tensor, order: int, low: Tensor, high: Tensor) -> Tensor:
         centres, width = bin_centres(low, high, self.bins)
-        return gaussian_weights(values, centres, self.sigma_ratio * width, normalise=False)
+        return gaussian_weights(values, centres, width, self.sigma_ratio, normalise=False)
 
     def score(self, joint: Tensor) -> Tensor:
         joint = joint / (joint.sum((1, 2), keepdim=True) + self.eps)
