@@ -95,7 +95,8 @@ def _published_value(name: str, text: str, names: EoirNames, case: Case) -> tupl
     halved = re.fullmatch(r'dice_square_(True|False)_half_resolution_pred', name)
     if batch:
         window, samples, channels = map(int, batch.groups())
-        pair = [_batched(seed, samples, channels, names) for seed in re.findall(r'image\((\d+)\+', text)]
+        seeds = [tuple(map(int, found)) for found in re.findall(r'image\((\d+)\+(\d+)b\+c\)', text)]
+        pair = [_batched(first, step, samples, channels, names) for first, step in seeds]
         return _applied(LNCC(window), pair)
     if sliced:
         index = int(re.search(r'index (\d+)', text)[1])
@@ -108,8 +109,8 @@ def _published_value(name: str, text: str, names: EoirNames, case: Case) -> tupl
     return _applied(evaluate(loss, names), list(evaluate(f'({arguments},)', names)))
 
 
-def _batched(seed: str, samples: int, channels: int, names: EoirNames) -> Tensor:
-    rows = [torch.cat([names['image'](int(seed) + 2 * b + c) for c in range(channels)], 1) for b in range(samples)]
+def _batched(first: int, step: int, samples: int, channels: int, names: EoirNames) -> Tensor:
+    rows = [torch.cat([names['image'](first + step * b + c) for c in range(channels)], 1) for b in range(samples)]
     return torch.cat(rows)
 
 
