@@ -126,6 +126,10 @@ class PairDataset(BaseDataset):
             pair |= {f'{group.prefix}{key}': value for key, value in entries}
         return pair
 
+    def adapt_pair(self, sample: dict, info: dict, rng: np.random.Generator) -> dict:
+        """What is left to do before ``pipeline``, such as to take a slice; ``info`` is the pair's list entry."""
+        return sample
+
     # MMEngine's side ---------------------------------------------------------------------------------------------
 
     def load_data_list(self) -> list[dict]:
@@ -186,6 +190,7 @@ class PairDataset(BaseDataset):
         fixed, moving = self.volume(fixed_index), self.volume(moving_index)
         sample = self.make_pair(fixed, moving)
         sample['case_id'] = info['case_id'] or f'{self.sources[fixed_index]["id"]}_{self.sources[moving_index]["id"]}'
+        sample = self.adapt_pair(sample, info, rng)
         self._check_labels(sample)
         sample['rng'] = rng
         return self.pipeline(sample)
