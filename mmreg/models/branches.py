@@ -57,7 +57,7 @@ def reparameterise(model: nn.Module) -> nn.Module:
     Raises:
         ConfigError: it has no such block, or one whose branches cannot be merged.
     """
-    blocks = [module for module in model.modules() if hasattr(module, 'reparameterise')]
+    blocks: list[Any] = [module for module in model.modules() if hasattr(module, 'reparameterise')]
     if not blocks:
         raise ConfigError(f'{type(model).__name__} has no large-kernel block, expected one to re-parameterise.')
     for block in blocks:
