@@ -12,6 +12,7 @@ from mmreg.version import __version__
 #: Sub-command -> (module with ``main(argv)``, one line of help). ``tools/*.py`` open the same doors.
 COMMANDS: dict[str, tuple[str, str]] = {
     'train': ('mmreg.engine.train_cli', 'train what a config describes'),
+    'train-stages': ('mmreg.engine.stages_cli', 'train configs in order, each from the weights of the one before'),
     'test': ('mmreg.engine.test_cli', 'measure a checkpoint on the test set of a config'),
     'infer': ('mmreg.apis.inference_cli', 'register image files with a trained model'),
     'evaluate': ('mmreg.evaluation.evaluate_cli', 'score displacement fields the way the challenges do'),

@@ -5,26 +5,35 @@ from .intensity import ClipWindow, DivideBy, ImageTransform, MinMax, PercentileW
 from .labels import RemapLabels
 from .loading import LoadVolumes
 from .packing import PackRegInputs
+from .resample import Resample
+from .stacks import CleanStackLabels, CropAroundLabels
 from .vertebrae import CommonVertebrae, CropVertebrae, DropSmallVertebrae, RandomVertebraCrop
+from .world import MatchFixedGrid, RandomRigid, ToSpacing
 
 __all__ = [
     'CenterCrop',
+    'CleanStackLabels',
     'ClipWindow',
     'CommonVertebrae',
+    'CropAroundLabels',
     'CropForeground',
     'CropVertebrae',
     'DivideBy',
     'DropSmallVertebrae',
     'ImageTransform',
     'LoadVolumes',
+    'MatchFixedGrid',
     'MinMax',
     'PackRegInputs',
     'PadTo',
     'PercentileWindow',
     'RandomFlip',
     'RandomGamma',
+    'RandomRigid',
     'RandomVertebraCrop',
     'RemapLabels',
+    'Resample',
+    'ToSpacing',
     'ZScore',
     'Zoom',
 ]

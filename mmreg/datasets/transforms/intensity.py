@@ -16,7 +16,8 @@ class ImageTransform:
     """Base: applies :meth:`change` to every image of a subject or pair (``image``, ``fixed``, ``moving``).
 
     Args:
-        images: Only these of the three; all that are there when None.
+        images: Only these of the three; all that are there when None. A subject that says its ``role`` in the pair
+            to come counts as that image.
     """
 
     def __init__(self, images: Sequence[str] | None = None):
@@ -25,7 +26,7 @@ class ImageTransform:
     def __call__(self, sample: dict) -> dict:
         sample = dict(sample)
         for group in groups(sample):
-            if self.images is None or group.image in self.images:
+            if self.images is None or group.image in self.images or sample.get('role') in self.images:
                 sample[group.image] = self.change(sample[group.image], sample).astype(np.float32)
         return sample
 

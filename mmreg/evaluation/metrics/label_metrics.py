@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mmengine.logging import print_log
 from torch import Tensor
 
 from mmreg.errors import ConfigError
@@ -24,11 +25,22 @@ class LabelMetric(CaseMetric):
             labels of the pair, without background.
         warp: ``'nearest'`` (challenges) or ``'linear'`` (arg-max of the linearly warped one-hot; about 0.007 Dice
             higher). Printed, and part of the key where it is not nearest.
+        unlabelled: A pair that lacks a label map is an ``'error'``, or left out (``'skip'``), which is said once.
         kwargs: See :class:`CaseMetric`.
     """
 
-    def __init__(self, labels: Sequence[int] | int | None = None, warp: str = 'nearest', **kwargs: Any):
+    def __init__(
+        self,
+        labels: Sequence[int] | int | None = None,
+        warp: str = 'nearest',
+        unlabelled: str = 'error',
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
+        if unlabelled not in ('error', 'skip'):
+            raise ConfigError(f"{type(self).__name__}: unlabelled={unlabelled!r}, expected 'error' or 'skip'.")
+        self.unlabelled = unlabelled
+        self._said = False
         if warp not in WARP_MODES:
             raise ConfigError(f'{type(self).__name__}: warp={warp!r} is unknown, expected one of {WARP_MODES}.')
         self.warp = warp
@@ -55,10 +67,20 @@ class LabelMetric(CaseMetric):
         return sorted(found - {0})
 
     def measure(self, case: Case) -> Scores:
-        return self.compare(case, case.warped_labels(self.warp))
+        return {} if self._skips(case) else self.compare(case, case.warped_labels(self.warp))
 
     def measure_initial(self, case: Case) -> Scores:
-        return self.compare(case, case.given('moving_labels'))
+        return {} if self._skips(case) else self.compare(case, case.given('moving_labels'))
+
+    def _skips(self, case: Case) -> bool:
+        """Whether the pair is left out for want of a label map."""
+        missing = [name for name in ('fixed_labels', 'moving_labels') if not case.has(name)]
+        if self.unlabelled == 'error' or not missing:
+            return False
+        if not self._said:
+            print_log(f'{self.name}: {case.case_id} carries no {missing[0]}, so it is not scored.', logger='current')
+            self._said = True
+        return True
 
     def compare(self, case: Case, labels: Tensor) -> Scores:
         """Scores of ``labels`` ``(1, *spatial)`` against the fixed labels of the pair."""
