@@ -13,8 +13,7 @@ $(STAMP): setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
-	# The engine asks for opencv-python, which needs the libraries of a desktop; the headless build serves as well.
-	$(BIN)/python -m pip uninstall --quiet --yes opencv-python
+	# The engine asks for opencv-python, which needs the libraries of a desktop; the headless build takes its place.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --force-reinstall --no-deps opencv-python-headless
 	touch $@
 
