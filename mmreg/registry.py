@@ -121,6 +121,9 @@ DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'datasets')
 TRANSFORMS = _child(root.TRANSFORMS, 'datasets')
 METRICS = _child(root.METRICS, 'evaluation')
 EVALUATORS = _child(root.EVALUATOR, 'evaluation')
+LABEL_SETS = Registry('label set', scope=SCOPE, locations=[f'{SCOPE}.text'])
+TEXT_EMBEDDINGS = Registry('text embedding', scope=SCOPE, locations=[f'{SCOPE}.text'])
+SEGMENTERS = Registry('segmenter', scope=SCOPE, locations=[f'{SCOPE}.datasets'])
 VISUALIZERS = _child(root.VISUALIZERS, 'visualization')
 VISBACKENDS = _child(root.VISBACKENDS, 'visualization')
 
@@ -152,6 +155,9 @@ PUBLIC: dict[str, Registry] = {
     'datasets': DATASETS,
     'transforms': TRANSFORMS,
     'data_samplers': DATA_SAMPLERS,
+    'segmenters': SEGMENTERS,
+    'label_sets': LABEL_SETS,
+    'text_embeddings': TEXT_EMBEDDINGS,
     'metrics': METRICS,
     'visualizers': VISUALIZERS,
     'hooks': HOOKS,

@@ -93,7 +93,7 @@ class Family:
             self.configure(model, arguments)
         with torch.device('meta'):
             built = REGISTRARS.build({'type': 'Registrar', **model})
-        check_architecture(built, weights, source)
+        check_architecture(built, dict(weights), source)
         return model
 
     def _ignored(self, key: str) -> bool:

@@ -138,9 +138,15 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
 def check_architecture(model: nn.Module, weights: Mapping[str, Any], source: str | Path) -> None:
     """Refuse ``weights`` that were made for another architecture than ``model``.
 
+    A module with a method ``adapt_weights(weights, prefix, source)`` may rearrange its own entries first (rows that are
+    looked up by name) and refuse them by itself.
+
     Raises:
         CheckpointError: keys are missing, unknown or of another shape; the first ones and the counts are named.
     """
+    for name, module in model.named_modules():
+        if hasattr(module, 'adapt_weights'):
+            module.adapt_weights(weights, f'{name}.' if name else '', str(source))
     expected = {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
     expected = {key: value for key, value in expected.items() if 'num_batches_tracked' not in key}
     found = {key: value for key, value in weights.items() if 'num_batches_tracked' not in key}

@@ -14,7 +14,6 @@ from .harness import Case
 PENDING: list[tuple[str, str]] = [
     (r'baselines/(?!vxm_|lku_)', 'the baseline networks are not built yet'),
     (r'pyramid_designs/', 'the pyramid designs are not built yet'),
-    (r'textscf/', 'TextSCF is not built yet'),
 ]
 
 

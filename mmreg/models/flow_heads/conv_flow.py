@@ -149,9 +149,13 @@ class ConvFlowHead(FlowHead):
         """One velocity on the integration grid, one displacement on the image's grid (and its inverse)."""
         finest = features[0]
         finest = finest if isinstance(finest, Tensor) else torch.cat(finest, dim=1)
-        size = [round(n * s) for n, s in zip(finest.shape[2:], self.features.strides[0])]
+        return self.fields(self.flow(finest), integrator)
+
+    def fields(self, flow: Tensor, integrator: Integrator) -> Fields:
+        """Steps 2 to 4: fields of ``flow`` ``(N, ndim, *spatial)``, voxels of the features' grid."""
+        size = [round(n * s) for n, s in zip(flow.shape[2:], self.features.strides[0])]
         coarse = [n // factor for n, factor in zip(size, self.int_downsize)]
-        velocity = self._resample(self.flow(finest), coarse)
+        velocity = self._resample(flow, coarse)
         fields = Fields([self._resample(integrator(velocity), size)], [velocity])
         if self.bidirectional:
             fields.inverse_displacements = [self._resample(integrator.inverse(velocity), size)]

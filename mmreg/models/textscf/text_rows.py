@@ -1,0 +1,123 @@
+"""Embeddings inside a model: rows and names travel with the weights; loading looks them up by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmreg.errors import CheckpointError, ConfigError
+from mmreg.text.table import TextTable, rows_by_name
+
+
+class TextRows(nn.Module):
+    """A text table as part of a model.
+
+    State: ``embedding`` ``(L, d)``, a buffer or a parameter, and ``record``, the names and where the rows come from as
+    UTF-8 JSON in bytes. A checkpoint is therefore complete: loading it needs no encoder and no embedding file, and
+    finds each row by its name, in whatever order the checkpoint has them.
+
+    Args:
+        table: The rows; None where no provider works here: they must come from a checkpoint.
+        names: Names of the label set.
+        dim: Length of an embedding; needed where ``table`` is None.
+        reason: Why there is no table.
+    """
+
+    embedding: Tensor
+    record: Tensor
+
+    def __init__(self, table: TextTable | None, names: Sequence[str], dim: int | None, reason: str = ''):
+        super().__init__()
+        self.names = tuple(names)
+        self.reason = reason
+        self.trained = table.trained if table else 'none'
+        if table is None:
+            rows = torch.full((len(names), dim or 1), float('nan'))
+        else:
+            rows = torch.from_numpy(np.ascontiguousarray(table.embeddings, dtype=np.float32))
+        if self.trained == 'all':
+            self.embedding = nn.Parameter(rows)
+        else:
+            self.register_buffer('embedding', rows)
+        self.background = nn.Parameter(rows[0].clone()) if self.trained == 'background' else None
+        self.register_buffer('record', pack(self.names, table.prompts if table else (), table.meta if table else {}))
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Provider, encoder, background rule and what else is known of the rows."""
+        return unpack(self.record)['meta']
+
+    def forward(self) -> Tensor:
+        """Rows ``(L, d)``.
+
+        Raises:
+            ConfigError: there are none yet.
+        """
+        if self.reason and not bool(torch.isfinite(self.embedding).all()):
+            raise ConfigError(
+                f'the model has no text embeddings: {self.reason.rstrip(".")}; expected a checkpoint that holds them, '
+                'or a provider that works here.'
+            )
+        if self.background is None:
+            return self.embedding
+        return torch.cat([self.background[None], self.embedding[1:]])
+
+    def adapt_weights(self, weights: MutableMapping[str, Any], prefix: str, source: str) -> None:
+        """Bring the rows in ``weights`` into the order of this model's names, in place.
+
+        Weights without rows (converted from files that have none) get the model's own.
+
+        Raises:
+            CheckpointError: a name of this model has no row in ``weights``, or the rows have another length.
+        """
+        rows, record = weights.get(f'{prefix}embedding'), weights.get(f'{prefix}record')
+        if rows is None or record is None:
+            weights[f'{prefix}embedding'] = self.embedding.detach()
+            weights[f'{prefix}record'] = self.record
+            return
+        found = unpack(record)
+        try:
+            order = rows_by_name(found['names'], self.names, source)
+        except ConfigError as error:
+            raise CheckpointError(
+                f'{str(error).rstrip(".")}: the label sets of model and checkpoint have different names.'
+            ) from None
+        if rows.shape[1] != self.embedding.shape[1]:
+            raise CheckpointError(
+                f'{source} holds embeddings of the encoder {found["meta"].get("encoder")!r} with {rows.shape[1]} '
+                f'numbers each, expected {self.embedding.shape[1]} as of {self.meta.get("encoder")!r}; choose the same '
+                'text_embedding (or set text_dim).'
+            )
+        weights[f'{prefix}embedding'] = rows[order]
+        prompts = found['prompts']
+        self.record = pack(self.names, [prompts[k] for k in order] if prompts else (), found['meta']).to(
+            self.record.device
+        )
+        weights[f'{prefix}record'] = self.record
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        self.adapt_weights(state_dict, prefix, 'the checkpoint')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def pack(names: Sequence[str], prompts: Sequence[str], meta: Mapping[str, Any]) -> Tensor:
+    """A record as bytes: ``(n,)`` uint8."""
+    text = json.dumps({'names': list(names), 'prompts': list(prompts), 'meta': dict(meta)}, ensure_ascii=False)
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+def unpack(record: Tensor) -> dict[str, Any]:
+    """What :func:`pack` packed.
+
+    Raises:
+        CheckpointError: other bytes.
+    """
+    try:
+        return json.loads(bytes(record.cpu().numpy()).decode())
+    except ValueError as error:
+        raise CheckpointError('the record of text embeddings is damaged, expected names and meta as JSON.') from error

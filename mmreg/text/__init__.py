@@ -1,0 +1,10 @@
+"""Label sets, prompts and text embeddings: numpy only, no network, no torch. Every module registers its parts."""
+
+from mmreg.utils.discovery import import_submodules
+
+from .label_set import LabelSet, get_label_set, phrase
+from .table import TextTable, TextUnavailable
+
+import_submodules(__name__, __path__, skip=('embed_cli',))
+
+__all__ = ['LabelSet', 'TextTable', 'TextUnavailable', 'get_label_set', 'phrase']

@@ -1,0 +1,80 @@
+"""Text towers of CLIP through open_clip_torch (the extra ``clip``)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from mmreg.registry import TEXT_EMBEDDINGS
+
+from .embedding import TextEmbedding
+from .table import TextUnavailable
+
+
+@TEXT_EMBEDDINGS.register_module()
+class OpenClipTextEmbedding(TextEmbedding):
+    """The projected end-of-text feature of a CLIP model, not normalised.
+
+    ``model='ViT-L-14-336'`` (768 numbers) and ``'RN50x64'`` (1024) with ``pretrained='openai'`` are the published
+    choices. The weights are downloaded once. Prompts above the model's context (77 tokens) are cut, with a warning.
+
+    Args:
+        model: Name in open_clip.
+        pretrained: Tag of the weights, a file of weights, or None: random weights, for tests.
+        cache_dir: Where weights are kept.
+        kwargs: See :class:`TextEmbedding`.
+    """
+
+    def __init__(
+        self,
+        model: str = 'ViT-L-14-336',
+        pretrained: str | None = 'openai',
+        cache_dir: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.model, self.pretrained, self.cache_dir = model, pretrained, cache_dir
+
+    @property
+    def encoder(self) -> str:
+        return self.model
+
+    def details(self) -> dict[str, Any]:
+        return {
+            'weights': self.pretrained,
+            'library': f'open_clip_torch {version("open_clip_torch")}',
+            'precision': 'fp32',
+        }
+
+    def encode(self, prompts: Sequence[str]) -> np.ndarray:
+        try:
+            import open_clip
+            import torch
+        except ImportError as error:
+            raise TextUnavailable('open_clip_torch is not installed: pip install "mmreg[clip]"') from error
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # about activations that the tag 'openai' sets right
+                tower = open_clip.create_model(
+                    self.model, pretrained=self.pretrained, precision='fp32', cache_dir=self.cache_dir
+                ).eval()
+                tokenizer = open_clip.get_tokenizer(self.model)
+        except Exception as error:  # no network, no such tag: whatever the hub raises
+            raise TextUnavailable(
+                f'open_clip has no weights {self.pretrained!r} of {self.model!r} here ({type(error).__name__})'
+            ) from error
+        tokens = tokenizer(list(prompts))
+        warn_of_long(prompts, [len(tokenizer.encode(prompt)) + 2 for prompt in prompts], tokens.shape[1])
+        with torch.no_grad():
+            return tower.encode_text(tokens, normalize=False).float().numpy()
+
+
+def warn_of_long(prompts: Sequence[str], lengths: Sequence[int], longest: int) -> None:
+    """Say which prompts lose their end."""
+    for prompt, length in zip(prompts, lengths):
+        if length > longest:
+            warnings.warn(f'the prompt {prompt[:40]!r}... has {length} tokens and is cut at {longest}.', stacklevel=3)
