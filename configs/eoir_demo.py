@@ -20,9 +20,10 @@ test_dataloader = dict(dataset=dict(resolution=4))
 model = dict(
     backbone=dict(encoder=dict(channels=8)),
     pyramid=dict(kernel='gaussian'),
-    losses=dict(smoothness=dict(weight=1.0)),
+    losses=dict(smoothness=dict(weight=0.3)),
 )
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=400, val_interval=200)
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=100))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False)]
+train_cfg = dict(max_iters=300, val_interval=150)
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=50))

@@ -20,6 +20,8 @@ from .result import InverseResidual
 LOW_OVERLAP = 50.0
 #: More of the fixed image mapped out of the moving image than this, in percent.
 OUTSIDE = 5.0
+#: More voxels than this are represented by every second one along each axis where only a percentage is asked for.
+_MANY = 1_000_000
 
 
 def label_rows(
@@ -89,10 +91,9 @@ def inside_percent(points: np.ndarray, geometry: Geometry) -> float:
     return 100.0 * float(inside.mean())
 
 
-def mapped_points(
-    geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None, step: int = 1
-) -> np.ndarray:
-    """World positions in the moving space of every ``step``-th voxel of the fixed grid, ``(P, ndim)`` RAS mm."""
+def mapped_points(geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None) -> np.ndarray:
+    """World positions in the moving space of the fixed grid's voxels, ``(P, ndim)`` RAS mm; every second if many."""
+    step = 1 if np.prod(geometry.shape) <= _MANY else 2
     cut = (slice(None), *(slice(None, None, step),) * geometry.ndim)
     grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float64)[::step] for n in geometry.shape], indexing='ij'))
     if displacement is not None:

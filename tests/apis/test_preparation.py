@@ -28,7 +28,7 @@ def test_order_of_sources():
     assert (found.spacing, found.intensity) == (3.0, ({'type': 'MinMax'},))
     found = find_preparation(Config({}), plan)
     assert found.intensity == ({'type': 'ZScore'},) and found.source == 'plan: preprocess'
-    assert find_preparation(Config({})) == Preparation(None, None, DEFAULT_INTENSITY, 'default')
+    assert find_preparation(Config({})) == Preparation(intensity=DEFAULT_INTENSITY, source='default')
 
 
 def test_a_data_set_says_it_itself():
