@@ -1,0 +1,80 @@
+# M&Ms in the layout of the GraDIRN release: <split>/<subject>/ED_img.nii.gz, ES_img, ED_seg, ES_seg. Resampled to
+# 2 mm in plane, 160x160 around the labels; vendors=['A'] keeps one scanner, by the challenge's table.
+dataset_type = 'MMsDataset'
+data_root = '{{$MMREG_DATA:data}}/MMs'
+num_classes = 4  # with background
+cache = dict(type='memory')
+inference = dict(spacing=(2.0, 2.0))
+
+stack = [dict(type='CropAroundLabels', size=(160, 160, None))]
+clean = [*stack, dict(type='CleanStackLabels')]  # validation and test: slices labelled in both frames
+preprocess = [dict(type='LoadVolumes'), dict(type='Resample', spacing=(2.0, 2.0, None))]
+pipeline = [
+    dict(type='PercentileWindow', low=0.05, high=99.95),  # each image of each slice by itself
+    dict(type='PackRegInputs', extra_meta=('volume_id',)),
+]
+
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    pin_memory=True,
+    sampler=dict(type='SeededEpochSampler', shuffle=True),
+    worker_init_fn=dict(type='mmreg.own_group_worker'),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        folder='train',
+        slices='random',
+        preprocess=preprocess,
+        stack=stack,
+        pipeline=pipeline,
+        cache=cache,
+        fraction=1.0,
+        fraction_seed=0,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='SeededEpochSampler', shuffle=False),
+    worker_init_fn=dict(type='mmreg.own_group_worker'),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        folder='val',
+        slices='all',
+        preprocess=preprocess,
+        stack=clean,
+        pipeline=pipeline,
+        cache=cache,
+    ),
+)
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=True,
+    sampler=dict(type='SeededEpochSampler', shuffle=False),
+    worker_init_fn=dict(type='mmreg.own_group_worker'),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        folder='test',
+        slices='all',
+        preprocess=preprocess,
+        stack=clean,
+        pipeline=pipeline,
+        cache=cache,
+    ),
+)
+
+val_evaluator = [
+    dict(type='VolumeDice', labels=num_classes),
+    dict(type='PerVolume', metric=dict(type='JacobianMetric')),
+]
+test_evaluator = [
+    *val_evaluator,
+    dict(type='PerVolume', metric=dict(type='ContourMetric', labels=num_classes)),
+    dict(type='PerVolume', metric=dict(type='IntensityMetric', scores=['mse'])),
+]
