@@ -34,6 +34,7 @@ from .model import init_model
 from .preparation import Preparation, find_preparation, on_grid, working_grid
 from .provenance import describe_run
 from .result import InverseResidual, RegistrationResult
+from .rigidity import add_rigidity
 
 
 class RegistrationInferencer:
@@ -96,6 +97,7 @@ class RegistrationInferencer:
         affine: np.ndarray | str | None = None,
         case_id: str | None = None,
         inverse: bool = True,
+        metrics: bool = True,
         out_dir: str | Path | None = None,
     ) -> RegistrationResult:
         """Register one pair.
@@ -112,6 +114,7 @@ class RegistrationInferencer:
                 the centre of the fixed grid to that of the moving one.
             case_id: Name of the pair; made from the two file names by default.
             inverse: Compute the inverse displacement.
+            metrics: Compute numbers and warnings.
             out_dir: Folder to write everything to; nothing is written where None.
 
         Raises:
@@ -134,8 +137,9 @@ class RegistrationInferencer:
             if inverse:
                 result.inverse_displacement, result.inverse_residual = _inverse(displacement, result.geometry)
             _follow(result, labels, points)
-        with _timed(timings, 'metrics'):
-            self._measure(result, labels, points, overlap)
+        if metrics:
+            with _timed(timings, 'metrics'):
+                self._measure(result, labels, points, overlap)
         result.timings = {**timings, 'total': time.perf_counter() - started}
         inputs = {
             key: {'path': _path(value), 'sha256': digest(value)} for key, value in given.items() if value is not None
@@ -175,8 +179,8 @@ class RegistrationInferencer:
         with _timed(timings, 'prepare'):
             grid = working_grid(fixed.geometry, self.preparation)
             batch = {
-                'fixed': _as_batch(on_grid(fixed.volume, grid, self.preparation), self.device),
-                'moving': _as_batch(on_grid(moving.volume, grid, self.preparation, affine), self.device),
+                'fixed': _as_batch(on_grid(fixed.volume, grid, self.preparation, role='fixed'), self.device),
+                'moving': _as_batch(on_grid(moving.volume, grid, self.preparation, affine, 'moving'), self.device),
             }
         with _timed(timings, 'network'):
             displacement = self.model(batch, mode='tensor').displacement.float()
@@ -209,6 +213,8 @@ class RegistrationInferencer:
                 case, result.landmarks_in_moving.points, target, points['fixed'].in_world(geometry)
             )
         result.rows += measure.field_rows(case, result.displacement)
+        if self.preparation.rigidity:
+            add_rigidity(result, self.labels)
         mapped = measure.inside_percent(
             measure.mapped_points(geometry, result.displacement, result.affine), result.moving.geometry
         )
@@ -219,7 +225,7 @@ class RegistrationInferencer:
         }
         if result.inverse_residual is not None:
             result.metrics['inverse_residual_mm'] = vars(result.inverse_residual)
-        result.warnings = measure.warnings_in_words(
+        result.warnings += measure.warnings_in_words(
             overlap, mapped, result.rows, result.inverse_residual, min(geometry.spacing)
         )
         if not getattr(self.model, 'checkpoint', None) and any(True for _ in self.model.parameters()):

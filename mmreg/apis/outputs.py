@@ -27,6 +27,7 @@ from mmreg.io.geometry import Geometry
 
 from .folder import MARKER, replacing_folder
 from .result import RegistrationResult
+from .rigidity import write_rigidity
 
 #: An integer image is written as integers only where rounding costs less than 1/2000 of its range.
 _LEVELS = 1000
@@ -38,7 +39,8 @@ def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Colle
     Files: ``warped.nii.gz``; ``displacement.nii.gz`` (ITK displacement field, LPS mm, fixed grid); ``transform.h5``
     (ITK, fixed -> moving: resamples the moving image) and ``inverse_transform.h5``; ``affine.tfm`` where an affine was
     given; ``warped_labels.nii.gz``; ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv``
-    in voxels); ``metrics.json``, ``metrics.csv``; ``overview.png``; ``plan.json``, written last.
+    in voxels); ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
+    ``overview.png``; ``plan.json``, written last.
 
     Args:
         result: What to write.
@@ -124,6 +126,7 @@ OUTPUTS: dict[str, Callable[[RegistrationResult, Path], None]] = {
     'labels': _labels,
     'landmarks': _landmarks,
     'metrics': _metrics,
+    'rigidity': write_rigidity,
     'overview': _overview,
 }
 
@@ -165,7 +168,8 @@ def headline(result: RegistrationResult) -> str:
         if name in result.metrics:
             numbers = result.metrics[name]
             parts.append(f'{name} {numbers["before"]:.{digits}f} -> {numbers["after"]:.{digits}f}')
-    parts.append(f'folds {result.metrics["folds_percent"]["after"]:.3g} %')
+    if 'folds_percent' in result.metrics:
+        parts.append(f'folds {result.metrics["folds_percent"]["after"]:.3g} %')
     return '   '.join(parts)
 
 

@@ -18,7 +18,7 @@ from mmreg.registry import TRANSFORMS
 
 #: What is done to intensities when neither the config nor the checkpoint says anything.
 DEFAULT_INTENSITY: tuple[dict, ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
-KEYS = ('spacing', 'orientation', 'intensity')
+KEYS = ('spacing', 'orientation', 'intensity', 'rigidity')
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ class Preparation:
         spacing: Voxel size of the working grid in mm, one number or one per axis; None keeps the fixed image's.
         orientation: Order and direction of the working grid's axes, such as 'RAS'; None keeps the fixed image's.
         intensity: Configs of intensity transforms, applied to each whole image.
+        rigidity: Whether the rigidity of labelled bodies is reported.
         source: Where this was found, for the plan.
     """
 
     spacing: float | tuple[float, ...] | None = None
     orientation: str | None = None
     intensity: tuple[dict, ...] = DEFAULT_INTENSITY
+    rigidity: bool = False
     source: str = 'default'
 
     def as_dict(self) -> dict[str, Any]:
@@ -44,8 +46,9 @@ class Preparation:
 def find_preparation(cfg: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> Preparation:
     """The preparation that a model was trained with.
 
-    Asked in this order: the config's ``inference=dict(spacing=, orientation=, intensity=[...])``; the ``preprocess``
-    of its test, validation or training data set; the plan inside the checkpoint (the same two there); the default.
+    Asked in this order: the config's ``inference=dict(spacing=, orientation=, intensity=[...], rigidity=)``; the
+    ``preprocess`` of its test, validation or training data set; the plan inside the checkpoint (the same two there);
+    the default.
     A key that ``inference`` leaves out is looked up further down.
 
     Args:
@@ -68,6 +71,7 @@ def find_preparation(cfg: Mapping[str, Any], meta: Mapping[str, Any] | None = No
         spacing=_checked_spacing(spacing),
         orientation=values.get('orientation'),
         intensity=DEFAULT_INTENSITY if intensity is None else tuple(dict(t) for t in intensity),
+        rigidity=bool(values.get('rigidity', False)),
         source=', '.join(sources) or 'default',
     )
 
@@ -131,7 +135,9 @@ def working_grid(fixed: Geometry, preparation: Preparation) -> Geometry:
     return grid
 
 
-def on_grid(volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None = None) -> np.ndarray:
+def on_grid(
+    volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None = None, role: str = 'image'
+) -> np.ndarray:
     """The image as the network sees it: intensities normalised on its own grid, then sampled on the working grid.
 
     Outside the image its smallest intensity goes on. Where the working grid is coarser the image is smoothed first
@@ -142,11 +148,12 @@ def on_grid(volume: Volume, grid: Geometry, preparation: Preparation, affine: np
         grid: Working grid.
         preparation: Intensity transforms.
         affine: fixed world -> moving world in RAS mm, for the moving image.
+        role: ``'fixed'`` or ``'moving'``, for transforms that are meant for one of them.
 
     Returns:
         ``(C, *grid.shape)`` float32.
     """
-    normalised = normalise(volume.channel_first(), preparation.intensity)
+    normalised = normalise(volume.channel_first(), preparation.intensity, role)
     array = normalised[0] if len(normalised) == 1 else np.moveaxis(normalised, 0, -1)
     prepared = Volume(np.ascontiguousarray(array), volume.geometry)
     if affine is None and volume.geometry.reoriented(grid.codes).same_grid(grid, tol=1e-3):
@@ -156,9 +163,9 @@ def on_grid(volume: Volume, grid: Geometry, preparation: Preparation, affine: np
     return resample_to(smooth, grid, transform=transform, fill=float(normalised.min())).channel_first()
 
 
-def normalise(image: np.ndarray, intensity: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Intensity transforms, built from their configs, on one image ``(C, *spatial)``."""
-    sample = {'image': image}
+def normalise(image: np.ndarray, intensity: Sequence[Mapping[str, Any]], role: str = 'image') -> np.ndarray:
+    """Intensity transforms, built from their configs, on one image ``(C, *spatial)`` that is ``role`` in its pair."""
+    sample: dict[str, Any] = {'image': image, 'role': role}
     for config in intensity:
         sample = TRANSFORMS.build(dict(config))(sample)
     return np.ascontiguousarray(sample['image'], dtype=np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmreg.evaluation.functional.rigidity import BodyRigidity
 from mmreg.evaluation.tables import Row
 from mmreg.io import Geometry, Landmarks, Transform, Volume, affine_transform, compose, displacement_transform
 
@@ -42,6 +43,7 @@ class RegistrationResult:
         warped_labels: Moving labels on the fixed grid, nearest neighbour.
         landmarks_in_moving: Where the fixed landmarks lie in the moving image (:func:`mmreg.io.fixed_to_moving`).
         landmarks_in_fixed: Where the moving landmarks lie in the fixed image (by the inverse).
+        rigidity: How rigidly each labelled body moved; None where the config does not ask for it.
         rows: One number per metric and item, after and before.
         metrics: The same in a nested dict, for JSON.
         warnings: What looks wrong, in words.
@@ -62,6 +64,7 @@ class RegistrationResult:
     warped_labels: Volume | None = None
     landmarks_in_moving: Landmarks | None = None
     landmarks_in_fixed: Landmarks | None = None
+    rigidity: list[BodyRigidity] | None = None
     rows: list[Row] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
