@@ -8,15 +8,14 @@ of forward and backward differences take the place of the ten tetrahedra (our ex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from torch import Tensor
 
 from mmreg.errors import DataError
 from mmreg.spatial import jacobian_determinant
+from mmreg.spatial.simplices import simplex_determinants, simplex_share
 
 
 @dataclass(frozen=True)
@@ -64,57 +63,22 @@ def digital_diffeomorphism(displacement: Tensor, mask: Tensor | None = None) -> 
     if mask is not None and tuple(mask.shape) != spatial:
         raise DataError(f'the mask has the shape {tuple(mask.shape)}, expected {spatial} as the displacement.')
     chosen = torch.ones((), dtype=torch.bool, device=displacement.device) if mask is None else mask[inner] > 0
-    maps = simplex_determinants(displacement)
-    central = next(maps)[1]
+    field = displacement[None]
+    central = jacobian_determinant(field, scheme='central_cropped')[0]
     volume_map = torch.zeros_like(central)
     wrong = torch.zeros_like(central)
-    count = 0
-    for _, signed in maps:
+    simplices = simplex_determinants(ndim).values()
+    for determinant in simplices:
+        signed = determinant(field)[0]
         wrong += (signed <= 0).to(wrong.dtype)
         volume_map += signed.neg().clamp_(min=0)
-        count += 1
-    # Ten tetrahedra of 1/6 voxel cover each voxel twice: 1/12 each. Four triangles of 1/2 pixel cover it twice.
-    volume_map *= 1.0 / 12.0 if ndim == 3 else 1.0 / 4.0
+    volume_map *= simplex_share(ndim)
     volume_map = volume_map * chosen
     total = central.numel() if mask is None else int(chosen.sum())
     return DigitalDiffeomorphism(
         voxels=float(((central <= 0) & chosen).sum()),
-        simplices=float((wrong * chosen).sum(dtype=torch.float64)) / count,
+        simplices=float((wrong * chosen).sum(dtype=torch.float64)) / len(simplices),
         volume=float(volume_map.sum(dtype=torch.float64)),
         total=float(total),
         volume_map=volume_map,
     )
-
-
-def simplex_determinants(displacement: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Name and determinant map ``(*spatial - 2)`` of the central difference first, then of each simplex.
-
-    Names: ``'0x0y0z'`` for the central one, ``'+x-y+z'`` ... for forward and backward differences, ``'Jstar_1'`` and
-    ``'Jstar_2'`` for the two inner tetrahedra of the 3-D case.
-    """
-    ndim = displacement.shape[0]
-    axes = 'xyz'[:ndim]
-    field = displacement[None]
-    yield ''.join(f'0{a}' for a in axes), jacobian_determinant(field, scheme='central_cropped')[0]
-    for signs in product('+-', repeat=ndim):
-        name = ''.join(sign + axis for sign, axis in zip(signs, axes))
-        yield name, jacobian_determinant(field, scheme=''.join(signs))[0]
-    if ndim == 3:
-        yield 'Jstar_1', _triple_product(displacement, [(-1, -1, 0), (-1, 0, -1), (0, -1, -1)])
-        yield 'Jstar_2', _triple_product(displacement, [(1, 1, 0), (0, 1, 1), (1, 0, 1)])
-
-
-def _triple_product(displacement: Tensor, offsets: Sequence[tuple[int, int, int]]) -> Tensor:
-    """Determinant of the three differences, ``a x b . c``."""
-    a, b, c = (_difference(displacement, offset) for offset in offsets)
-    return (torch.linalg.cross(a, b, dim=0) * c).sum(0)
-
-
-def _difference(displacement: Tensor, offset: Sequence[int]) -> Tensor:
-    """``phi(x + offset) - phi(x)`` of ``phi = id + displacement`` for all voxels but one per side."""
-    spatial = displacement.shape[1:]
-    inner = [slice(None), *(slice(1, n - 1) for n in spatial)]
-    moved = [slice(None), *(slice(1 + o, n - 1 + o) for n, o in zip(spatial, offset))]
-    here, there = displacement[tuple(inner)], displacement[tuple(moved)]
-    step = torch.tensor(offset, dtype=displacement.dtype, device=displacement.device)
-    return there - here + step.view(-1, *(1,) * len(spatial))

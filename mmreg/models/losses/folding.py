@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -12,9 +10,10 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import jacobian_determinant
+from mmreg.spatial.simplices import Determinant, simplex_determinants, simplex_share
 
 from .base import masked_mean
-from .field_base import FieldLoss, determinant, inner_mask, inner_voxels, need_voxels, sum_of_terms, window
+from .field_base import FieldLoss, inner_mask, need_voxels, sum_of_terms, window
 
 
 class _DeterminantLoss(FieldLoss):
@@ -115,36 +114,10 @@ class NonDiffeomorphicVolume(FieldLoss):
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
         need_voxels(field, 3, self)
         weight = inner_mask(mask)
-        share = 1 / 12 if field.dim() == 5 else 1 / 4
+        ndim = field.dim() - 2
 
-        def term(u: Tensor, determinant: Callable[[Tensor], Tensor]) -> Tensor:
-            return masked_mean(torch.relu(-determinant(u))[:, None], weight) * share
+        def term(u: Tensor, determinant: Determinant) -> Tensor:
+            return masked_mean(torch.relu(-determinant(u))[:, None], weight) * simplex_share(ndim)
 
-        return sum_of_terms((partial(term, determinant=d) for d in simplex_determinants(field.dim() - 2)), field)
-
-
-def simplex_determinants(ndim: int) -> list[Callable[[Tensor], Tensor]]:
-    """Functions that map a displacement (N, ndim, *S) to determinants (N, *S inner), one per kind of simplex.
-
-    First the ``2^ndim`` corner simplices in the order of the signs (+ first), then in 3-D the two central tetrahedra.
-    A determinant is the simplex's signed volume times ``ndim!``.
-    """
-    corners: list[Callable[[Tensor], Tensor]] = [
-        partial(jacobian_determinant, scheme=''.join(signs)) for signs in product('+-', repeat=ndim)
-    ]
-    if ndim == 2:
-        return corners
-    first = ((-1, -1, 0), (-1, 0, -1), (0, -1, -1))
-    second = ((1, 1, 0), (0, 1, 1), (1, 0, 1))
-    return [*corners, partial(_central_determinant, edges=first), partial(_central_determinant, edges=second)]
-
-
-def _central_determinant(displacement: Tensor, edges: tuple[tuple[int, int, int], ...]) -> Tensor:
-    """Determinant of the three edges ``phi(x + o) - phi(x)`` at the inner voxels, ``phi = id + displacement``."""
-    rows = []
-    for offset in edges:
-        row = displacement
-        for axis, o in enumerate(offset):
-            row = row.narrow(axis + 2, 1 + o, displacement.shape[axis + 2] - 2)
-        rows.append((row - inner_voxels(displacement) + displacement.new_tensor(offset).view(1, 3, 1, 1, 1)).unbind(1))
-    return determinant(rows)
+        simplices = simplex_determinants(ndim).values()
+        return sum_of_terms((partial(term, determinant=d) for d in simplices), field)
