@@ -23,6 +23,7 @@ from .cases import Case
 from .folder import read_marker
 from .inferencer import RegistrationInferencer
 from .outputs import LAYOUTS
+from .prompts import needed_files
 from .provenance import checkpoint_digest
 from .result import RegistrationResult
 
@@ -130,9 +131,17 @@ class Cohort:
     def _register(self, case: Case) -> dict[str, Any]:
         place = self.place(case)
         files = self.layout == 'files'
-        arguments = case.arguments() if files else {'fixed': case.fixed['image'], 'moving': case.moving['image']}
+        arguments = case.arguments()
+        if not files:
+            kept = ('fixed', 'moving', *needed_files(self.inferencer.model.flow_head))
+            arguments = {key: path for key, path in arguments.items() if key in kept}
         result = self.inferencer(
-            **arguments, case_id=case.case_id, affine=self.affine, landmark_frame=self.landmark_frame, inverse=files
+            **arguments,
+            case_id=case.case_id,
+            affine=self.affine,
+            landmark_frame=self.landmark_frame,
+            inverse=files,
+            metrics=files,
         )
         if files:
             result.provenance['request'] = case.fingerprint(self._settings())

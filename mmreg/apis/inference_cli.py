@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,10 @@ from mmreg.utils.cli_options import add_common
 
 #: Where the launcher of a challenge container mounts things: list, images, results.
 LUMIR_MOUNTS = {'pairs': '/LUMIR_dataset.json', 'data_root': '/input', 'out': '/output'}
-_ONE_PAIR = ('fixed', 'moving', 'fixed_labels', 'moving_labels', 'fixed_landmarks', 'moving_landmarks')
+_ONE_PAIR = (
+    *('fixed', 'moving', 'fixed_labels', 'moving_labels', 'fixed_prompt'),
+    *('fixed_landmarks', 'moving_landmarks'),
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,7 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--outputs', nargs='+', metavar='NAME',
-        help='only these: warped displacement transforms labels landmarks metrics overview (plan.json always)',
+        help='only these: warped displacement transforms labels landmarks metrics rigidity overview (plan.json always)',
     )  # fmt: skip
     add_common(parser)
     return parser
@@ -59,6 +63,7 @@ def _add_pair(parser: argparse.ArgumentParser) -> None:
     pair.add_argument('--moving', '-m', metavar='FILE', help='moving image')
     pair.add_argument('--fixed-labels', metavar='FILE', help='label map of the fixed image')
     pair.add_argument('--moving-labels', metavar='FILE', help='label map of the moving image')
+    pair.add_argument('--fixed-prompt', metavar='FILE', help='label map of the fixed image for prompted models')
     pair.add_argument(
         '--fixed-landmarks', metavar='FILE', help='landmarks: CSV (voxel, or mm with header x,y,z) or Slicer'
     )
@@ -86,7 +91,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _infer(args: argparse.Namespace) -> int:
     _check(args)
-    _stop_on_sigterm()
+    with _stopping_on_sigterm():
+        return _register(args)
+
+
+def _register(args: argparse.Namespace) -> int:
     # Files are looked at before torch and the model are loaded: a typo is told at once.
     cases = _cases(args) if args.pairs else None
     affine = _affine(args.affine)
@@ -186,14 +195,21 @@ def _many(args: argparse.Namespace, inferencer: Any, cases: Sequence[Any], affin
     return progress.summary(outcomes, args.out)
 
 
-def _stop_on_sigterm() -> None:
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
     """SIGTERM ends the command like Ctrl-C: nothing half-written stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # whoever started us handles signals
+        return
 
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    with suppress(ValueError):  # not in the main thread: whoever started us handles it
-        signal.signal(signal.SIGTERM, stop)
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 if __name__ == '__main__':

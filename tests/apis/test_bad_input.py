@@ -2,6 +2,7 @@
 
 import gzip
 import pickle
+import signal
 import struct
 import subprocess
 import sys
@@ -264,3 +265,27 @@ def test_as_a_process(good, command, tmp_path):
     assert done.stderr.strip().splitlines() == [done.stderr.strip()]
     assert 'cut.nii.gz: found a truncated' in done.stderr
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('when', ['_displacement', 'save'])
+def test_interruption(command, good, tmp_path, monkeypatch, capfd, number, when):
+    """Ctrl-C and SIGTERM at any step: nothing new, nothing lost."""
+    from mmreg.apis import RegistrationInferencer, outputs
+
+    out = tmp_path / 'out'
+    assert command(*pair(good), '--out', out, '--outputs', 'metrics') == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+
+    def interrupted(*arguments, **options):
+        signal.raise_signal(number)
+
+    if when == 'save':
+        monkeypatch.setitem(outputs.OUTPUTS, 'overview', interrupted)
+    else:
+        monkeypatch.setattr(RegistrationInferencer, when, interrupted)
+    assert command(*pair(good), '--out', out) == 130
+    assert 'stopped by the user' in capfd.readouterr().err
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['config.py', 'data', 'out']
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
