@@ -16,6 +16,8 @@ EXTRAS = {
     'dev': ['nibabel>=5', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10'],
 }
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
+# Large, and needed by one classical baseline only: not part of 'all'.
+EXTRAS['elastix'] = ['itk-elastix>=0.19']
 
 setup(
     name='mmreg',

@@ -6,7 +6,7 @@ model = dict(
     losses=dict(
         orthonormality=dict(weight=0.05),
         properness=dict(weight=0.05),
-        rigid_field=dict(num_samples=None, weight=0.1),
+        rigid_field=dict(num_samples=None, weight=0.2),
     ),
 )
 train_cfg = dict(max_iters=300, val_interval=100)

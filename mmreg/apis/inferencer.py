@@ -32,6 +32,7 @@ from . import measure
 from .inputs import Image, ImageLike, LandmarksLike, check_label_sets, digest, load_image, load_labels, load_landmarks
 from .model import init_model
 from .preparation import Preparation, find_preparation, on_grid, working_grid
+from .prompts import label_inputs
 from .provenance import describe_run
 from .result import InverseResidual, RegistrationResult
 from .rigidity import add_rigidity
@@ -91,6 +92,7 @@ class RegistrationInferencer:
         *,
         fixed_labels: ImageLike | None = None,
         moving_labels: ImageLike | None = None,
+        fixed_prompt: ImageLike | None = None,
         fixed_landmarks: LandmarksLike | None = None,
         moving_landmarks: LandmarksLike | None = None,
         landmark_frame: str | None = None,
@@ -107,6 +109,8 @@ class RegistrationInferencer:
             moving: The same; it may live on any other grid in the same world.
             fixed_labels: Label map on the grid of ``fixed``; scored where both are given.
             moving_labels: Label map on the grid of ``moving``; warped with nearest neighbour.
+            fixed_prompt: Label map of the fixed image that a prompted model sees and no metric uses; made by the
+                segmenter of the config where None.
             fixed_landmarks: Points of the fixed image: CSV, Slicer file, Landmarks or ``(P, ndim)`` RAS mm.
             moving_landmarks: Their partners.
             landmark_frame: ``'voxel'``, ``'ras'`` or ``'lps'`` of CSV files; told from the file by default.
@@ -123,15 +127,19 @@ class RegistrationInferencer:
         started, timings = time.perf_counter(), dict[str, float]()
         given = dict(
             fixed=fixed, moving=moving, fixed_labels=fixed_labels, moving_labels=moving_labels,
+            fixed_prompt=fixed_prompt,
             fixed_landmarks=fixed_landmarks, moving_landmarks=moving_landmarks,
         )  # fmt: skip
         with _timed(timings, 'read'):
             images = self._load_images(fixed, moving)
             labels = self._load_labels(fixed_labels, moving_labels, images)
+            prompts = {**labels}
+            if fixed_prompt is not None:
+                prompts['prompt'] = load_labels(fixed_prompt, 'fixed_prompt', images['fixed'])
             points = _load_points(fixed_landmarks, moving_landmarks, images, landmark_frame)
         matrix = None if affine is None else _checked_affine(affine, images)
         overlap = _overlap(images, matrix)
-        displacement = self._displacement(images['fixed'], images['moving'], matrix, timings)
+        displacement = self._displacement(images, prompts, matrix, timings)
         with _timed(timings, 'outputs'):
             result = _on_fixed_grid(case_id or _pair_name(fixed, moving), displacement, images, matrix)
             if inverse:
@@ -173,15 +181,21 @@ class RegistrationInferencer:
         return labels
 
     def _displacement(
-        self, fixed: Image, moving: Image, affine: np.ndarray | None, timings: dict[str, float]
+        self,
+        images: Mapping[str, Image],
+        labels: Mapping[str, Image],
+        affine: np.ndarray | None,
+        timings: dict[str, float],
     ) -> np.ndarray:
         """Displacement on the fixed image's own grid, ``(ndim, *S)`` float32 voxels."""
+        fixed, moving = images['fixed'], images['moving']
         with _timed(timings, 'prepare'):
             grid = working_grid(fixed.geometry, self.preparation)
-            batch = {
-                'fixed': _as_batch(on_grid(fixed.volume, grid, self.preparation, role='fixed'), self.device),
-                'moving': _as_batch(on_grid(moving.volume, grid, self.preparation, affine, 'moving'), self.device),
-            }
+            prepared = on_grid(fixed.volume, grid, self.preparation, role='fixed')
+            arrays = {'fixed': prepared, 'moving': on_grid(moving.volume, grid, self.preparation, affine, 'moving')}
+            head = self.model.flow_head
+            arrays |= label_inputs(self.cfg or {}, head, images, labels, prepared, grid, affine)
+            batch = {key: _as_batch(array, self.device) for key, array in arrays.items()}
         with _timed(timings, 'network'):
             displacement = self.model(batch, mode='tensor').displacement.float()
             if displacement.device.type == 'cuda':
