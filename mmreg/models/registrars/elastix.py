@@ -24,6 +24,13 @@ class _NoFeatures(nn.Module):
     spec = FeatureSpec(3, (1,), ((1, 1, 1),), False, (1, 1, 1), (1, 1, 1))
 
 
+class _NoHead(nn.Module):
+    """What stands in its flow head."""
+
+    #: Inference hands over the moving labels where they are given.
+    prompt = 'moving_labels'
+
+
 @REGISTRARS.register_module()
 class ElastixRegistrar(Registrar):
     """Rigid and B-spline registration by elastix with a rigidity penalty inside the moving labels; 3-D, no training.
@@ -41,9 +48,6 @@ class ElastixRegistrar(Registrar):
     Source: Klein et al., TMI 2010; Staring et al., Med. Phys. 2007; settings of the spine CT/MR system.
     """
 
-    #: Inference hands over the moving labels where they are given.
-    needs_labels = True
-
     def __init__(
         self,
         iterations: int | None = None,
@@ -56,7 +60,7 @@ class ElastixRegistrar(Registrar):
         if label_warp not in ('nearest', 'linear'):
             raise ConfigError(f"model.label_warp is {label_warp!r}, expected 'nearest' or 'linear'.")
         self.ndim, self.label_warp, self.pad, self.objective = 3, label_warp, True, None
-        self.backbone = _NoFeatures()
+        self.backbone, self.flow_head = _NoFeatures(), _NoHead()
         self.iterations, self.changes, self.threads = iterations, dict(changes or {}), threads
         self._spacing: Sequence[Sequence[float]] | None = None
 
