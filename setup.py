@@ -13,6 +13,8 @@ EXTRAS = {
     'tensorboard': ['tensorboard>=2.15'],
     'demo': ['nilearn>=0.10.3'],
     'safetensors': ['safetensors>=0.4'],
+    'clip': ['open_clip_torch>=2.24'],
+    'hf': ['transformers>=4.40'],
     'dev': ['nibabel>=5', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10'],
 }
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})

@@ -123,7 +123,7 @@ METRICS = _child(root.METRICS, 'evaluation')
 EVALUATORS = _child(root.EVALUATOR, 'evaluation')
 LABEL_SETS = Registry('label set', scope=SCOPE, locations=[f'{SCOPE}.text'])
 TEXT_EMBEDDINGS = Registry('text embedding', scope=SCOPE, locations=[f'{SCOPE}.text'])
-SEGMENTERS = Registry('segmenter', scope=SCOPE, locations=[f'{SCOPE}.datasets'])
+SEGMENTERS = Registry('segmenter', scope=SCOPE, locations=[f'{SCOPE}.segmenters'])
 VISUALIZERS = _child(root.VISUALIZERS, 'visualization')
 VISBACKENDS = _child(root.VISBACKENDS, 'visualization')
 

@@ -33,6 +33,8 @@ class Case:
         found = {'fixed': self.fixed['image'], 'moving': self.moving['image']}
         for role, source in (('fixed', self.fixed), ('moving', self.moving)):
             found |= {f'{role}_{key}': source[key] for key in ('labels', 'landmarks') if source.get(key)}
+        if self.fixed.get('prompt'):
+            found['fixed_prompt'] = self.fixed['prompt']
         return found
 
     def fingerprint(self, settings: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +125,10 @@ class FlowHead(nn.Module):
     def min_size(self) -> tuple[int, ...]:
         """Each axis of the input must have at least this many voxels for the head's sake."""
         return (2,) * self.features.ndim
+
+    def is_oracle(self, inputs: Mapping[str, Any]) -> bool | None:
+        """Whether the head sees the labels that the evaluation uses; None where it sees no labels."""
+        return None
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
         """Fields of one batch; ``features`` as :class:`Backbone` returns them."""

@@ -5,6 +5,7 @@ from .intensity import ClipWindow, DivideBy, ImageTransform, MinMax, PercentileW
 from .labels import RemapLabels
 from .loading import LoadVolumes
 from .packing import PackRegInputs
+from .prompt import SegmentPrompt
 from .resample import Resample
 from .stacks import CleanStackLabels, CropAroundLabels
 from .vertebrae import CommonVertebrae, CropVertebrae, DropSmallVertebrae, RandomVertebraCrop
@@ -32,6 +33,7 @@ __all__ = [
     'RandomRigid',
     'RandomVertebraCrop',
     'RemapLabels',
+    'SegmentPrompt',
     'Resample',
     'ToSpacing',
     'ZScore',

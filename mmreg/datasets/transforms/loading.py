@@ -56,7 +56,7 @@ class LoadVolumes:
         self.spacing = spacing
 
     def __call__(self, source: dict) -> dict:
-        subject: dict[str, Any] = {'path': source['image']}
+        subject: dict[str, Any] = {key: source[key] for key in ('id',) if key in source} | {'path': source['image']}
         stored = self._read(source, 'image')
         image = self._oriented(stored)
         subject['image'] = np.ascontiguousarray(image.channel_first(), dtype=np.float32)

@@ -66,15 +66,20 @@ class CaseMetric(BaseMetric):
         for position, sample in enumerate(data_samples):
             case = Case(sample, _images(data_batch, position), number=len(self.results))
             initial = self.measure_initial(case) if self.initial else {}
-            self.results.append({'case_id': case.case_id, 'scores': self.measure(case), 'initial': initial})
+            mark = {'oracle_prompt': bool(sample['oracle_prompt'])} if 'oracle_prompt' in sample else {}
+            self.results.append({'case_id': case.case_id, 'scores': self.measure(case), 'initial': initial} | mark)
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Means over cases; writes the tables where an ``output_dir`` is given."""
         metrics: dict[str, float] = {}
         for score in _names(result['scores'] for result in results):
             metrics.update(self._line(score, results))
+        marks = [result['oracle_prompt'] for result in results if 'oracle_prompt' in result]
+        if marks:
+            metrics['oracle_prompt'] = float(any(marks))
+        oracle = '; ORACLE: the network saw the fixed labels' if any(marks) else ''
         if self.describe():
-            print_log(f'{self.name}: {self.describe()}; {len(results)} cases', logger='current')
+            print_log(f'{self.name}: {self.describe()}; {len(results)} cases{oracle}', logger='current')
         if self.output_dir:
             self._dump(self.output_dir, results, metrics)
         return metrics

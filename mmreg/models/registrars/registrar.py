@@ -169,6 +169,7 @@ class Registrar(BaseModel):
         labels = inputs.get('moving_labels')
         warped_labels = None if labels is None else warp_labels(labels, displacement, mode=self.label_warp)
         samples = data_samples or [RegSample() for _ in range(len(displacement))]
+        oracle = self.flow_head.is_oracle(inputs)
         for n, one in enumerate(samples):
             result = BaseDataElement(displacement=displacement[n], warped=warped[n])
             if warped_labels is not None:
@@ -179,6 +180,8 @@ class Registrar(BaseModel):
             if 'fixed_landmarks' in inputs:
                 points = inputs['fixed_landmarks'][n]
                 result.warped_landmarks = move_points(points, displacement[n])
+            if oracle is not None:
+                one.set_metainfo({'oracle_prompt': oracle})  # tables mark it
             one.pred = result
             for key in (*_CARRIED, *_LANDMARKS):
                 if key in inputs:

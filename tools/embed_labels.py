@@ -1,0 +1,8 @@
+"""Door to the computation of text embeddings: a config's labels to a file."""
+
+import sys
+
+from mmreg.text.embed_cli import main
+
+if __name__ == '__main__':
+    sys.exit(main())
