@@ -127,6 +127,27 @@ def test_every_bad_field_is_named_at_once(folders, tmp_path, capsys):
     assert 'disp_0002_0002.nii.gz: shape (9, 9, 9, 3), expected (16, 14, 12, 3)' in message
 
 
+def test_a_bad_content_is_named_beside_a_bad_header(folders, tmp_path, capsys):
+    _not_finite(folders[0] / 'disp_0001_0001.nii.gz')
+    (folders[0] / 'disp_0002_0002.nii.gz').unlink()
+    message = _refused(folders, tmp_path, capsys)
+    assert '2 of 2' in message and 'disp_0001_0001.npz' in message and 'NaN' in message
+    assert 'disp_0002_0002.nii.gz: missing' in message
+
+
+def test_fields_of_all_configs_are_looked_at(folders, tmp_path, capsys):
+    """LUMIR scores with two configs: what the second asks for is missed before the first is scored."""
+    second = folders[1] / 'second.json'
+    config = json.loads((folders[1] / 'evaluation_config.json').read_text())
+    config['eval_pairs'] = [{'fixed': 'imagesTr/Toy_0007_0000.nii.gz', 'moving': 'imagesTr/Toy_0007_0001.nii.gz'}]
+    second.write_text(json.dumps(config))
+    (folders[0] / 'disp_0001_0001.nii.gz').unlink()
+    both = ['--config', str(folders[1] / 'evaluation_config.json'), '--config', str(second)]
+    message = _refused(folders, tmp_path, capsys, *both)
+    assert '2 of 3' in message and 'disp_0001_0001.nii.gz: missing' in message
+    assert 'disp_0007_0007.nii.gz: missing' in message
+
+
 def _integers(path):
     np.savez(path.with_name('disp_0001_0001.npz'), np.zeros((*toy.SHAPE, 3), np.int16))
     path.unlink()

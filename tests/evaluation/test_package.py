@@ -86,7 +86,10 @@ def test_bad_values_are_refused(folders, tmp_path, capsys):
     field[0, 0, 0] = np.inf
     (folders[0] / 'disp_0001_0001.nii.gz').unlink()
     np.savez(folders[0] / 'disp_0001_0001.npz', field)
-    assert 'infinite' in _refused(folders, tmp_path, capsys)
+    write_learn2reg_nifti(folders[0] / 'disp_0002_0002.nii.gz', np.zeros((3, 5, 6, 7), np.float32))
+    message = _refused(folders, tmp_path, capsys)
+    assert 'infinite' in message and 'shape (5, 6, 7, 3)' in message  # both at once
+    write_learn2reg_nifti(folders[0] / 'disp_0002_0002.nii.gz', toy.field(2))
     np.savez(folders[0] / 'disp_0001_0001.npz', np.full((*toy.SHAPE, 3), 1e5, np.float32))
     assert '65504' in _refused(folders, tmp_path, capsys, 'oasis2021')
 

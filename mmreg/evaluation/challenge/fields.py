@@ -21,34 +21,33 @@ _FLOATS = {sitk.sitkFloat32: 'float32', sitk.sitkFloat64: 'float64'}
 _VECTORS = {sitk.sitkVectorFloat32: 'float32', sitk.sitkVectorFloat64: 'float64'}
 
 
-def find_fields(folder: Path, config: EvaluationConfig) -> dict[Pair, Path]:
-    """The file of every pair, after a look at all of them.
+def find_fields(folder: Path, configs: Sequence[EvaluationConfig]) -> dict[Pair, Path]:
+    """The file of every pair of ``configs``, after a look into all of them: nothing is scored before all is well.
 
     Raises:
-        DataError: names every field that is missing, is there twice, or has another shape or type than expected.
+        DataError: names every field that is missing, is there twice, has another shape or type than expected, cannot
+            be read, or holds NaN or infinity.
     """
     if not folder.is_dir():
         raise DataError(f'{folder} is not a folder, expected one with displacement fields.')
+    shapes = {pair: config.shape for config in configs for pair in config.pairs}
     problems, files = [], {}
-    for pair in dict.fromkeys(config.pairs):
+    for pair, shape in shapes.items():
         found = [path for ending in ENDINGS if (path := folder / f'{pair.field_stem}{ending}').is_file()]
         if len(found) == 1:
             files[pair] = found[0]
-            problem = check_header(found[0], config.shape)
+            problem = check_header(found[0], shape) or check_values(found[0])
         elif found:
             problem = f'{pair.field_stem}: found {len(found)} files, expected one'
         else:
             problem = f'{pair.field_stem}.nii.gz: missing'
         if problem:
             problems.append(problem)
-    refuse(problems, len(config.pairs))
-    return files
-
-
-def refuse(problems: Sequence[str], total: int) -> None:
-    """Raise one error that names every problem; nothing where there are none."""
     if problems:
-        raise DataError(f'{len(problems)} of {total} displacement fields cannot be scored: {"; ".join(problems)}.')
+        raise DataError(
+            f'{len(problems)} of {len(shapes)} displacement fields cannot be scored: {"; ".join(problems)}.'
+        )
+    return files
 
 
 def check_header(path: Path, shape: Sequence[int]) -> str | None:
@@ -61,6 +60,15 @@ def check_header(path: Path, shape: Sequence[int]) -> str | None:
         return f'{path.name}: values of type {dtype}, expected floating point'
     if layout(stored, shape) is None:
         return f'{path.name}: shape {stored}, expected {(*shape, len(shape))}'
+    return None
+
+
+def check_values(path: Path) -> str | None:
+    """What is wrong with the content of a field whose header is right, None when nothing is."""
+    try:
+        _stored(path)
+    except DataError as error:
+        return str(error).replace(f'{path}', path.name).rstrip('.')
     return None
 
 
@@ -93,21 +101,26 @@ def read_field(path: Path, shape: Sequence[int]) -> np.ndarray:
     Raises:
         DataError: the file cannot be read, has another shape, or holds NaN or infinity.
     """
-    if path.suffix == '.npz':
-        stored = read_npz(path, ('arr_0',))['arr_0'].astype(np.float64)
-        kind = layout(stored.shape, shape)
-    else:
-        stored = np.moveaxis(read_learn2reg_nifti(path), 0, -1).astype(np.float64)
-        kind = layout(stored.shape, shape)
+    stored = _stored(path).astype(np.float64)
+    kind = layout(stored.shape, shape)
     if kind is None:
         raise DataError(f'{path}: found the shape {stored.shape}, expected {(*shape, len(shape))}.')
-    if not np.isfinite(stored).all():
-        raise DataError(f'{path}: found values that are NaN or infinite, expected finite numbers only.')
     field = stored if kind == 'half_first' else np.moveaxis(stored, -1, 0)
     if kind == 'full':
         return np.ascontiguousarray(field)
     factors = [n / m for n, m in zip(shape, field.shape[1:])]
     return np.stack([zoom(component, factors, order=ZOOM_ORDER) for component in field])
+
+
+def _stored(path: Path) -> np.ndarray:
+    """The numbers of a field as they are stored, all of them finite."""
+    if path.suffix == '.npz':
+        stored = read_npz(path, ('arr_0',))['arr_0']
+    else:
+        stored = np.moveaxis(read_learn2reg_nifti(path), 0, -1)
+    if not np.isfinite(stored).all():
+        raise DataError(f'{path}: found values that are NaN or infinite, expected finite numbers only.')
+    return stored
 
 
 def _npz_header(path: Path) -> tuple[tuple[int, ...], str]:

@@ -66,15 +66,27 @@ def collect(folder: Path, shapes: Shapes) -> dict[Pair, Path]:
             problems.append(f'{pair.field_stem}: {what}')
             continue
         files[pair] = found[0]
-        problem = None if found[0].name in ITK_NAMES else check_header(found[0], shape)
-        if (found[0].parent / 'affine.tfm').is_file() and found[0].name in ITK_NAMES:
-            problem = f'{pair.field_stem}: registered on top of an affine, which a displacement alone cannot hold'
-        problems += [problem] if problem else []
+        problem = _prediction_problem(found[0], shape)
+        problems += [f'{pair.field_stem}: {problem}'] if problem else []
     wanted = {pair.field_stem for pair in shapes}
     extra = sorted(path.name for path in folder.glob('disp_*') if _stem(path) not in wanted)
     problems += [f'{name}: not among the pairs of the data set' for name in extra]
     _refuse(folder, problems)
     return files
+
+
+def _prediction_problem(path: Path, shape: Sequence[int]) -> str | None:
+    """Why a prediction cannot be packed, None when it can."""
+    if path.name in ITK_NAMES and (path.parent / 'affine.tfm').is_file():
+        return 'registered on top of an affine, which a displacement alone cannot hold'
+    problem = None if path.name in ITK_NAMES else check_header(path, shape)
+    if problem:
+        return problem
+    try:
+        read_prediction(path, shape)
+    except DataError as error:
+        return str(error).replace(f'{path}', path.name).rstrip('.')
+    return None
 
 
 def read_prediction(path: Path, shape: Sequence[int]) -> np.ndarray:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import DataError
 from mmreg.evaluation.functional.aggregate import nan_mean, summarise
 from mmreg.evaluation.tables import Row
 
 from . import correct, published
 from .case import ChallengeCase
 from .config import EvaluationConfig, Pair
-from .fields import find_fields, read_field, refuse
+from .fields import find_fields, read_field
 from .published import Values
 
 #: Version of the challenge's evaluation whose numbers these are.
@@ -46,27 +45,20 @@ def score(
         details of each measure) and ``eval_version``; NaN where nothing can be measured.
 
     Raises:
-        DataError: names every field that is missing, has another shape or type, or is not finite.
+        DataError: names every field that is missing, has another shape or type, cannot be read or is not finite.
     """
-    files = [find_fields(Path(submission), config) for config in configs]
-    found = {(id(config), pair): path for config, paths in zip(configs, files) for pair, path in paths.items()}
+    files = find_fields(Path(submission), configs)
     measures = correct.MEASURES if own_conventions else published.MEASURES
     work = [(config, pair) for config in configs for pair in config.pairs]
     cases: dict[str, Any] = {}
-    problems: list[str] = []
     for config, pair in track(work):
-        try:
-            displacement = read_field(found[id(config), pair], config.shape)
-        except DataError as error:
-            problems.append(str(error).rstrip('.'))
-            continue
+        displacement = read_field(files[pair], config.shape)
         use_mask = config.masked if masked is None else masked
         case = ChallengeCase(Path(ground_truth), pair, displacement, use_mask)
         values: Values = {}
         for method in config.methods:
             values.update(measures[method.metric](case, method))
         cases[pair.case_id + config.suffix] = {name: _entry(value) for name, value in values.items()}
-    refuse(problems, len(work))
     result = {'name': configs[0].name, 'aggregates': aggregate(cases), 'cases': cases, 'eval_version': EVAL_VERSION}
     return {**result, 'conventions': 'mmreg'} if own_conventions else result
 
