@@ -7,23 +7,18 @@ of warping one label map, the memory is a block of voxels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from mmreg.errors import DataError
 from mmreg.spatial import warp
-from mmreg.spatial.grid import axis_index
 
 from .base import full_precision, prepare_mask, without_autocast
-
-#: Voxels handled at once: on the CPU few enough for the working buffers to stay in cache.
-BLOCK = (1 << 14, 1 << 20)
+from .label_corners import Block, blocks, check_labels, class_index, corner_weights, interpolation_slopes, look_up
 
 
 class Overlap(NamedTuple):
@@ -61,7 +56,7 @@ def label_overlap(
 
     Saved for backward: the displacement by reference and two label maps as int32.
     """
-    _check(moving_labels, fixed_labels, displacement)
+    check_labels(moving_labels, fixed_labels, displacement)
     (displacement,) = full_precision(displacement)
     moving, fixed = (class_index(x, classes) for x in (moving_labels, fixed_labels))
     with without_autocast(displacement):
@@ -86,7 +81,7 @@ def label_overlap_chunks(
     For what the corner sums do not cover (another padding). Memory: ``chunk`` volumes; time grows with the classes.
     Arguments as :func:`label_overlap`.
     """
-    _check(moving_labels, fixed_labels, displacement)
+    check_labels(moving_labels, fixed_labels, displacement)
     (displacement,) = full_precision(displacement)
 
     def sums(field: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,37 +95,6 @@ def label_overlap_chunks(
             shaped = values.view(1, -1, *[1] * (displacement.dim() - 2))
             parts.append(checkpoint(sums, displacement, shaped, use_reentrant=False, preserve_rng_state=False))
     return Overlap(*(torch.cat(column, 1) for column in zip(*parts)))
-
-
-def class_index(labels: Tensor, classes: Sequence[int]) -> Tensor:
-    """Position of each label (N, 1, *S) in ``classes`` as int32 (N, *S); ``len(classes)`` for labels not listed."""
-    values, order = torch.as_tensor(list(classes), device=labels.device).sort()
-    if len(values) == 0:
-        return torch.zeros_like(labels[:, 0], dtype=torch.int32)
-    place = torch.searchsorted(values, labels[:, 0].contiguous()).clamp_max_(len(values) - 1)
-    return torch.where(values[place] == labels[:, 0], order[place], len(values)).int()
-
-
-def _check(moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor) -> None:
-    if fixed_labels.shape[2:] != displacement.shape[2:] or moving_labels.dim() != displacement.dim():
-        raise DataError(
-            f'Label overlap: moving labels {tuple(moving_labels.shape)}, fixed labels {tuple(fixed_labels.shape)} and '
-            f'displacement {tuple(displacement.shape)} do not fit, expected (N, 1, *M), (N, 1, *S), (N, ndim, *S).'
-        )
-
-
-class _Block(NamedTuple):
-    """Rows of voxels of one sample with the 2^ndim corners around their sampled points.
-
-    ``rows`` along the first axis; ``label`` (2,) * ndim + (B,) class of each corner, ``same`` where it is the fixed
-    class, ``step`` (ndim, B) position between the corners, ``weight`` the mask (B,) or 1.
-    """
-
-    rows: slice
-    label: Tensor
-    same: Tensor
-    step: Tensor
-    weight: Tensor | float
 
 
 class _CornerSums(torch.autograd.Function):
@@ -152,8 +116,8 @@ class _CornerSums(torch.autograd.Function):
         sums = displacement.new_zeros(len(displacement), 2, classes + 1, dtype=torch.float64)
         warped = sums[:, 0].clone()
         for n, bins in enumerate(sums):
-            for block in _blocks(displacement[n], moving[n], fixed[n], None if mask is None else mask[n], classes):
-                weight = _corner_weights(block.step) * block.weight
+            for block in blocks(displacement[n], moving[n], fixed[n], None if mask is None else mask[n], classes):
+                weight = corner_weights(block.step) * block.weight
                 _add_bins(bins, block.label + (classes + 1) * block.same, weight)
                 if squared:
                     _add_bins(warped[n], block.label, weight * _shares(block))
@@ -172,74 +136,23 @@ class _CornerSums(torch.autograd.Function):
         for n in range(len(displacement)):
             table = torch.cat([torch.zeros_like(own[n]) if squared else own[n], shared[n]])
             table[classes + 1 :] += table[: classes + 1]
-            for block in _blocks(displacement[n], moving[n], fixed[n], None if mask is None else mask[n], classes):
-                pull = _look_up(table, block.label + (classes + 1) * block.same)
+            for block in blocks(displacement[n], moving[n], fixed[n], None if mask is None else mask[n], classes):
+                pull = look_up(table, block.label + (classes + 1) * block.same)
                 if squared:
-                    pull += 2 * _look_up(own[n], block.label) * _shares(block)
-                slopes = _interpolation_slopes(pull * block.weight, block.step)
+                    pull += 2 * look_up(own[n], block.label) * _shares(block)
+                slopes = interpolation_slopes(pull * block.weight, block.step)
                 grad[n, :, block.rows] = slopes.view(grad[n, :, block.rows].shape)
         return grad, None, None, None, None, None
 
 
-def _blocks(field: Tensor, moving: Tensor, fixed: Tensor, mask: Tensor | None, classes: int) -> Iterator[_Block]:
-    """The voxels of one sample, some rows at a time; ``field`` (ndim, *S), class indices (*M) and (*S)."""
-    size, ndim = fixed.shape, fixed.dim()
-    # two voxels of margin: a point anywhere outside has all its corners in it
-    padded = F.pad(moving, [2] * (2 * ndim), value=classes)
-    strides = padded.stride()
-    offsets = sum(
-        torch.tensor([0, stride], device=field.device).view([2 if a == axis else 1 for a in range(ndim)] + [1])
-        for axis, stride in enumerate(strides)
-    )
-    padded = padded.flatten()
-    count = max(BLOCK[field.device.type != 'cpu'] // max(fixed[0].numel(), 1), 1)
-    for start in range(0, size[0], count):
-        rows = slice(start, min(start + count, size[0]))
-        base, step = torch.zeros((), dtype=torch.long, device=field.device), []
-        for axis, stride in enumerate(strides):
-            index = axis_index(size, axis, device=field.device, dtype=field.dtype)
-            point = field[axis, rows] + (index[rows] if axis == 0 else index)
-            floor = point.floor()
-            step.append((point - floor).flatten())
-            base = base + (floor.nan_to_num_(nan=-2.0).clamp_(-2, moving.shape[axis]).long() + 2) * stride
-        label = _look_up(padded, base.flatten() + offsets)
-        target = fixed[rows].flatten()
-        weight = 1.0 if mask is None else mask[rows].flatten()
-        yield _Block(rows, label, label == target, torch.stack(step), weight)
-
-
-def _look_up(table: Tensor, index: Tensor) -> Tensor:
-    """``table[index]`` in the shape of ``index``."""
-    return table.index_select(0, index.flatten()).view(index.shape)
-
-
-def _corner_weights(step: Tensor) -> Tensor:
-    """Linear weights (2,) * ndim + (B,) of the corners."""
-    weight = step.new_ones(1)
-    for t in step:
-        weight = torch.stack([weight * (1 - t), weight * t], -2)
-    return weight
-
-
-def _shares(block: _Block) -> Tensor:
+def _shares(block: Block) -> Tensor:
     """At each corner, the value of the warped one-hot channel of that corner's class, (2,) * ndim + (B,)."""
     ndim = len(block.step)
-    labels, weights = block.label.flatten(0, ndim - 1), _corner_weights(block.step).flatten(0, ndim - 1)
+    labels, weights = block.label.flatten(0, ndim - 1), corner_weights(block.step).flatten(0, ndim - 1)
     share = torch.zeros_like(weights)
     for label, weight in zip(labels, weights):
         share += (labels == label) * weight
     return share.view(block.label.shape)
-
-
-def _interpolation_slopes(corner: Tensor, step: Tensor) -> Tensor:
-    """Derivatives (ndim, B) of the linear interpolation of corner values (2,) * ndim + (B,) along each axis."""
-    value = corner
-    slopes: list[Tensor] = []
-    for t in reversed(step):  # the last axis first: it is the last one left in front of B
-        slopes = [torch.lerp(s[..., 0, :], s[..., 1, :], t) for s in slopes]
-        slopes.append(value[..., 1, :] - value[..., 0, :])
-        value = torch.lerp(value[..., 0, :], value[..., 1, :], t)
-    return torch.stack(slopes[::-1])
 
 
 def _add_bins(bins: Tensor, index: Tensor, weight: Tensor) -> None:

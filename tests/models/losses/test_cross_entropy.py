@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from mmreg.errors import ConfigError, InputError
 from mmreg.models.losses.cross_entropy import CrossEntropy
+from mmreg.spatial import warp
 
-from .helpers_fields import blocks, gradients_agree, onehot
+from .helpers_fields import blocks, gradients_agree, onehot, random_field
 
 SIZES = [(6, 7), (5, 4, 6)]
 
@@ -32,6 +33,23 @@ def test_gradient(size):
     t = onehot(blocks(size, 3, batch=2), 3)
     mask = torch.rand(2, 1, *size, dtype=torch.float64)
     assert gradients_agree(lambda x: CrossEntropy()(x, t, mask), p)
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('classes', [[0, 1, 2, 3], [0, 3, 1]])
+def test_label_maps_equal_the_one_hot_volume(size, classes):
+    """Labels that are not listed count nowhere; points outside the image agree with nothing."""
+    moving, fixed = blocks(size, 4, batch=2), blocks(size, 4, batch=2, seed=1)
+    hot = [torch.cat([x == k for k in classes], 1).double() for x in (moving, fixed)]
+    displacement = random_field(size, 2.0, batch=2).requires_grad_()
+    mask = torch.rand(2, 1, *size, dtype=torch.float64)
+    for loss in (CrossEntropy(), CrossEntropy([1.0, 2.0, 0.5, 3.0][: len(classes)], background=False)):
+        for m in (None, mask):
+            expected = loss(warp(hot[0], displacement), hot[1], m)
+            found = loss.from_labels(moving, fixed, displacement, classes, m)
+            torch.testing.assert_close(found, expected)
+            gradients = [torch.autograd.grad(value, displacement)[0] for value in (found, expected)]
+            torch.testing.assert_close(*gradients)
 
 
 def test_range():
