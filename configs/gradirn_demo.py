@@ -1,4 +1,4 @@
-# The demonstration: a small GraDIRN that learns on the CPU in about two minutes to register simulated beating hearts,
+# The demonstration: a small GraDIRN that learns on the CPU in about half a minute to register simulated beating hearts,
 # 64x64, with known true motion. Every subject has an anatomy of its own; test subjects were never seen.
 _base_ = [
     '_base_/models/gradirn.py',
@@ -40,6 +40,6 @@ val_evaluator = [
 ]
 test_evaluator = val_evaluator
 
-train_cfg = dict(max_iters=500, val_interval=250)
+train_cfg = dict(max_iters=200, val_interval=200)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=250, by_epoch=False))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=200, by_epoch=False))
