@@ -174,6 +174,7 @@ def _published_shapes(case: Case) -> dict[str, tuple]:
     return shapes
 
 
-def _training_input(case: Case, text: str) -> torch.Tensor:
-    shape = tuple(case.info['constructor']['img_size'])
-    return parse_inputs(re.sub(r'\bshape\b', repr(shape), text))
+def _training_input(case: Case, texts: list[str] | str) -> torch.Tensor:
+    shape = repr(tuple(case.info['constructor']['img_size']))
+    texts = [texts] if isinstance(texts, str) else texts
+    return parse_inputs([re.sub(r'\bshape\b', shape, text) for text in texts])
