@@ -89,7 +89,7 @@ class ElastixRegistrar(Registrar):
         for n, (fixed, moving) in enumerate(zip(inputs['fixed'], inputs['moving'])):
             body = None if labels is None else labels[n, 0].cpu().numpy()
             spacing = self._spacing[n] if self._spacing else (1.0,) * 3
-            volumes = (image[0].detach().float().cpu().numpy() for image in (fixed, moving))
-            field = run_elastix(*volumes, body, spacing, self.iterations, self.changes, self.threads)
+            target, source = (image[0].detach().float().cpu().numpy() for image in (fixed, moving))
+            field = run_elastix(target, source, body, spacing, self.iterations, self.changes, self.threads)
             found.append(torch.from_numpy(field))
         return Fields([torch.stack(found).to(inputs['fixed'].device)])
