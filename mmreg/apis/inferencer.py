@@ -14,27 +14,17 @@ import torch
 from mmengine.config import Config
 
 from mmreg.errors import DataError
-from mmreg.io import (
-    Geometry,
-    Landmarks,
-    affine_transform,
-    check_points,
-    fixed_to_moving,
-    moving_to_fixed,
-    resample_to,
-    split_suffix,
-    warp_to_fixed,
-)
+from mmreg.io import Landmarks, resample_to, split_suffix
 from mmreg.models import Registrar
-from mmreg.spatial import compose, displacement_to_grid, invert
+from mmreg.spatial import displacement_to_grid
 
-from . import measure
-from .inputs import Image, ImageLike, LandmarksLike, check_label_sets, digest, load_image, load_labels, load_landmarks
+from . import measure, steps
+from .inputs import Image, ImageLike, LandmarksLike, check_label_sets, digest, load_image, load_labels
 from .model import init_model
-from .preparation import Preparation, find_preparation, on_grid, working_grid
+from .preparation import Preparation, find_preparation, on_grid, range_warning, working_grid
 from .prompts import label_inputs
 from .provenance import describe_run
-from .result import InverseResidual, RegistrationResult
+from .result import RegistrationResult
 from .rigidity import add_rigidity
 
 
@@ -136,15 +126,15 @@ class RegistrationInferencer:
             prompts = {**labels}
             if fixed_prompt is not None:
                 prompts['prompt'] = load_labels(fixed_prompt, 'fixed_prompt', images['fixed'])
-            points = _load_points(fixed_landmarks, moving_landmarks, images, landmark_frame)
-        matrix = None if affine is None else _checked_affine(affine, images)
-        overlap = _overlap(images, matrix)
+            points = steps.load_points(fixed_landmarks, moving_landmarks, images, landmark_frame)
+        matrix = None if affine is None else steps.checked_affine(affine, images)
+        overlap = steps.overlap_percent(images, matrix)
         displacement = self._displacement(images, prompts, matrix, timings)
         with _timed(timings, 'outputs'):
-            result = _on_fixed_grid(case_id or _pair_name(fixed, moving), displacement, images, matrix)
+            result = steps.on_fixed_grid(case_id or _pair_name(fixed, moving), displacement, images, matrix)
             if inverse:
-                result.inverse_displacement, result.inverse_residual = _inverse(displacement, result.geometry)
-            _follow(result, labels, points)
+                result.inverse_displacement, result.inverse_residual = steps.inverse_of(displacement, result.geometry)
+            steps.follow(result, labels, points)
         if metrics:
             with _timed(timings, 'metrics'):
                 self._measure(result, labels, points, overlap)
@@ -239,6 +229,8 @@ class RegistrationInferencer:
         }
         if result.inverse_residual is not None:
             result.metrics['inverse_residual_mm'] = vars(result.inverse_residual)
+        ranges = [range_warning(x.volume.array, x.name, self.preparation) for x in (result.fixed, result.moving)]
+        result.warnings += [text for text in ranges if text]
         result.warnings += measure.warnings_in_words(
             overlap, mapped, result.rows, result.inverse_residual, min(geometry.spacing)
         )
@@ -255,94 +247,6 @@ def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
 
 def _as_batch(image: np.ndarray, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(image)[None].to(device)
-
-
-def _load_points(
-    fixed: LandmarksLike | None, moving: LandmarksLike | None, images: Mapping[str, Image], frame: str | None
-) -> dict[str, Landmarks]:
-    sources = {'fixed': fixed, 'moving': moving}
-    points = {
-        role: load_landmarks(source, f'{role}_landmarks', images[role].geometry, frame)
-        for role, source in sources.items()
-        if source is not None
-    }
-    if len(points) == 2 and len(points['fixed'].points) != len(points['moving'].points):
-        raise DataError(
-            f'fixed_landmarks has {len(points["fixed"].points)} points and moving_landmarks '
-            f'{len(points["moving"].points)}, expected pairs'
-        )
-    return points
-
-
-def _checked_affine(affine: Any, images: Mapping[str, Image]) -> np.ndarray:
-    fixed, moving = images['fixed'].geometry, images['moving'].geometry
-    ndim = fixed.ndim
-    if isinstance(affine, str):
-        if affine != 'centres':
-            raise DataError(f"affine: found {affine!r}, expected a matrix or 'centres'")
-        matrix = np.eye(ndim + 1)
-        matrix[:ndim, ndim] = moving.centre - fixed.centre
-        return matrix
-    matrix = np.asarray(affine, dtype=np.float64)
-    if matrix.shape != (ndim + 1, ndim + 1):
-        raise DataError(f'affine: found a matrix of shape {matrix.shape}, expected {(ndim + 1, ndim + 1)}')
-    affine_transform(matrix)  # refuses what cannot be inverted
-    return matrix
-
-
-def _overlap(images: Mapping[str, Image], affine: np.ndarray | None) -> float:
-    fixed, moving = images['fixed'], images['moving']
-    overlap = measure.inside_percent(measure.mapped_points(fixed.geometry, None, affine), moving.geometry)
-    if overlap == 0:
-        raise DataError(
-            f'{moving.name}: its field of view has nothing in common with that of {fixed.name} (centres '
-            f'{np.linalg.norm(fixed.geometry.centre - moving.geometry.centre):.0f} mm apart), expected images that '
-            'overlap in the world; give an affine (--affine FILE, or --affine centres to put the centres together)'
-        )
-    return overlap
-
-
-def _on_fixed_grid(
-    case_id: str, displacement: np.ndarray, images: Mapping[str, Image], affine: np.ndarray | None
-) -> RegistrationResult:
-    fixed, moving = images['fixed'], images['moving']
-    return RegistrationResult(
-        case_id=case_id,
-        displacement=displacement,
-        geometry=fixed.geometry,
-        warped=warp_to_fixed(moving.volume, displacement, fixed.geometry, affine),
-        before=resample_to(moving.volume, fixed.geometry),
-        fixed=fixed,
-        moving=moving,
-        affine=affine,
-    )
-
-
-def _inverse(displacement: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, InverseResidual]:
-    """Fixed-point inverse on the fixed grid and its residual in mm."""
-    field = torch.from_numpy(displacement)[None]
-    inverse, found = invert(field, iterations=100, tolerance=1e-3)
-    error = compose(field, inverse, 'border')[0].numpy()
-    length = np.linalg.norm(np.einsum('ab,b...->a...', geometry.matrix, error), axis=0)
-    residual = InverseResidual(float(length.mean()), float(length.max()), int(found.iterations))
-    return inverse[0].numpy(), residual
-
-
-def _follow(result: RegistrationResult, labels: Mapping[str, Image], points: Mapping[str, Landmarks]) -> None:
-    """Labels and landmarks follow the displacement."""
-    if 'moving' in labels:
-        result.warped_labels = warp_to_fixed(
-            labels['moving'].volume, result.displacement, result.geometry, result.affine, 'nearest'
-        )
-    field = (result.geometry, result.affine)
-    if 'fixed' in points:
-        world = points['fixed'].in_world(result.geometry)
-        moved = fixed_to_moving(world, result.displacement, *field)
-        result.landmarks_in_moving = Landmarks(check_points(moved), 'ras', points['fixed'].names)
-    if 'moving' in points and result.inverse_displacement is not None:
-        world = points['moving'].in_world(result.moving.geometry)
-        moved = moving_to_fixed(world, result.inverse_displacement, *field)
-        result.landmarks_in_fixed = Landmarks(check_points(moved), 'ras', points['moving'].names)
 
 
 def _path(source: Any) -> str | None:

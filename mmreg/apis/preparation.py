@@ -171,6 +171,23 @@ def normalise(image: np.ndarray, intensity: Sequence[Mapping[str, Any]], role: s
     return np.ascontiguousarray(sample['image'], dtype=np.float32)
 
 
+def range_warning(array: np.ndarray, name: str, preparation: Preparation) -> str | None:
+    """A sentence where training took intensities as stored, and those of this image lie in another range than [0, 1].
+
+    Transforms that look at the image itself (MinMax, PercentileWindow, ...) make such a check needless.
+    """
+    if any(transform['type'] != 'DivideBy' for transform in preparation.intensity):
+        return None
+    divisors = [float(transform.get('value', 255.0)) for transform in preparation.intensity]
+    highest = float(np.abs(array).max()) / math.prod(divisors)
+    if 0.1 <= highest <= 2:
+        return None
+    return (
+        f'{name}: intensities up to {float(array.max()):.4g} become {highest:.3g} by the scaling of the training data, '
+        "where 1 is usual; scale the image, or set intensity=[dict(type='MinMax')] in the config's inference."
+    )
+
+
 def _antialias(volume: Volume, grid: Geometry, affine: np.ndarray | None) -> Volume:
     """Smooth along the axes of ``volume`` in whose direction a step of ``grid`` is longer than one voxel."""
     linear = np.eye(grid.ndim) if affine is None else np.asarray(affine)[: grid.ndim, : grid.ndim]

@@ -5,7 +5,7 @@ import pytest
 from mmengine.config import Config
 
 from mmreg.apis import Preparation, find_preparation
-from mmreg.apis.preparation import DEFAULT_INTENSITY, normalise, on_grid, working_grid
+from mmreg.apis.preparation import DEFAULT_INTENSITY, normalise, on_grid, range_warning, working_grid
 from mmreg.errors import ConfigError
 from mmreg.io import Geometry, Volume
 from tests.io.helpers import oblique, smooth_image
@@ -65,6 +65,15 @@ def test_intensities_are_those_of_training():
     image = np.linspace(-100, 400, 1000, dtype=np.float32).reshape(1, 10, 10, 10)
     window = [{'type': 'ClipWindow', 'low': 0, 'high': 200}, HALF]
     np.testing.assert_allclose(normalise(image, window), np.clip(image, 0, 200) / 400, atol=1e-6)
+
+
+def test_unusual_range_is_told():
+    as_stored, scaled = Preparation(intensity=()), Preparation(intensity=({'type': 'DivideBy', 'value': 255.0},))
+    bytes_, unit = np.array([0.0, 255.0]), np.array([0.0, 1.0])
+    assert range_warning(unit, 'x', as_stored) is None and range_warning(bytes_, 'x', scaled) is None
+    assert 'x: intensities up to 255 become 255' in range_warning(bytes_, 'x', as_stored)
+    assert 'become 0.00392' in range_warning(unit, 'x', scaled)
+    assert range_warning(bytes_ * 100, 'x', Preparation()) is None
 
 
 def test_same_grid_is_not_interpolated():
