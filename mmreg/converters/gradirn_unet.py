@@ -28,7 +28,7 @@ def _renumbered(key: str) -> str:
 
 
 def _widths(state: Mapping[str, Tensor], pattern: str) -> list[int]:
-    widths = []
+    widths: list[int] = []
     while (key := pattern.format(len(widths))) in state:
         widths.append(state[key].shape[0])
     return widths

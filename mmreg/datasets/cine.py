@@ -164,7 +164,7 @@ class ACDCCineDataset(CineDataset):
 
     def files(self, folder: Path) -> Files:
         frames = _frames(folder / 'Info.cfg')
-        result = {}
+        result: Files = {}
         for role, phase in (('fixed', 'ED'), ('moving', 'ES')):
             stem = f'{folder.name}_frame{frames[phase]:02d}'
             result |= {role: str(folder / f'{stem}.nii.gz'), f'{role}_labels': str(folder / f'{stem}_gt.nii.gz')}

@@ -77,7 +77,10 @@ class BeatingHearts(PairDataset):
     ):
         self.first, self.count, self.size = first, count, tuple(int(n) for n in size)
         self.subject_seed = subject_seed
-        self.motion = Motion(**{k: tuple(v) if isinstance(v, (list, tuple)) else v for k, v in (motion or {}).items()})
+        options: dict[str, Any] = dict(motion or {})
+        if 'contraction' in options:
+            options['contraction'] = tuple(options['contraction'])
+        self.motion = Motion(**options)
         self.fraction, self.fraction_seed = fraction, fraction_seed
         super().__init__(cache=cache, checks=None, label_sets='any', **kwargs)
 

@@ -73,13 +73,14 @@ class Regulariser(nn.Module):
         self._start(zero_init)
 
     def _start(self, zero_init: bool) -> None:
-        *hidden, last = (block.conv for block in self.layers)
-        for conv in hidden:
-            nn.init.kaiming_uniform_(conv.weight, a=0.2)
+        weights = [parameter for parameter in self.layers.parameters() if parameter.dim() > 1]
+        for weight in weights[:-1]:
+            nn.init.kaiming_uniform_(weight, a=0.2)
         if zero_init:
-            nn.init.zeros_(last.weight), nn.init.zeros_(last.bias)
+            for parameter in self.layers[-1].parameters():
+                nn.init.zeros_(parameter)
         else:
-            nn.init.kaiming_uniform_(last.weight, a=0.0)
+            nn.init.kaiming_uniform_(weights[-1], a=0.0)
 
     def forward(self, displacement: Tensor, fixed: Tensor, moving: Tensor, warped: Tensor) -> Tensor:
         """``(N, ndim, *spatial)`` of the same; what is subtracted from the displacement."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmreg.errors import ConfigError
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
 from mmreg.models.layers import ConvBlock
+from mmreg.models.integrators.bspline_ffd import BSplineFFD
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize
 from mmreg.structures import Fields
@@ -52,7 +53,7 @@ class FFDHead(FlowHead):
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
         """One velocity, the control points in voxels of the image's grid, and one displacement."""
-        if not hasattr(integrator, 'control_size'):
+        if not isinstance(integrator, BSplineFFD):
             raise ConfigError(f'FFDHead got the integrator {type(integrator).__name__}, expected BSplineFFD.')
         chosen = features[self.level]
         chosen = chosen if isinstance(chosen, Tensor) else torch.cat(chosen, dim=1)

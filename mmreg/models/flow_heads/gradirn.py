@@ -123,6 +123,7 @@ class GraDIRNHead(FlowHead):
                 learned = Regulariser(features.ndim, features.image_channels, layers, channels, image_inputs, zero_init)
             return DescentBlock(learned, start, step_scale, learn_step_size)
 
+        self._counts = counts
         self.blocks = nn.ModuleList(nn.ModuleList(block() for _ in range(count)) for count in counts)
 
     def _per_level(self, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
@@ -159,13 +160,15 @@ class GraDIRNHead(FlowHead):
     def _schedule(self) -> Iterator[tuple[int, int, int]]:
         """(level, finest 0; block; repeat) of every step, in order."""
         repeats = self.repeats if self.training or self.test_repeats is None else self.test_repeats
-        for position, (blocks, count) in enumerate(zip(self.blocks, repeats)):
-            for block in range(len(blocks)):
+        for position, (blocks, count) in enumerate(zip(self._counts, repeats)):
+            for block in range(blocks):
                 for repeat in range(count):
                     yield self.features.levels - 1 - position, block, repeat
 
     def _block(self, level: int, block: int) -> DescentBlock:
-        return self.blocks[self.features.levels - 1 - level][block]
+        found = self.blocks.get_submodule(f'{self.features.levels - 1 - level}.{block}')
+        assert isinstance(found, DescentBlock)
+        return found
 
     def _start(self, coarsest: Tensor, start: Tensor | None) -> Tensor:
         size = coarsest.shape[2:]
