@@ -3,3 +3,5 @@
 _base_ = ['_base_/models/elastix.py', '_base_/datasets/spine.py', '_base_/default_runtime.py']
 
 test_cfg = dict(type='TestLoop')
+# Nothing is trained.
+train_dataloader = val_dataloader = val_evaluator = None
