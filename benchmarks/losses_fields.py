@@ -52,6 +52,15 @@ def plain_folding(u: Tensor) -> Tensor:
     return torch.relu(-torch.linalg.det(matrix)).mean()
 
 
+def dice_loop(moving: Tensor, fixed: Tensor, u: Tensor) -> Tensor:
+    """Label by label: warp its mask, compare, add up."""
+    losses = []
+    for k in range(CLASSES):
+        p, t = warp((moving == k).float(), u), (fixed == k).float()
+        losses.append(1 - 2 * (p * t).sum() / (p.sum() + t.sum() + 1e-5))
+    return torch.stack(losses).mean()
+
+
 def groups(labels: Tensor) -> dict[str, tuple[int, Loss, dict[str, Loss]]]:
     """Name -> (volumes of the floor, ours, peers)."""
     moving, fixed = labels, labels.roll(2, 2)
@@ -74,6 +83,7 @@ def groups(labels: Tensor) -> dict[str, tuple[int, Loss, dict[str, Loss]]]:
             13,
             lambda u: dice.from_labels(moving, fixed, u, range(CLASSES)),
             {
+                'loop over labels': lambda u: dice_loop(moving, fixed, u),
                 'one-hot volume': lambda u: dice(warp(onehot, u), target),
                 'chunks of 4': lambda u: dice.from_overlap(label_overlap_chunks(moving, fixed, u, range(CLASSES), 4)),
             },

@@ -153,6 +153,8 @@ class ICON(_OffGrid):
     Both directions are added. The noise keeps a network from hiding folds between grid points. ``d`` per point is
     :func:`field_distance`; ``reduction='components'`` averages over the components too, as the authors do.
 
+    Source, and the options that give the published forms:
+
     * Greer et al., ICCV 2021 (golden baselines/gradicon_loss ``InverseConsistentNet``):
       ``ICON(unit='unit', padding='border', reduction='components')``.
     * pyramid designs (golden flow_losses ``icon``): the defaults.
@@ -200,6 +202,8 @@ class GradICON(_OffGrid):
 
     The Jacobian of the composition should be the identity; the mean runs over batch, components and points. ``h`` is
     ``step`` in the unit. Published steps are so small that float32 loses about two digits; the default does not.
+
+    Source, and the options that give the published forms:
 
     * Tian et al., CVPR 2023 (golden baselines/gradicon_loss): ``GradICON(step=0.001, unit='unit', padding='border',
       symmetric=False)``; its sparse training form adds ``noise=2.0, stride=2``. There the composition is
@@ -249,7 +253,8 @@ class Cycle(Loss):
 
     ``Cycle()(f, b)`` is one direction of :class:`InverseConsistency`; with more fields (``others``), for images
     1 -> 2 -> .. -> 1, ``u_k`` lives on the grid of image ``k`` and maps to image ``k + 1``. ``d`` as
-    :func:`field_distance`, voxels. Saved for backward: the fields, and per composition a sampling grid and a field.
+    :func:`field_distance`, voxels. Source: the term of Christensen and Johnson, TMI 2001, for any number of
+    fields (ours). Saved for backward: the fields, and per composition a sampling grid and a field.
 
     Args:
         penalty: 'l1', 'l2', 'rmse' or 'charbonnier'.

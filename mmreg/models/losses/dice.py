@@ -67,7 +67,7 @@ class Dice(_DiceBase):
     r"""Soft Dice loss: ``1 - mean_{n,k} (2 sum_x p t + smooth) / (sum_x p^q + sum_x t^q + eps)``, in [0, 1].
 
     ``p`` is the warped one-hot volume, ``t`` the fixed one. ``q = 2`` with ``squared``. Samples and classes weigh the
-    same. Published forms:
+    same. No unit. Source: Milletari et al., 3DV 2016 (squared denominator). Published forms:
 
     * EOIR's training loss: ``Dice(absent='zero')``; its ``DiceLoss(n, is_square)``: the same with ``squared``.
     * TextSCF, LKU-Net, TransMorph on OASIS: ``Dice(squared=True, absent='zero')``.
@@ -112,7 +112,7 @@ class GeneralisedDice(_DiceBase):
 
     ``w_k = 1 / (sum_x t)^2`` (``weighting='square'``), ``1 / sum_x t`` ('simple') or 1 ('uniform'): small structures
     count as much as large ones. A class that the fixed labels lack gets the largest weight of the sample's other
-    classes. Source: Sudre et al., DLMIA 2017. Saved for backward: as :class:`Dice`.
+    classes. No unit. Source: Sudre et al., DLMIA 2017. Saved for backward: as :class:`Dice`.
 
     Args:
         weighting: 'square', 'simple' or 'uniform'.

@@ -22,8 +22,8 @@ class Diffusion(FieldLoss):
     r"""Smoothness by first differences: ``mean_a mean_{n,i,x} | f_ia (u_i(x + e_a) - u_i(x)) |^p``, in [0, inf).
 
     ``p`` is 1 or 2, ``f_ia`` the unit's factor (:class:`FieldLoss`). Every axis is averaged over its own pairs of
-    neighbours, then the axes are averaged: the definition of VoxelMorph, EOIR, LKU-Net, TextSCF and the spine system
-    (whose ``loss_mult`` is part of the weight here). LapIRN's equals ``unit='voxel'`` with 4 times the weight.
+    neighbours, then the axes are averaged. Source: VoxelMorph, EOIR, LKU-Net, TextSCF and the spine system (whose
+    ``loss_mult`` is part of the weight here). LapIRN's equals ``unit='voxel'`` with 4 times the weight.
 
     ``reduction='energy'`` is GraDIRN's: the sum over all components and axes, averaged over *all* voxels (the last
     difference of an axis counts as 0); the mask multiplies as a weight map. Otherwise a mask (N, 1, *S) makes each

@@ -147,6 +147,12 @@ def need_voxels(field: Tensor, least: int, part: object) -> None:
         )
 
 
+def need_true_unit(part: FieldLoss) -> None:
+    """Refuse LKU-Net's unit where only a true length has a meaning."""
+    if part.unit == 'lku':
+        raise ConfigError(f'{type(part).__name__}: unit="lku", expected "voxel", "normalised" or "mm".')
+
+
 def sum_of_terms(terms: Iterable[Callable[[Tensor], Tensor]], field: Tensor) -> Tensor:
     """``sum_k term_k(field)`` with one term's buffers alive at a time: the backward pass computes each term again.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -13,14 +14,18 @@ from mmreg.spatial import jacobian_determinant
 from mmreg.spatial.simplices import Determinant, simplex_determinants, simplex_share
 
 from .base import masked_mean
-from .field_base import FieldLoss, inner_mask, need_voxels, sum_of_terms, window
+from .field_base import FieldLoss, inner_mask, need_true_unit, need_voxels, sum_of_terms, window
 
 
 class _DeterminantLoss(FieldLoss):
-    """Mean over voxels of a function of ``det`` of ``id + displacement``; a determinant has no dimension."""
+    """Mean over voxels of a function of ``det`` of ``id + displacement``; a determinant has no dimension.
 
-    def __init__(self, scheme: str, crop: int) -> None:
-        super().__init__()
+    ``unit`` and ``spacing`` are taken as by every field loss and change nothing: lengths of both spaces scale alike.
+    """
+
+    def __init__(self, scheme: str, crop: int, unit: str, spacing: float | Sequence[float] | None) -> None:
+        super().__init__(unit, spacing)
+        need_true_unit(self)
         if scheme not in ('central', 'forward') or crop < 0:
             raise ConfigError(
                 f'{type(self).__name__}: scheme={scheme!r}, crop={crop}, expected "central" or "forward" and crop >= 0.'
@@ -47,18 +52,26 @@ class _DeterminantLoss(FieldLoss):
 class JacobianFolding(_DeterminantLoss):
     r"""Folding ``mean_x max(margin - det J(x), 0)``, ``J`` the Jacobian matrix of ``id + u``, in [0, inf).
 
-    0 where the map keeps the orientation everywhere. ``scheme='forward', crop=0`` is the anti-folding term of LapIRN
-    and SYMNet, ``crop=2`` that of the pyramid designs (golden pyramid_designs/flow_losses ``np_jacdet``). Field:
+    0 where the map keeps the orientation everywhere. Source: ``scheme='forward', crop=0`` is the anti-folding term of
+    LapIRN and SYMNet, ``crop=2`` that of the pyramid designs (golden pyramid_designs/flow_losses ``np_jacdet``). Field:
     displacement in voxels. A mask weights voxels. Saved for backward: the field by reference.
 
     Args:
         margin: determinants below it cost; 0 penalises folds only.
         scheme: 'central' or 'forward' differences.
         crop: voxels left out on every side.
+        unit, spacing: 'voxel', 'normalised' or 'mm' with the voxel size; the value is the same in all of them.
     """
 
-    def __init__(self, margin: float = 0.0, scheme: str = 'forward', crop: int = 0) -> None:
-        super().__init__(scheme, crop)
+    def __init__(
+        self,
+        margin: float = 0.0,
+        scheme: str = 'forward',
+        crop: int = 0,
+        unit: str = 'voxel',
+        spacing: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(scheme, crop, unit, spacing)
         self.margin = margin
 
     def of_determinant(self, determinant: Tensor) -> Tensor:
@@ -79,10 +92,19 @@ class JacobianVolume(_DeterminantLoss):
         scheme: 'central' or 'forward' differences.
         crop: voxels left out on every side.
         floor: see 'log'.
+        unit, spacing: 'voxel', 'normalised' or 'mm' with the voxel size; the value is the same in all of them.
     """
 
-    def __init__(self, penalty: str = 'log', scheme: str = 'central', crop: int = 0, floor: float = 0.05) -> None:
-        super().__init__(scheme, crop)
+    def __init__(
+        self,
+        penalty: str = 'log',
+        scheme: str = 'central',
+        crop: int = 0,
+        floor: float = 0.05,
+        unit: str = 'voxel',
+        spacing: float | Sequence[float] | None = None,
+    ) -> None:
+        super().__init__(scheme, crop, unit, spacing)
         if penalty not in ('l1', 'l2', 'log') or floor <= 0:
             raise ConfigError(
                 f'JacobianVolume: penalty={penalty!r}, floor={floor}, expected "l1", "l2" or "log" and floor > 0.'
@@ -105,11 +127,17 @@ class NonDiffeomorphicVolume(FieldLoss):
     volume of those with a negative determinant, each way of cutting weighing the same: 0 if and only if the map is
     a digital diffeomorphism. Times 100 it is the percentage that LUMIR reports (restrict it with ``mask``).
 
-    Field: displacement in voxels. Source: Liu et al., IJCV 2024. Saved for backward: the field by reference.
+    Formula: ``share * sum_k mean_x max(-det_k(x), 0)`` over the simplices ``k`` of
+    :func:`~mmreg.spatial.simplices.simplex_determinants`, ``share`` 1/12 in 3-D and 1/4 in 2-D. A share of volume, no
+    unit. Field: displacement in voxels. Source: Liu et al., IJCV 2024. Saved for backward: the field by reference.
+
+    Args:
+        unit, spacing: 'voxel', 'normalised' or 'mm' with the voxel size; the value is the same in all of them.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, unit: str = 'voxel', spacing: float | Sequence[float] | None = None) -> None:
+        super().__init__(unit, spacing)
+        need_true_unit(self)
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
         need_voxels(field, 3, self)

@@ -39,7 +39,7 @@ class MSE(_Intensity):
     Source: GraDIRN ``mse``, VoxelMorph, TextSCF (golden textscf/textscf_losses ``mse``); with ``channels='sum'`` the
     ``l2`` intensity loss of the pyramid designs. VoxelMorph's ``image_sigma`` is the weight ``1 / sigma^2``.
 
-    Value: 0 (equal) upwards, in squared units of intensity. Symmetric. Saves the difference: one image.
+    Value: 0 (equal) upwards, in squared units of intensity. Symmetric. Saves for backward: the difference, one image.
 
     Args:
         channels: ``'mean'`` or ``'sum'`` of the squares over channels.
@@ -53,7 +53,9 @@ class MSE(_Intensity):
 class L1(_Intensity):
     """Mean absolute difference ``mean(|I - J|)``: less moved by outliers than :class:`MSE`.
 
-    Value: 0 (equal) upwards, in units of intensity. Symmetric. Saves the difference: one image.
+    Source: least absolute deviations, in general use.
+
+    Value: 0 (equal) upwards, in units of intensity. Symmetric. Saves for backward: the difference, one image.
 
     Args:
         channels: ``'mean'`` or ``'sum'`` of the absolute values over channels.
@@ -70,7 +72,7 @@ class Charbonnier(_Intensity):
     Source: the ``charbonnier`` penalty of the pyramid designs with ``eps = 0.001``, ``power = 0.45`` (Sun et al., CVPR
     2010); ``power=0.5, eps=0`` would be the Euclidean norm (``rmse``), whose gradient at 0 is not finite.
 
-    Value: ``eps^power`` (equal) upwards, in intensity^(2 power). Symmetric. Saves two images.
+    Value: ``eps^power`` (equal) upwards, in intensity^(2 power). Symmetric. Saves for backward: two images.
 
     Args:
         eps: smooths the kink at zero, squared units of intensity, positive.

@@ -115,8 +115,8 @@ class MINDSSC(_SelfSimilarityLoss):
 class MIND(_SelfSimilarityLoss):
     r"""Difference of neighbourhood descriptors: a voxel compared with its face neighbours, 6 channels (4 in 2-D).
 
-    As :class:`MINDSSC` with the pairs ``(0, q)``. Noise at the voxel itself enters every channel, which
-    :class:`MINDSSC` avoids; this one is half as large.
+    ``mean((e^(-D_I/V_I) - e^(-D_J/V_J))^2)``: as :class:`MINDSSC` with the pairs ``(0, q)``. Noise at the voxel
+    itself enters every channel, which :class:`MINDSSC` avoids; this one is half as large.
 
     Source: Heinrich et al., Med. Image Anal. 2012 (with box windows and the normalisation of :class:`MINDSSC`).
 

@@ -16,6 +16,7 @@ from mmreg.spatial import identity_grid, rotation_matrix, sample
 from .field_base import voxel_size
 from .rigid_motion import RigidMotion, best_rigid_motion, mass_centre, present_classes, vectors_at
 from .rigidity import BodyLoss
+from .stored_gradient import inner_graph
 
 
 class Body(NamedTuple):
@@ -108,7 +109,8 @@ class RigidField(_BodiesLoss):
     rigid motion under ``u``. Labels and motions are constants of the gradient, as published (the poster calls it a
     squared error, the code does not square; ``penalty='l2'`` does). 0 if every body moves rigidly.
 
-    Source: spine system ``rigid_field`` (``num_samples=256``). Saved for backward: ``u_rigid`` and ``sum_k y_k``.
+    Source: spine system ``rigid_field`` (``num_samples=256``). Saved for backward: ``sum_k y_k``, the distance and its
+    direction: as much as ``u_rigid`` and two volumes.
 
     Args:
         penalty: 'distance' or 'l2' (squared distance).
@@ -169,8 +171,8 @@ class RigidDice(_BodiesLoss):
     ``sum_x (y_k - S_k(R x + t))^2`` over Euler angles and translation. Gradient through ``y_k`` only. Works under
     ``no_grad`` as a measure.
 
-    Source: spine system ``rigid_dice`` (``num_samples=256``). Saved for backward: per body its rigidly moved label,
-    cropped to a box; labels are warped again in the backward pass.
+    Source: spine system ``rigid_dice`` (``num_samples=256``). Saved for backward: per body its label and, cropped
+    to a box, its rigidly moved label; labels are warped again in the backward pass.
 
     Args:
         spacing: voxel size in mm; translations are then in mm and rotations those of space.
@@ -239,7 +241,7 @@ class RigidDice(_BodiesLoss):
             rotation = rotation_matrix(angles[None])
             return RigidMotion(rotation, (pivot + shift - rotation[0] @ pivot)[None])
 
-        with torch.enable_grad():
+        with torch.enable_grad(), inner_graph():
             angles, shift = angles.detach().requires_grad_(), shift.detach().requires_grad_()
             optimiser = torch.optim.Adam([angles, shift], lr=self.lr)
             for iteration in range(self.num_iterations):

@@ -123,7 +123,8 @@ class PropernessCondition(_Condition):
     r"""``mean_n sum_x m (det F - 1)^2 / sum_x m``, ``F = I + du/dx``, in [0, inf); 0 where bodies keep their volume.
 
     Uniform scaling by ``s`` costs ``(s^ndim - 1)^2``. Source: Staring et al., Med. Phys. 2007; spine system ``oc_pc``,
-    second value (``border='zeros'``). Arguments, gradient and memory as :class:`OrthonormalityCondition`.
+    second value (``border='zeros'``). No unit. Arguments and gradient as :class:`OrthonormalityCondition`. Saved for
+    backward: the field and the labels by reference.
     """
 
     def condition(self, field: Tensor) -> Tensor:
@@ -136,7 +137,7 @@ class Linearity(_Condition):
     r"""``mean_n sum_x m sum_{i,j,k} (d^2 u_i / dx_j dx_k)^2 / sum_x m``, in [0, inf); 0 where bodies move affinely.
 
     Mixed terms count twice. Unit of the value: 1 / length^2. Central differences at the inner voxels (``border`` has no
-    meaning here). Source: Staring et al., Med. Phys. 2007. Memory as :class:`OrthonormalityCondition`.
+    meaning here). Source: Staring et al., Med. Phys. 2007. Saved for backward: the field and the labels by reference.
 
     Args:
         unit: 'voxel', 'normalised' or 'mm'.

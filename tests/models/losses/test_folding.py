@@ -47,6 +47,17 @@ def test_rigid_motions_cost_nothing(size, loss):
 
 
 @pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('part', ALL)
+def test_value_is_the_same_in_every_unit(size, part):
+    field = random_field(size, 1.5)
+    value = part()(field)
+    torch.testing.assert_close(part(unit='mm', spacing=[1.0, 2.5, 0.7][: len(size)])(field), value)
+    torch.testing.assert_close(part(unit='normalised')(field), value)
+    with pytest.raises(ConfigError, match='lku'):
+        part(unit='lku')
+
+
+@pytest.mark.parametrize('size', SIZES)
 def test_uniform_scaling_has_a_closed_form(size):
     n = len(size)
     field = scaled(size, 1.2)
