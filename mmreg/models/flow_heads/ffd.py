@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.layers import ConvBlock
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
+from mmreg.models.layers import ConvBlock
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize
 from mmreg.structures import Fields
