@@ -1,6 +1,6 @@
-# A small TextSCF on simulated brains at 4 mm, for the CPU, in minutes. The label map of the fixed image is predicted
-# by a small network (configs/bundles/demo_tissue, a MONAI bundle that benchmarks/textscf_demo.py trains on the training
-# subjects); embeddings are hash numbers, nothing is downloaded.
+# A small TextSCF on simulated brains at 4 mm. The label map of the fixed image is predicted by a small network, a MONAI
+# bundle in configs/bundles/demo_tissue that benchmarks/textscf_segmenter.py trained on the training subjects. The
+# embeddings are hash numbers: nothing is downloaded.
 _base_ = [
     '_base_/models/textscf.py',
     '_base_/datasets/demo_brain.py',
@@ -31,7 +31,7 @@ model = dict(
     losses=dict(overlap=dict(absent='ignore')),
     label_values=5,
 )
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-train_cfg = dict(max_iters=150, val_interval=150)
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
+train_cfg = dict(max_iters=2000, val_interval=500)
 
-default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=150, by_epoch=False))
+default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=500, by_epoch=False))

@@ -69,7 +69,7 @@ class MonaiBundleSegmenter(Segmenter):
         parser['bundle_root'] = self.bundle
         parser['device'] = f'$torch.device({self.device!r})'
         for stage in ('preprocessing', 'postprocessing'):
-            steps = parser.config.get(stage, {}).get('transforms', [])
+            steps = parser.get(f'{stage}#transforms', [])
             parser[f'{stage}#transforms'] = [step for step in steps if step.get('_target_') not in _FILES]
         network = parser.get_parsed_content('network_def').to(self.device).eval()
         weights = torch.load(Path(self.bundle) / 'models' / 'model.pt', map_location=self.device, weights_only=True)

@@ -49,8 +49,8 @@ class HFTextEmbedding(TextEmbedding):
         try:
             import torch
             import transformers
-        except ImportError as error:
-            raise TextUnavailable('transformers is not installed: pip install "mmreg[hf]"') from error
+        except (ImportError, RuntimeError) as error:  # absent, or built for another torch
+            raise TextUnavailable('transformers cannot be imported: pip install "mmreg[hf]"') from error
         try:
             config = transformers.AutoConfig.from_pretrained(self.model, **self.options)
             clip = config.model_type.startswith('clip')

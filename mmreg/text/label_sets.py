@@ -48,8 +48,10 @@ _ABDOMEN = (
 @LABEL_SETS.register_module(name='oasis35')
 def oasis35() -> LabelSet:
     """Brain structures of OASIS (Learn2Reg 2021 task 3), with FreeSurfer and SynthSeg ids."""
-    freesurfer = {number: value for value, (_, number) in enumerate(_OASIS, start=1)}
-    synthseg = {number: value for number, value in freesurfer.items() if number not in _NOT_IN_SYNTHSEG}
+    freesurfer: dict[int | str, int] = {number: value for value, (_, number) in enumerate(_OASIS, start=1)}
+    synthseg: dict[int | str, int] = {
+        number: value for number, value in freesurfer.items() if number not in _NOT_IN_SYNTHSEG
+    }
     labels = {value: name for value, (name, _) in enumerate(_OASIS, start=1)}
     return LabelSet.of('oasis35', labels, BRAIN_MR, {'freesurfer': freesurfer, 'synthseg': synthseg})
 

@@ -54,8 +54,8 @@ class OpenClipTextEmbedding(TextEmbedding):
         try:
             import open_clip
             import torch
-        except ImportError as error:
-            raise TextUnavailable('open_clip_torch is not installed: pip install "mmreg[clip]"') from error
+        except (ImportError, RuntimeError) as error:  # absent, or built for another torch
+            raise TextUnavailable('open_clip_torch cannot be imported: pip install "mmreg[clip]"') from error
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')  # about activations that the tag 'openai' sets right

@@ -69,6 +69,10 @@ class TextSCFHead(ConvFlowHead):
     Source: golden textscf/*.
     """
 
+    voxel: Tensor
+    lookup: Tensor
+    bank: Tensor | None
+
     def __init__(
         self,
         features: FeatureSpec,

@@ -81,7 +81,7 @@ def pooled(probabilities: Tensor, size: Sequence[int]) -> Tensor:
     """Mean of the voxels inside each feature voxel; what is missing to 1 (padding) goes to the background."""
     rest = (1 - probabilities.sum(1, keepdim=True)).clamp_min(0)
     probabilities = torch.cat([probabilities[:, :1] + rest, probabilities[:, 1:]], dim=1)
-    pool = F.adaptive_avg_pool2d if len(size) == 2 else F.adaptive_avg_pool3d
+    pool: Any = F.adaptive_avg_pool2d if len(size) == 2 else F.adaptive_avg_pool3d
     return pool(probabilities, tuple(size))
 
 
