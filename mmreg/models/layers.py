@@ -106,6 +106,10 @@ class LargeKernelBlock(nn.Module):
         fused: Build the one convolution right away, for weights that were re-parameterised.
     """
 
+    regular: nn.Module
+    large: nn.Module
+    point: nn.Module
+
     def __init__(
         self,
         ndim: int,

@@ -32,7 +32,11 @@ def test_config_is_complete(path):
         METRICS.build(dict(metric))
 
 
-@pytest.mark.parametrize('path', [p for p in CONFIGS if p.stem not in ('demo_brain', 'phantom_spine')], ids=lambda p: p.stem)
+#: Data that the project makes itself have no folder.
+MADE = ('demo_brain', 'phantom_spine')
+
+
+@pytest.mark.parametrize('path', [p for p in CONFIGS if p.stem not in MADE], ids=lambda p: p.stem)
 def test_data_root_from_environment_and_options(path, monkeypatch):
     roots = {load_config(path)[name].dataset.data_root for name in LOADERS}
     assert len(roots) == 1 and roots.pop().startswith('data/')
