@@ -5,7 +5,7 @@ Every run is `mmreg train` and `mmreg test` with a config of the repository; wha
     OMP_NUM_THREADS=1 python benchmarks/gradirn_study.py --out work_dirs/gradirn_study [--seeds 0 1 2]
         [--fractions 1.0 0.1] [--configs configs/gradirn_demo.py configs/gradirn_demo_unet.py] [--cfg-options K=V ...]
 
-For another data set, name its configs (any pair of `gradirn_<data>.py` and `gradirn_<data>_unet.py`) and the `--metric`.
+For other data, name its configs: any pair of `gradirn_<data>.py` and `gradirn_<data>_unet.py`, and the `--metric`.
 """
 
 from __future__ import annotations
