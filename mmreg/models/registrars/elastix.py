@@ -10,7 +10,7 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from mmreg.errors import ConfigError, DataError
-from mmreg.models.base import FeatureSpec
+from mmreg.models.base import FeatureSpec, FlowHead
 from mmreg.models.elastix import run_elastix
 from mmreg.registry import REGISTRARS
 from mmreg.structures import Fields, RegSample
@@ -24,7 +24,7 @@ class _NoFeatures(nn.Module):
     spec = FeatureSpec(3, (1,), ((1, 1, 1),), False, (1, 1, 1), (1, 1, 1))
 
 
-class _NoHead(nn.Module):
+class _NoHead(FlowHead):
     """What stands in its flow head."""
 
     #: Inference hands over the moving labels where they are given.
@@ -60,7 +60,7 @@ class ElastixRegistrar(Registrar):
         if label_warp not in ('nearest', 'linear'):
             raise ConfigError(f"model.label_warp is {label_warp!r}, expected 'nearest' or 'linear'.")
         self.ndim, self.label_warp, self.pad, self.objective = 3, label_warp, True, None
-        self.backbone, self.flow_head = _NoFeatures(), _NoHead()
+        self.backbone, self.flow_head = _NoFeatures(), _NoHead(_NoFeatures.spec)
         self.iterations, self.changes, self.threads = iterations, dict(changes or {}), threads
         self._spacing: Sequence[Sequence[float]] | None = None
 
