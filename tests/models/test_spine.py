@@ -191,7 +191,9 @@ def test_elastix_finds_a_shift(label):
     fixed = inputs['fixed'][0, 0].numpy()
     moving = np.roll(fixed, 2, axis=2)
     body = (np.roll(inputs['fixed_labels'][0, 0].numpy(), 2, axis=2) > 0) if label else None
-    field = run_elastix(fixed, moving, body, (1.0, 1.0, 2.0), 30, {'NumberOfSpatialSamples': '2000'}, threads=1)
+    field = run_elastix(
+        fixed, moving, body, (1.0, 1.0, 2.0), 30, {'NumberOfSpatialSamples': '2000', 'SP_a': '10.0'}, threads=1
+    )
     inner = field[:, 6:-6, 6:-6, 6:-6]
     assert field.shape == (3, 24, 24, 32)
     assert abs(np.median(inner[2]) - 2) < 0.3 and abs(np.median(inner[0])) < 0.3
