@@ -1,12 +1,22 @@
-# The U-Net baseline of the GraDIRN release on M&Ms, slice by slice.
-_base_ = [
-    '_base_/models/gradirn_unet.py',
-    '_base_/datasets/cine_mms.py',
-    '_base_/default_runtime.py',
-    '_base_/schedules/gradirn_slices.py',
-]
+# Domain shift: trained on ACDC as gradirn_acdc_unet.py, tested on M&Ms, which it never saw.
+_base_ = ['gradirn_acdc_unet.py']
 
-train_dataloader = dict(batch_size=10)
-default_hooks = dict(
-    checkpoint=dict(interval=100, max_keep_ckpts=3, save_best='reg/dice', rule='greater'),
+mms = dict(
+    type='MMsDataset',
+    data_root='{{$MMREG_DATA:data}}/MMs',
+    folder='test',
+    vendors=None,  # ['A'] to ['D']: one scanner, by the challenge's table
+    slices='all',
+    preprocess=[dict(type='LoadVolumes'), dict(type='Resample', spacing=(2.0, 2.0, None))],
+    stack=[dict(type='CropAroundLabels', size=(160, 160, None)), dict(type='CleanStackLabels')],
+)
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        **mms,
+        pipeline=[
+            dict(type='PercentileWindow', low=0.05, high=99.95),
+            dict(type='PackRegInputs', extra_meta=('volume_id',)),
+        ],
+    )
 )

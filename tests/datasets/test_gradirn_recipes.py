@@ -24,11 +24,11 @@ def layout(name, root):
             (root / split).symlink_to(root / 'train')
         return
     for split in ('train', 'val', 'test'):
-        cine_folder(root, split, subjects=2, **({'names': MMS} if name == 'mms' else {}))
+        cine_folder(root, split, subjects=2, **({'names': MMS} if name.startswith('mms') else {}))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('name, network', [('ukbb', ''), ('mms', '_unet'), ('camcan', '')])
+@pytest.mark.parametrize('name, network', [('ukbb', ''), ('mms_trained', '_unet'), ('camcan', '')])
 def test_recipe_runs(name, network, tmp_path):
     layout(name, tmp_path / 'data')
     key, value = ('preprocess', SMALL['brain']) if name == 'camcan' else ('stack', SMALL['cine'])
