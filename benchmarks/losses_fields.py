@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 from losses_image import best
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmreg.models.losses import (
     BendingEnergy,
@@ -52,7 +53,14 @@ def plain_folding(u: Tensor) -> Tensor:
     return torch.relu(-torch.linalg.det(matrix)).mean()
 
 
-def dice_loop(moving: Tensor, fixed: Tensor, u: Tensor) -> Tensor:
+def plain_warp(image: Tensor, u: Tensor) -> Tensor:
+    size = u.shape[2:]
+    grid = torch.stack(torch.meshgrid(*[torch.arange(float(n)) for n in size], indexing='ij'))
+    points = (grid + u) * torch.tensor([2 / (n - 1) for n in size]).view(1, 3, 1, 1, 1) - 1
+    return F.grid_sample(image, points.movedim(1, -1).flip(-1), align_corners=True)
+
+
+def dice_loop(moving: Tensor, fixed: Tensor, u: Tensor, warp: Callable[[Tensor, Tensor], Tensor] = warp) -> Tensor:
     """Label by label: warp its mask, compare, add up."""
     losses = []
     for k in range(CLASSES):
@@ -83,7 +91,8 @@ def groups(labels: Tensor) -> dict[str, tuple[int, Loss, dict[str, Loss]]]:
             13,
             lambda u: dice.from_labels(moving, fixed, u, range(CLASSES)),
             {
-                'loop over labels': lambda u: dice_loop(moving, fixed, u),
+                'loop over labels': lambda u: dice_loop(moving, fixed, u, plain_warp),
+                'loop, our warp': lambda u: dice_loop(moving, fixed, u),
                 'one-hot volume': lambda u: dice(warp(onehot, u), target),
                 'chunks of 4': lambda u: dice.from_overlap(label_overlap_chunks(moving, fixed, u, range(CLASSES), 4)),
             },

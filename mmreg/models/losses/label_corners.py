@@ -18,6 +18,8 @@ from mmreg.spatial.grid import axis_index
 
 #: Voxels handled at once: on the CPU few enough for the working buffers to stay in cache.
 BLOCK = (1 << 14, 1 << 20)
+#: Label values below it are looked up in a table, larger ones are searched.
+LARGEST = 1 << 16
 
 
 class Block(NamedTuple):
@@ -36,11 +38,19 @@ class Block(NamedTuple):
 
 def class_index(labels: Tensor, classes: Sequence[int]) -> Tensor:
     """Position of each label (N, 1, *S) in ``classes`` as int32 (N, *S); ``len(classes)`` for labels not listed."""
-    values, order = torch.as_tensor(list(classes), device=labels.device).sort()
+    values = torch.as_tensor(list(classes), device=labels.device)
+    labels = labels[:, 0] if labels.dtype == torch.long else labels[:, 0].int()
+    if len(values) and int(values.min()) >= 0 and int(values.max()) < LARGEST:
+        top = int(values.max()) + 1
+        table = torch.full((top + 2,), len(values), dtype=torch.int32, device=labels.device)
+        # the first entry is for labels below 0, the last for those beyond all classes
+        table[values + 1] = torch.arange(len(values), dtype=torch.int32, device=labels.device)
+        return table.index_select(0, (labels.clamp(-1, top) + 1).flatten()).view(labels.shape)
     if len(values) == 0:
-        return torch.zeros_like(labels[:, 0], dtype=torch.int32)
-    place = torch.searchsorted(values, labels[:, 0].contiguous()).clamp_max_(len(values) - 1)
-    return torch.where(values[place] == labels[:, 0], order[place], len(values)).int()
+        return torch.zeros_like(labels, dtype=torch.int32)
+    values, order = values.sort()
+    place = torch.searchsorted(values, labels.contiguous()).clamp_max_(len(values) - 1)
+    return torch.where(values[place] == labels, order[place], len(values)).int()
 
 
 def check_labels(moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor) -> None:

@@ -157,7 +157,11 @@ def _shares(block: Block) -> Tensor:
 
 def _add_bins(bins: Tensor, index: Tensor, weight: Tensor) -> None:
     """Add ``weight`` to the float64 ``bins`` at ``index``."""
-    bins.view(-1).scatter_add_(0, index.flatten().long(), weight.flatten().double())
+    index, weight = index.flatten(), weight.flatten().double()
+    if bins.is_cuda:  # the form that deterministic mode allows there
+        bins.view(-1).scatter_add_(0, index.long(), weight)
+    else:
+        bins.view(-1).add_(torch.bincount(index, weight, minlength=bins.numel()))
 
 
 def _class_sizes(fixed: Tensor, weight: Tensor | None, classes: int) -> Tensor:

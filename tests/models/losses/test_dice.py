@@ -5,6 +5,7 @@ import torch
 
 from mmreg.errors import ConfigError, DataError, InputError
 from mmreg.models.losses.dice import Dice, GeneralisedDice
+from mmreg.models.losses.label_corners import class_index
 from mmreg.models.losses.label_overlap import label_overlap, label_overlap_chunks
 from mmreg.spatial import warp
 
@@ -123,6 +124,16 @@ def test_mask_of_label_maps(squared):
     torch.testing.assert_close(loss.from_labels(moving, fixed, displacement, range(4), mask), expected)
     displacement.requires_grad_()
     assert gradients_agree(lambda u: loss.from_labels(moving, fixed, u, range(4), mask[:1]), displacement)
+
+
+@pytest.mark.parametrize('dtype', [torch.uint8, torch.int16, torch.int32, torch.int64])
+@pytest.mark.parametrize('classes', [[0, 1, 2], [7, 0, 100], [3, 70000], [-2, 5], []])
+def test_positions_of_labels(dtype, classes):
+    """Small values by a table, large and negative ones by a search."""
+    values = [v for v in (0, 1, 2, 3, 5, 7, 99, 100, 101, 255, -2, 70000) if torch.tensor(v).to(dtype).item() == v]
+    expected = [classes.index(v) if v in classes else len(classes) for v in values]
+    found = class_index(torch.tensor(values).to(dtype).view(1, 1, -1, 1), classes)
+    assert found.flatten().tolist() == expected and found.dtype == torch.int32
 
 
 def test_label_maps_of_another_grid():
