@@ -24,12 +24,17 @@ CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
+#: Classical methods, which have nothing to train.
+CLASSICAL = ('spine_elastix', 'spine_elastix_demo')
+TRAINED = [path for path in CONFIGS if path.stem not in CLASSICAL]
+
+
 @pytest.fixture(scope='module', autouse=True)
 def parts():
     register_all_modules()
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
 def test_model_builds(path):
     """Built without memory for its weights: the published sizes are what is checked, not their values."""
     model = load_config(path).model
@@ -41,7 +46,7 @@ def test_model_builds(path):
     assert len(built.size_divisor) == len(built.min_size) == built.ndim
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
 def test_parts_of_the_run_exist(path):
     cfg = load_config(path)
     for name in LOADERS:
@@ -59,7 +64,7 @@ def test_parts_of_the_run_exist(path):
     assert OPTIMIZERS.get(cfg.optim_wrapper.optimizer.type) is not None
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
 def test_length_of_training_and_sampler_agree(path):
     """Runs counted in iterations draw without end and log by iteration; runs counted in epochs do neither."""
     cfg = load_config(path)
@@ -68,3 +73,13 @@ def test_length_of_training_and_sampler_agree(path):
     assert (cfg.train_dataloader.sampler.type == 'SeededEpochSampler') == counted_in_epochs
     assert cfg.log_processor.by_epoch == counted_in_epochs
     assert cfg.default_hooks.checkpoint.get('by_epoch', True) == counted_in_epochs
+
+
+@pytest.mark.parametrize('name', CLASSICAL)
+def test_classical_methods_build_and_are_measured(name):
+    cfg = load_config(next(path for path in CONFIGS if path.stem == name))
+    assert isinstance(REGISTRARS.build(cfg.model), Registrar)
+    assert cfg.get('train_cfg') is None and cfg.get('optim_wrapper') is None
+    assert DATASETS.get(cfg.test_dataloader.dataset.type) is not None
+    for metric in cfg.test_evaluator:
+        METRICS.build(dict(metric))
