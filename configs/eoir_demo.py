@@ -11,7 +11,6 @@ _base_ = [
 resolution = 4
 inference = dict(spacing=4.0, orientation='RAS')
 train_dataloader = dict(
-    batch_size=2,  # torch has a slow convolution for single small volumes: two cost hardly more than one
     sampler=dict(type='SeededInfiniteSampler'),
     dataset=dict(resolution=4),
 )
@@ -26,5 +25,5 @@ model = dict(
 
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False)]
-train_cfg = dict(max_iters=250, val_interval=125)
+train_cfg = dict(max_iters=300, val_interval=150)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=50))
