@@ -22,6 +22,9 @@ from mmreg.spatial._linear import linear_map
 
 #: Elements per block on a CPU; a few such buffers fit its second-level cache. Other devices take one block.
 BLOCK = 1 << 16
+#: With several threads a block stays below the size from which PyTorch splits an operation between them: hundreds of
+#: short parallel regions cost far more than they bring, most of all beside other processes.
+BLOCK_THREADED = (1 << 15) - 1
 
 
 def box_sum(x: Tensor, window: int | Sequence[int]) -> Tensor:
@@ -59,7 +62,9 @@ def _box(x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
     shape = (*[1] * missing, *x.shape[2:])
     volume = x.reshape(-1, *shape)
     out = torch.empty(volume.shape, dtype=x.dtype, device=x.device)
-    block = BLOCK if x.device.type == 'cpu' else max(x.numel(), 1) * math.prod(windows)
+    block = BLOCK if torch.get_num_threads() == 1 else BLOCK_THREADED
+    if x.device.type != 'cpu':
+        block = max(x.numel(), 1) * math.prod(windows)
     if windows[0] == 1:
         _box_slices(volume.flatten(0, 1), out.flatten(0, 1), windows[1:], starts[1:], block)
         return out.view(x.shape)
