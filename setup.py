@@ -13,12 +13,12 @@ EXTRAS = {
     'tensorboard': ['tensorboard>=2.15'],
     'demo': ['nilearn>=0.10.3'],
     'safetensors': ['safetensors>=0.4'],
-    'clip': ['open_clip_torch>=2.24'],
-    'hf': ['transformers>=4.40'],
     'dev': ['nibabel>=5', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10'],
 }
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
-# Large, and needed by one classical baseline only: not part of 'all'.
+# Large, with requirements of their own (torchvision, hubs), and needed by one part each: not in 'all'.
+EXTRAS['clip'] = ['open_clip_torch>=2.24']
+EXTRAS['hf'] = ['transformers>=4.40']
 EXTRAS['elastix'] = ['itk-elastix>=0.19']
 
 setup(

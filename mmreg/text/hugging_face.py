@@ -54,7 +54,7 @@ class HFTextEmbedding(TextEmbedding):
         try:
             config = transformers.AutoConfig.from_pretrained(self.model, **self.options)
             clip = config.model_type.startswith('clip')
-            kind = transformers.CLIPTextModelWithProjection if clip else transformers.AutoModel
+            kind: Any = transformers.CLIPTextModelWithProjection if clip else transformers.AutoModel
             tower = kind.from_pretrained(self.model, **self.options).eval()
             tokenizer = transformers.AutoTokenizer.from_pretrained(self.model, **self.options)
         except Exception as error:  # no network, no such model: whatever the hub raises
