@@ -6,6 +6,7 @@ No data are needed: the subjects are simulated from the MNI152 T1 template that 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
     args = parser.parse_args(argv)
+    # Read when torch is loaded. Threads that spin while they wait starve themselves where other programs run, too.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     return console.run(lambda: demonstrate(Path(args.out), args.quick), debug=args.debug)
 
 
