@@ -1,4 +1,4 @@
-# The demonstration: a small EOIR (N=8) that learns on the CPU in a few minutes to register simulated brains.
+# The demonstration: a small EOIR (N=8) that learns on the CPU in some minutes to register simulated brains.
 # `make demo` trains it and shows what it learned; docs/tutorials/demo.md tells more.
 _base_ = [
     '_base_/models/eoir.py',
