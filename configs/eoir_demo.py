@@ -7,7 +7,7 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
-# The network works on a grid of 4 mm, which three minutes on a CPU can afford; files keep their own grid.
+# The network works on a grid of 4 mm, which minutes on a CPU can afford; files keep their own grid.
 resolution = 4
 inference = dict(spacing=4.0, orientation='RAS')
 train_dataloader = dict(
