@@ -34,7 +34,7 @@ from mmreg.spatial.integrate import scaling_and_squaring
 from mmreg.spatial.invert import Residual, invert
 from mmreg.spatial.jacobian import jacobian_determinant, jacobian_matrix
 from mmreg.spatial.labels import warp_labels
-from mmreg.spatial.pyramid import image_pyramid, smoothing_taps
+from mmreg.spatial.pyramid import average_down, image_pyramid, smoothing_taps
 from mmreg.spatial.resample import output_size, resize, resize_field
 from mmreg.spatial.warp import sample, warp
 
@@ -43,6 +43,7 @@ __all__ = [
     'affine_displacement',
     'affine_matrix',
     'apply_affine',
+    'average_down',
     'box_sum',
     'compose',
     'displacement_from_world',

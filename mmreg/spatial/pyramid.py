@@ -6,13 +6,14 @@ import math
 from collections.abc import Sequence
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmreg.errors import InputError
 from mmreg.spatial._checks import per_axis, spatial_ndim
 from mmreg.spatial.filters import gaussian_kernel, separable_filter
 from mmreg.spatial.resample import resize
 
-KERNELS = ('gaussian', 'eoir')
+KERNELS = ('gaussian', 'eoir', 'average')
 
 
 def smoothing_taps(kernel: str, ndim: int, sigma: float = 1.0, size: int = 5) -> list[list[float]]:
@@ -21,14 +22,40 @@ def smoothing_taps(kernel: str, ndim: int, sigma: float = 1.0, size: int = 5) ->
     'gaussian' is isotropic. 'eoir' is what the published EOIR code computes in 3-D: through a slip in its coordinate
     grid, ``sigma`` along the first axis, a flat box along the second, ``sigma/sqrt(2)`` along the third.
     """
-    if kernel not in KERNELS:
-        raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS}.')
+    if kernel not in KERNELS[:2]:
+        raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS[:2]}.')
     line = gaussian_kernel(sigma, size).double().tolist()
     if kernel == 'gaussian':
         return [line] * ndim
     if ndim != 3:
         raise InputError(f"kernel 'eoir' is defined for 3-D volumes, found {ndim} spatial axes.")
     return [line, [1 / size] * size, gaussian_kernel(sigma / math.sqrt(2), size).double().tolist()]
+
+
+def average_down(image: Tensor, factors: float | Sequence[float] = 2) -> Tensor:
+    """Means of 3 voxels per axis around every ``factor``-th voxel; what lies outside does not count.
+
+    Args:
+        image: ``(N, C, *spatial)`` floating point.
+        factors: by how much each axis shrinks, one integer or one per axis; an axis with factor 1 is left alone.
+
+    Returns:
+        ``(N, C, *smaller)``, ``ceil(n / factor)`` voxels per axis; voxel j stands at voxel ``factor * j``.
+
+    Raises:
+        InputError: factors that are no whole numbers of at least 1.
+
+    Source: the image pyramid of LapIRN, SYMNet's relatives and C2FViT; golden baselines/lapirn_* ``lvl1_fixed``.
+    """
+    ndim = spatial_ndim(image, 'image')
+    steps = per_axis(factors, ndim, 'factors')
+    if any(f != int(f) or f < 1 for f in steps):
+        raise InputError(f'factors is {factors}, expected whole numbers of at least 1.')
+    if all(f == 1 for f in steps):
+        return image
+    kernel = [3 if f > 1 else 1 for f in steps]
+    pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[ndim]
+    return pool(image, kernel, [int(f) for f in steps], [k // 2 for k in kernel], count_include_pad=False)
 
 
 def image_pyramid(
@@ -45,7 +72,8 @@ def image_pyramid(
     Args:
         image: ``(N, C, *spatial)``; also one-hot labels, per channel.
         levels: number of levels, including the image itself.
-        kernel: 'gaussian', or 'eoir' for the published anisotropic kernel (see :func:`smoothing_taps`).
+        kernel: 'gaussian', 'eoir' for the published anisotropic kernel (see :func:`smoothing_taps`), or 'average' for
+            :func:`average_down` at every level (LapIRN).
         factors: by how much each axis shrinks per level, one number or one per axis. An axis with factor 1 is
             neither resized nor smoothed: ``(2, 2, 1)`` treats a volume slice by slice.
         sigma: of the kernel, voxels of the finer level.
@@ -63,9 +91,15 @@ def image_pyramid(
     shrink = per_axis(factors, ndim, 'factors')
     if levels < 1 or min(shrink) < 1:
         raise InputError(f'the pyramid got levels={levels} and factors={factors}, expected both to be at least 1.')
+    if kernel not in KERNELS:
+        raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS}.')
+    pyramid = [image]
+    if kernel == 'average':
+        for _ in range(levels - 1):
+            pyramid.append(average_down(pyramid[-1], shrink))
+        return pyramid
     taps = smoothing_taps(kernel, ndim, sigma, size)
     taps = [line if f != 1 else [1.0] for line, f in zip(taps, shrink)]
-    pyramid = [image]
     for _ in range(levels - 1):
         smooth = separable_filter(pyramid[-1], taps)
         pyramid.append(resize(smooth, scale=[1 / f for f in shrink]))

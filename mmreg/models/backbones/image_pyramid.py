@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, per_axis, require
 from mmreg.registry import BACKBONES
@@ -68,15 +67,6 @@ class ImagePyramid(Backbone):
     def _pyramid(self, image: Tensor) -> list[Tensor]:
         if self.method == 'gaussian':
             return image_pyramid(image, self.spec.levels, factors=self.factors)
-        levels = [image]
-        for stride in self.spec.strides[1:]:
-            if self.method == 'resize':
-                levels.append(resize(image, scale=[1 / s for s in stride]))
-            else:
-                levels.append(self._average(levels[-1]))
-        return levels
-
-    def _average(self, image: Tensor) -> Tensor:
-        pool = F.avg_pool2d if self.spec.ndim == 2 else F.avg_pool3d
-        kernel = tuple(3 if f > 1 else 1 for f in self.factors)
-        return pool(image, kernel, self.factors, tuple(k // 2 for k in kernel), count_include_pad=False)
+        if self.method == 'average':
+            return image_pyramid(image, self.spec.levels, kernel='average', factors=self.factors)
+        return [image, *(resize(image, scale=[1 / s for s in stride]) for stride in self.spec.strides[1:])]

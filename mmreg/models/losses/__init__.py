@@ -10,7 +10,9 @@ from .folding import JacobianFolding, JacobianVolume, NonDiffeomorphicVolume
 from .intensity import L1, MSE, Charbonnier
 from .landmarks import LandmarkDistance
 from .lncc import LNCC
+from .magnitude import MagnitudeBalance
 from .mind import MIND, MINDSSC
+from .multiscale_lncc import MultiScaleLNCC
 from .mutual_information import NMI, LocalMutualInformation, MutualInformation
 from .ncc import NCC
 from .ngf import NGF
@@ -45,6 +47,8 @@ __all__ = [
     'MIND',
     'MINDSSC',
     'MSE',
+    'MagnitudeBalance',
+    'MultiScaleLNCC',
     'MutualInformation',
     'NCC',
     'NGF',
