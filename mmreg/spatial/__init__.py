@@ -27,6 +27,7 @@ from mmreg.spatial.convert import (
     voxel_to_world,
     world_to_voxel,
 )
+from mmreg.spatial.correlation import global_correlation, local_correlation, softmax_matching
 from mmreg.spatial.filters import gaussian_filter, gaussian_kernel, separable_filter
 from mmreg.spatial.gradient import spatial_gradient
 from mmreg.spatial.grid import identity_grid, sampling_grid
@@ -53,12 +54,14 @@ __all__ = [
     'displacement_to_world',
     'gaussian_filter',
     'gaussian_kernel',
+    'global_correlation',
     'homogeneous',
     'identity_grid',
     'image_pyramid',
     'invert',
     'jacobian_determinant',
     'jacobian_matrix',
+    'local_correlation',
     'normalised_to_voxel',
     'output_size',
     'resize',
@@ -70,6 +73,7 @@ __all__ = [
     'scaling_and_squaring',
     'separable_filter',
     'smoothing_taps',
+    'softmax_matching',
     'spatial_gradient',
     'voxel_matrix',
     'voxel_to_normalised',
