@@ -1,0 +1,132 @@
+"""Both images at several resolutions: robustly scaled to [0, 1], pooled to a working spacing in millimetres."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmreg.errors import DataError
+from mmreg.io import Geometry, Volume, check_image
+from mmreg.spatial import gaussian_filter
+
+#: Voxels looked at for the range of intensities.
+_LOOKED_AT = 200_000
+#: Intensities outside these percentiles are clamped.
+_RANGE = (0.1, 99.9)
+#: Smoothing of a pooled level, in its working spacing.
+_SIGMA = 0.7
+_POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One image at one resolution.
+
+    Attributes:
+        image: ``(1, C, *S)`` float32 in [0, 1].
+        weight: ``(1, 1, *S)`` mask in [0, 1], or None.
+        affine: ``(ndim+1, ndim+1)`` float64, voxel -> world mm.
+    """
+
+    image: Tensor
+    weight: Tensor | None
+    affine: np.ndarray
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+        return tuple(self.image.shape[2:])
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """mm along each axis."""
+        return np.linalg.norm(self.affine[:-1, :-1], axis=0)
+
+
+def working_spacings(fixed: Geometry, moving: Geometry, levels: int, finest: float | None) -> list[float]:
+    """Working spacing of each level in mm, finest first.
+
+    The finest is the mean voxel of the coarser image, but not less than 1/100 of the fixed image's longest edge; each
+    further level doubles it, up to 1/20 of that edge.
+    """
+    extent = max(n * s for n, s in zip(fixed.shape, fixed.spacing))
+    if finest is None:
+        # The cube root of the voxel's volume would make thick slices coarse in plane; the mean of both does not.
+        voxel = max(float(np.sort(g.spacing)[:2].mean()) for g in (fixed, moving))
+        finest = max(voxel, extent / 100)
+    spacings = [float(finest)]
+    while len(spacings) < levels and spacings[-1] * 2 <= extent / 16:
+        spacings.append(spacings[-1] * 2)
+    return spacings
+
+
+def make_levels(volume: Volume, mask: Volume | None, spacings: Sequence[float], device: str, name: str) -> list[Level]:
+    """The image at each working spacing, finest first.
+
+    An axis is pooled by the whole number of voxels that fits into the working spacing, then smoothed a little.
+
+    Raises:
+        DataError: the image is constant or not finite, or the mask is on another grid or empty.
+    """
+    array = torch.from_numpy(_normalised(volume, name)).to(device)[None]
+    weight = None if mask is None else torch.from_numpy(_mask(mask, volume, name)).to(device)[None, None]
+    levels = []
+    affine = volume.geometry.affine.copy()
+    for spacing in spacings:
+        array, weight, affine = _pooled(array, weight, affine, spacing)
+        sizes = np.linalg.norm(affine[:-1, :-1], axis=0)
+        sigma = [_SIGMA * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
+        levels.append(Level(gaussian_filter(array, sigma, padding='border'), weight, affine))
+    return levels
+
+
+def _normalised(volume: Volume, name: str) -> np.ndarray:
+    """``(C, *S)`` float32, percentiles to [0, 1], channel by channel."""
+    array = np.asarray(volume.channel_first(), dtype=np.float32)
+    check_image(array, name)
+    out = np.empty_like(array)
+    for source, target in zip(array, out):
+        flat = source.ravel()
+        step = max(1, flat.size // _LOOKED_AT)
+        low, high = np.percentile(flat[::step], _RANGE)
+        if not high > low:
+            low, high = float(flat.min()), float(flat.max())
+        if not high > low:
+            raise DataError(f'{name}: found the intensity {low:g} everywhere, expected an image with contrast')
+        np.multiply(source, 1 / (high - low), out=target)
+        target -= low / (high - low)
+        np.clip(target, 0, 1, out=target)
+    return out
+
+
+def _mask(mask: Volume, volume: Volume, name: str) -> np.ndarray:
+    if mask.channels != 1 or not mask.geometry.same_grid(volume.geometry):
+        raise DataError(
+            f'{name}_mask: found a grid of {mask.geometry.shape} voxels and {mask.channels} channels, '
+            f'expected that of the image, {volume.geometry.shape}, at the same place'
+        )
+    weights = (mask.channel_first()[0] > 0).astype(np.float32)
+    if not weights.any():
+        raise DataError(f'{name}_mask: found no voxel above zero, expected a mask of what the similarity looks at')
+    return weights
+
+
+def _pooled(
+    array: Tensor, weight: Tensor | None, affine: np.ndarray, spacing: float
+) -> tuple[Tensor, Tensor | None, np.ndarray]:
+    ndim = array.dim() - 2
+    sizes = np.linalg.norm(affine[:-1, :-1], axis=0)
+    factors = [max(1, min(n // 2, math.floor(spacing / s + 0.05))) for s, n in zip(sizes, array.shape[2:])]
+    if max(factors) == 1:
+        return array, weight, affine
+    pool = _POOL[ndim]
+    coarse = affine.copy()
+    coarse[:-1, :-1] = affine[:-1, :-1] * factors
+    coarse[:-1, -1] = affine[:-1, -1] + affine[:-1, :-1] @ ((np.asarray(factors) - 1) / 2)
+    return pool(array, factors), None if weight is None else pool(weight, factors), coarse

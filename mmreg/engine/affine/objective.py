@@ -1,0 +1,130 @@
+"""The similarity of two images as a function of the affine map between them, at one level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmreg.spatial.grid import half_extent
+
+from .images import Level
+from .parameters import exponential, translation_matrix
+from .points import Points, block_points, scattered_points
+from .settings import AffineSettings
+from .similarity import PointSimilarity, make_similarity
+
+#: Points (all candidates together) that are mapped at once.
+_AT_ONCE = 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """Points of the fixed image, the moving image, and what compares them.
+
+    Attributes:
+        points: of the fixed image.
+        moving: image at this level.
+        similarity: see :mod:`mmreg.engine.affine.similarity`.
+        index: of the level, 0 is the finest.
+        spacing: working spacing in mm.
+    """
+
+    points: Points
+    moving: Level
+    similarity: PointSimilarity
+    index: int
+    spacing: float
+
+    def score(self, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Similarity inside the common field of view, and the share of points there.
+
+        Args:
+            matrices: ``(B, ndim+1, ndim+1)``, fixed world -> moving world.
+
+        Returns:
+            two arrays ``(B,)`` float64.
+        """
+        matrices = np.asarray(matrices, dtype=np.float64)
+        size = max(1, _AT_ONCE // len(self.points.world))
+        found = []
+        with torch.no_grad():
+            for part in np.split(matrices, range(size, len(matrices), size)):
+                found.append(self._at(torch.from_numpy(self._to_voxels(part))))
+        similarity, overlap = (torch.cat(column).double().cpu().numpy() for column in zip(*found))
+        return similarity, overlap
+
+    def slope(self, start: np.ndarray, basis: Tensor, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Similarity of ``start . exp(parameters . basis)`` and its derivative by the parameters.
+
+        Args:
+            start: ``(ndim+1, ndim+1)``.
+            basis: see :func:`mmreg.engine.affine.parameters.generators`.
+            parameters: ``(K,)``.
+        """
+        theta = torch.from_numpy(np.array(parameters, dtype=np.float64)).requires_grad_()
+        matrix = torch.from_numpy(self._to_voxels(start)) @ exponential(theta, basis)
+        similarity = self._at(matrix[None])[0].sum()
+        (gradient,) = torch.autograd.grad(similarity, theta)
+        return float(similarity.detach()), gradient.numpy()
+
+    def moved(self, start: np.ndarray, basis: Tensor, parameters: np.ndarray) -> np.ndarray:
+        """The matrix of those parameters, fixed world -> moving world."""
+        step = exponential(torch.from_numpy(np.asarray(parameters, dtype=np.float64)), basis).numpy()
+        centre = self.points.centre
+        return start @ translation_matrix(centre) @ step @ translation_matrix(-centre)
+
+    def _to_voxels(self, matrices: np.ndarray) -> np.ndarray:
+        """Matrices fixed world -> moving world as maps from points about the centre to voxels from the middle."""
+        middle = (np.asarray(self.moving.size) - 1) / 2
+        to_voxel = translation_matrix(-middle) @ np.linalg.inv(self.moving.affine)
+        return to_voxel @ matrices @ translation_matrix(self.points.centre)
+
+    def _at(self, matrices: Tensor) -> tuple[Tensor, Tensor]:
+        """Similarity and overlap ``(B,)`` of maps ``(B, ndim+1, ndim+1)`` made by :meth:`_to_voxels`."""
+        world, ndim = self.points.world, self.points.world.shape[1]
+        matrices = matrices.to(device=world.device, dtype=torch.float32)
+        # Reversed rows: the sampler wants the last axis first.
+        linear, shift = matrices[:, :ndim, :ndim].flip(1), matrices[:, :ndim, ndim].flip(1)
+        position = torch.baddbmm(shift[:, None], world.expand(len(matrices), -1, -1), linear.transpose(1, 2))
+        values, weights = self._sampled(position)
+        weights = weights * self.points.weights
+        overlap = weights.sum(1) / self.points.weights.sum()
+        return self.similarity(values, weights), overlap
+
+    def _sampled(self, position: Tensor) -> tuple[Tensor, Tensor]:
+        """Intensities ``(B, C, P)`` and weights ``(B, P)`` at voxels from the middle ``(B, P, ndim)``, last axis first.
+
+        The weight fades to zero within the voxel outside the border.
+        """
+        sizes = self.moving.size[::-1]
+        like = {'dtype': position.dtype, 'device': position.device}
+        reach = torch.tensor([(n - 1) / 2 for n in sizes], **like)
+        beyond = (position.abs() - reach).clamp(0, 1)
+        weights = (1 - beyond).prod(-1)
+        grid = position / torch.tensor([half_extent(n) for n in sizes], **like)
+        image = self.moving.image
+        channels = image.shape[1]
+        if self.moving.weight is not None:
+            image = torch.cat([image, self.moving.weight], dim=1)
+        grid = grid.view(1, *grid.shape[:2], *[1] * (len(sizes) - 2), len(sizes))
+        found = F.grid_sample(image, grid, mode='bilinear', padding_mode='border', align_corners=True)
+        found = found.view(image.shape[1], *position.shape[:2]).transpose(0, 1)
+        if self.moving.weight is not None:
+            weights = weights * found[:, channels]
+        return found[:, :channels], weights
+
+
+def make_objective(
+    fixed: Level, moving: Level, settings: AffineSettings, index: int, spacing: float, count: int, seed: int
+) -> Objective:
+    """Choose points of the fixed level and make the similarity for them."""
+    if settings.similarity == 'lncc':
+        points = block_points(fixed, count, seed, settings.window)
+    else:
+        points = scattered_points(fixed, count, seed)
+    similarity = make_similarity(settings.similarity, points.values, points.block, settings.bins)
+    return Objective(points, moving, similarity, index, spacing)

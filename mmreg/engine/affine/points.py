@@ -1,0 +1,105 @@
+"""Points of the fixed image at which an affine registration compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmreg.errors import DataError
+from mmreg.spatial import apply_affine, identity_grid, sample
+
+from .images import Level
+
+#: Blocks with less than this share of the mean variance tell nothing about position.
+_FLAT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Places and intensities of the fixed image.
+
+    Attributes:
+        world: ``(P, ndim)`` float32 mm about ``centre``; the points of a block follow one another.
+        values: ``(C, P)`` intensities.
+        weights: ``(P,)`` from the mask, or ones.
+        centre: ``(ndim,)`` float64 world mm.
+        block: points per block; ``P`` where they are one.
+    """
+
+    world: Tensor
+    values: Tensor
+    weights: Tensor
+    centre: np.ndarray
+    block: int
+
+    @property
+    def radius(self) -> float:
+        """Root mean square distance from the centre, mm."""
+        return max(float(self.world.double().square().sum(1).mean().sqrt()), 1e-6)
+
+
+def scattered_points(level: Level, count: int, seed: int) -> Points:
+    """Voxels drawn without replacement, each moved at random within its voxel.
+
+    The random part keeps points off the moving image's grid: a joint histogram of two equal grids has false optima
+    at whole voxels.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    inside = _inside(level)
+    chosen = inside[torch.randperm(len(inside), generator=generator)[:count].sort().values]
+    voxels = chosen + torch.rand(chosen.shape, generator=generator, dtype=torch.float32) - 0.5
+    return _points(level, voxels, block=len(voxels))
+
+
+def block_points(level: Level, count: int, seed: int, window: int) -> Points:
+    """Small blocks of neighbouring voxels at random places; blocks without structure are passed over."""
+    generator = torch.Generator().manual_seed(seed)
+    edges = [min(window, n) for n in level.size]
+    offsets = identity_grid(edges).flatten(1).T - torch.tensor([(e - 1) / 2 for e in edges])
+    inside = _inside(level)
+    wanted = max(1, count // len(offsets))
+    order = torch.randint(len(inside), (3 * wanted,), generator=generator)
+    shift = torch.rand((len(order), offsets.shape[1]), generator=generator) - 0.5
+    middle = (offsets.amax(0), torch.tensor(level.size) - 1 - offsets.amax(0))
+    centres = torch.clamp(inside[order] + shift, *middle)
+    points = _points(level, (centres[:, None] + offsets).flatten(0, 1), block=len(offsets))
+    variance = points.values.view(points.values.shape[0], -1, points.block).var(2, unbiased=False).mean(0)
+    kept = (variance > _FLAT * variance.mean()).nonzero()[:wanted, 0]
+    return _subset(points, kept)
+
+
+def _subset(points: Points, blocks: Tensor) -> Points:
+    world, values, weights = (
+        points.world.unflatten(0, (-1, points.block))[blocks].flatten(0, 1),
+        points.values.unflatten(1, (-1, points.block))[:, blocks].flatten(1),
+        points.weights.unflatten(0, (-1, points.block))[blocks].flatten(),
+    )
+    return Points(world, values, weights, points.centre, points.block)
+
+
+def _inside(level: Level) -> Tensor:
+    """``(V, ndim)`` voxels that count, on the CPU (random numbers are the same on every device)."""
+    if level.weight is None:
+        return identity_grid(level.size).flatten(1).T
+    inside = (level.weight[0, 0].cpu() >= 0.5).nonzero().float()
+    if not len(inside):
+        inside = (level.weight[0, 0].cpu() > 0).nonzero().float()
+    if not len(inside):
+        raise DataError('fixed_mask: found no voxel above zero, expected a mask of what the similarity looks at')
+    return inside
+
+
+def _points(level: Level, voxels: Tensor, block: int) -> Points:
+    device = level.image.device
+    limit = torch.tensor(level.size) - 1.0
+    voxels = torch.clamp(voxels, torch.zeros_like(limit), limit).to(device)
+    world = apply_affine(torch.from_numpy(level.affine).to(device), voxels.double())
+    centre = world.mean(0)
+    values = sample(level.image, voxels[None], padding='border')[0]
+    weights = torch.ones_like(values[0])
+    if level.weight is not None:
+        weights = sample(level.weight, voxels[None], padding='border')[0, 0]
+    return Points((world - centre).float(), values, weights, centre.cpu().numpy(), block)
