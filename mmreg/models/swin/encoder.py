@@ -180,5 +180,6 @@ class SwinEncoder(nn.Module):
 
 def _rates(largest: float, depths: Sequence[int]) -> Iterator[list[float]]:
     """Rates of :class:`DropPath`, from 0 to ``largest`` over all blocks, in one list per stage."""
-    rates = iter(torch.linspace(0, largest, sum(depths)).tolist())
+    last = max(sum(depths) - 1, 1)
+    rates = iter([largest * k / last for k in range(sum(depths))])
     return (list(itertools.islice(rates, depth)) for depth in depths)
