@@ -20,35 +20,47 @@ def published_weights(case: Case) -> dict[str, Tensor]:
     """The case's state dict by its published names."""
     scale = case.info.get('scale', {})
     return {
-        name: torch.from_numpy(np.asarray(fill.fill(name, shape) * np.float32(scale.get(name, 1.0))))
+        name: torch.from_numpy(np.asarray(fill.fill(name, shape) * np.float32(_factor(name, scale))))
         for name, shape in case.info['state_dict']
     }
+
+
+def _factor(name: str, scale: Mapping[str, float]) -> float:
+    """Factor of a parameter: under its own name, or under ``every *ending``."""
+    for pattern, factor in scale.items():
+        if name == pattern or (pattern.startswith('every *') and name.endswith(pattern.removeprefix('every *'))):
+            return factor
+    return 1.0
 
 
 def seeded_image(case: Case, word: str) -> Tensor:
     """The input whose description begins with ``word``: ``(N, 1, *spatial)``, one seed per sample."""
     (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
-    found = re.search(r'image\(seed,\s*shape\), seeds \[([\d,\s]+)\]', text)
+    found = re.search(r'image\(seed,\s*shape\), seeds \[([\d,\s]+)\]|^image\((\d+),\s*shape\)', text)
     assert found, f'{case.id}: input {word} is {text!r}'
-    seeds = [int(seed) for seed in found.group(1).split(',')]
+    seeds = [int(seed) for seed in (found.group(1) or found.group(2)).split(',')]
     assert len(seeds) == case.info.get('batch', len(seeds))
     return fill.batch(*[fill.image(seed, case.info['shape']) for seed in seeds])
 
 
-def check_outputs(case: Case, results: Mapping[str, Tensor]) -> None:
-    """Compare every stored output: its values at the stored stride, its shape and its statistics."""
+def check_outputs(case: Case, results: Mapping[str, Tensor], atol: Mapping[str, float] | None = None) -> None:
+    """Compare every stored output: its values at the stored stride, its shape and its statistics.
+
+    ``atol`` replaces the case's tolerance for the outputs it names.
+    """
     assert set(case.arrays) == set(case.info['outputs'])
     for key, stored in case.info['outputs'].items():
         value = results[key].detach()
         assert list(value.shape) == stored['shape'], f'{case.id} {key}: {tuple(value.shape)}'
         steps = (slice(None, None, stored['stride']),) * (value.dim() - 2)
         value = value[(..., *steps)]
-        case.close(key, value)
+        tolerance = (atol or {}).get(key, case.tolerance['atol'])
+        case.close(key, value, atol=tolerance)
         statistics = {'absmax': value.abs().max(), 'mean': value.mean(), 'std': value.std(correction=0)}
         for name, statistic in statistics.items():
             if name in stored:
-                atol = case.tolerance['atol'] + (_ROUNDED if name == 'absmax' else 0.0)
-                case.close(f'{key} {name}', statistic, stored[name], atol=atol)
+                spare = _ROUNDED if name == 'absmax' else 0.0
+                case.close(f'{key} {name}', statistic, stored[name], atol=tolerance + spare)
 
 
 def check_scalars(case: Case, results: Mapping[str, Tensor | float]) -> None:

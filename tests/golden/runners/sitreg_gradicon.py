@@ -1,0 +1,75 @@
+"""SITReg and uniGradICON through the converters of their checkpoints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mmreg.converters import FAMILIES
+from mmreg.models import Registrar
+from mmreg.models.losses import LNCC, Diffusion, NonDiffeomorphicVolume
+from mmreg.registry import REGISTRARS
+from mmreg.spatial import warp
+from mmreg.spatial.view import in_view
+from mmreg.structures import Fields
+from tests.golden.harness import Case, runner
+
+from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
+
+#: Flows of SITReg come out of an iteration: ``tolerance`` of the case, voxels.
+_FLOW_TOLERANCE = 1e-3
+
+
+@runner('baselines', 'sitreg')
+def sitreg(case: Case) -> None:
+    model = sitreg_model(case)
+    moving, fixed = seeded_image(case, 'image_1'), seeded_image(case, 'image_2')
+    with torch.no_grad():
+        fields = model({'fixed': fixed, 'moving': moving})
+        swapped = model({'fixed': moving, 'moving': fixed})
+        results = sitreg_fields(fields)
+        for level, (own, other) in enumerate(model.backbone(fixed, moving)):
+            results[f'features{level}'] = torch.cat([other, own])
+        results['warped_1'] = warp(moving, results['flow_level0'], padding='border')
+        results['warped_2'] = warp(fixed, results['inverse_flow_level0'], padding='border')
+        check_outputs(case, results, {key: _FLOW_TOLERANCE for key in results if 'flow' in key or 'warped' in key})
+        check_scalars(case, sitreg_scalars(fields, swapped, results, moving, fixed))
+
+
+def sitreg_model(case: Case) -> Registrar:
+    """Our model of the case, with its published weights; inverted as precisely as the stored numbers."""
+    family, published = FAMILIES['sitreg'], published_weights(case)
+    weights = family.convert(published)
+    config = family.model(weights, {'config': case.info['constructor']})
+    config['flow_head']['keep_levels'] = True
+    config['integrator'] |= {'iterations': 100, 'tolerance': 1e-4}
+    model = REGISTRARS.build({'type': 'Registrar', **config}).eval()
+    model.load_state_dict(weights)
+    check_parameters(case, model, {name: published[name] for name in family.unused(published)})
+    return model
+
+
+def sitreg_fields(fields: Fields) -> dict[str, Tensor]:
+    """What every level had reached, under the stored names."""
+    result = {}
+    for level, (there, back) in enumerate(zip(fields.extras['stages'], fields.extras['inverse_stages'])):
+        result |= {f'flow_level{level}': there, f'inverse_flow_level{level}': back}
+    return result
+
+
+def sitreg_scalars(
+    fields: Fields, swapped: Fields, results: Mapping[str, Tensor], moving: Tensor, fixed: Tensor
+) -> dict[str, Tensor]:
+    """Our losses under the stored names."""
+    there, back = fields.displacement, fields.inverse_displacements[0]
+    pairs = {'forward': (there, results['warped_1'], fixed), 'inverse': (back, results['warped_2'], moving)}
+    values = {'max |forward(A,B) - inverse(B,A)| voxels': (there - swapped.inverse_displacements[0]).abs().max()}
+    for name, (field, warped, target) in pairs.items():
+        values[f'gradient {name}'] = Diffusion('l2')(field)
+        seen = in_view(field).float()  # published: neither image counts where the moving one ends
+        values[f'lncc7 {name}'] = LNCC(7, negative=True)(warped * seen, target * seen)
+    values['ndv forward'] = NonDiffeomorphicVolume()(there) * math.prod(n - 2 for n in there.shape[2:])
+    return values
