@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,7 +14,9 @@ from mmreg.spatial._checks import per_axis, spatial_ndim
 from mmreg.spatial.filters import gaussian_kernel, separable_filter
 from mmreg.spatial.resample import resize
 
-KERNELS = ('gaussian', 'eoir', 'average')
+KERNELS = ('gaussian', 'eoir', 'average', 'block')
+
+_POOLS: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 def smoothing_taps(kernel: str, ndim: int, sigma: float = 1.0, size: int = 5) -> list[list[float]]:
@@ -48,14 +51,24 @@ def average_down(image: Tensor, factors: float | Sequence[float] = 2) -> Tensor:
     Source: the image pyramid of LapIRN, SYMNet's relatives and C2FViT; golden baselines/lapirn_* ``lvl1_fixed``.
     """
     ndim = spatial_ndim(image, 'image')
-    steps = per_axis(factors, ndim, 'factors')
-    if any(f != int(f) or f < 1 for f in steps):
-        raise InputError(f'factors is {factors}, expected whole numbers of at least 1.')
+    steps = _whole_factors(factors, ndim)
     if all(f == 1 for f in steps):
         return image
     kernel = [3 if f > 1 else 1 for f in steps]
-    pool = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}[ndim]
-    return pool(image, kernel, [int(f) for f in steps], [k // 2 for k in kernel], count_include_pad=False)
+    return _POOLS[ndim](image, kernel, steps, [k // 2 for k in kernel], count_include_pad=False)
+
+
+def _block_means(image: Tensor, factors: Sequence[float]) -> Tensor:
+    """Means of blocks side by side; voxels beyond the last whole block are left out."""
+    ndim = spatial_ndim(image, 'image')
+    return _POOLS[ndim](image, _whole_factors(factors, ndim))
+
+
+def _whole_factors(factors: float | Sequence[float], ndim: int) -> list[int]:
+    steps = per_axis(factors, ndim, 'factors')
+    if any(f != int(f) or f < 1 for f in steps):
+        raise InputError(f'factors is {factors}, expected whole numbers of at least 1.')
+    return [int(f) for f in steps]
 
 
 def image_pyramid(
@@ -72,8 +85,8 @@ def image_pyramid(
     Args:
         image: ``(N, C, *spatial)``; also one-hot labels, per channel.
         levels: number of levels, including the image itself.
-        kernel: 'gaussian', 'eoir' for the published anisotropic kernel (see :func:`smoothing_taps`), or 'average' for
-            :func:`average_down` at every level (LapIRN).
+        kernel: 'gaussian', 'eoir' for the published anisotropic kernel (see :func:`smoothing_taps`), 'average' for
+            :func:`average_down` at every level (LapIRN), or 'block' for means of blocks of ``factors`` voxels.
         factors: by how much each axis shrinks per level, one number or one per axis. An axis with factor 1 is
             neither resized nor smoothed: ``(2, 2, 1)`` treats a volume slice by slice.
         sigma: of the kernel, voxels of the finer level.
@@ -94,9 +107,9 @@ def image_pyramid(
     if kernel not in KERNELS:
         raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS}.')
     pyramid = [image]
-    if kernel == 'average':
+    if kernel in ('average', 'block'):
         for _ in range(levels - 1):
-            pyramid.append(average_down(pyramid[-1], shrink))
+            pyramid.append((average_down if kernel == 'average' else _block_means)(pyramid[-1], shrink))
         return pyramid
     taps = smoothing_taps(kernel, ndim, sigma, size)
     taps = [line if f != 1 else [1.0] for line, f in zip(taps, shrink)]
