@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import Tensor, nn
+from torch.nn import functional
 
 from mmreg.models.branches import merge_branches
+from mmreg.models.convolve import channels_minor as channels_minor
+from mmreg.models.convolve import convolve
 from mmreg.models.norm_act import eps_of, fusable, norm_act, slope_of
 
 
@@ -43,13 +45,6 @@ def act_layer(act_cfg: dict | None) -> nn.Module:
     if cfg['type'] in ('ReLU', 'LeakyReLU'):
         cfg.setdefault('inplace', False)
     return build_activation_layer(cfg)
-
-
-def channels_minor(x: Tensor) -> Tensor:
-    """``x`` with the channels stored next to each other, where that makes convolutions faster: volumes on the CPU."""
-    if x.dim() == 5 and x.device.type == 'cpu':
-        return x.contiguous(memory_format=torch.channels_last_3d)
-    return x
 
 
 class ConvBlock(nn.Module):
@@ -87,9 +82,11 @@ class ConvBlock(nn.Module):
         self.norm = norm_layer(ndim, out_channels, norm_cfg)
         self.act = act_layer(act_cfg)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial)``."""
-        x = self.conv(channels_minor(x))
+    def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
+        """``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial)``; ``weight`` stands in for the kernel."""
+        x = convolve(self.conv, x, weight)
+        if isinstance(self.norm, nn.Identity) and type(self.act) is nn.ReLU and not x._is_view():
+            return functional.relu_(x)  # the convolution does not need what is overwritten
         if fusable(self.norm, self.act):
             return norm_act(x, slope_of(self.act, x), eps_of(self.norm))
         return self.act(self.norm(x))

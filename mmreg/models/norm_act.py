@@ -26,11 +26,13 @@ class _NormAct(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, slope, mean, rstd = ctx.saved_tensors
         instances, grad = _instances(x, ctx.rows), _instances(grad, ctx.rows)
-        normed = _normalise(instances, ctx.eps)[0]
+        # The sign, and all that depends on the slope, of (x - mean) / std is that of x - mean.
+        centred = instances - mean.view(1, -1, *[1] * (instances.dim() - 2))
+        inner, to_slope = torch.ops.aten._prelu_kernel_backward(grad, centred, slope.reshape(1))
         grad_slope = None
         if ctx.needs_input_grad[1]:
-            grad_slope = torch.dot(grad.flatten(), normed.clamp(max=0).flatten()).view_as(slope)
-        inner = torch.where(normed > 0, grad, grad * slope)
+            axes = [a for a in range(to_slope.dim()) if a != 1]
+            grad_slope = torch.dot(to_slope.sum(axes), rstd).view_as(slope)
         grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
             inner, instances, None, None, None, mean, rstd, True, ctx.eps, [True, False, False]
         )

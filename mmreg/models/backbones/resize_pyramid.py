@@ -60,14 +60,16 @@ class ResizePyramid(Backbone):
             maps = [checkpoint(self.encoder, image, use_reentrant=False) for image in (fixed, moving)]
         else:
             maps = [self.encoder(image) for image in (fixed, moving)]
-        features = torch.cat(maps)
+        fixed_levels, moving_levels = (self._pyramid(features) for features in maps)
+        return list(zip(fixed_levels, moving_levels))
+
+    def _pyramid(self, features: Tensor) -> list[Tensor]:
         for _ in range(self.first_level):
             features = self._down(features)
-        pyramid = [features]
-        while len(pyramid) < self.spec.levels:
-            pyramid.append(self._down(pyramid[-1]))
-        pairs = [level.chunk(2) for level in pyramid]
-        return [(fixed_level, moving_level) for fixed_level, moving_level in pairs]
+        levels = [features]
+        while len(levels) < self.spec.levels:
+            levels.append(self._down(levels[-1]))
+        return levels
 
     def _down(self, features: Tensor) -> Tensor:
         return resize(features, scale=[1 / f for f in self.factors])

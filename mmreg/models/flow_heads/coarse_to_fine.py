@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, Fields, FlowHead, Guidance, Integrator, LevelFeatures, require
+from mmreg.models.convolve import channels_minor
 from mmreg.models.layers import ConvBlock, LargeKernelBlock, conv_layer
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize, warp
@@ -36,9 +37,22 @@ class FlowEstimator(nn.Module):
         self.reduce = ConvBlock(ndim, channels, hidden, act_cfg=_RELU)
         self.flow = conv_layer(ndim, hidden, ndim)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``(N, 2N, *spatial)`` to a flow ``(N, ndim, *spatial)`` in voxels."""
-        return self.flow(self.reduce(self.mix(features))).contiguous()
+    def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
+        """Features ``(N, channels / 2, *spatial)`` of each image to a flow ``(N, ndim, *spatial)`` in voxels."""
+        return self.flow(self.reduce(self._mix(fixed, moving))).contiguous()
+
+    def _mix(self, fixed: Tensor, moving: Tensor) -> Tensor:
+        """The first block on ``[fixed + moving, fixed - moving]``.
+
+        A convolution takes sum and difference into its small kernel, ``A (f + m) + B (f - m) = (A + B) f + (A - B) m``,
+        so that two feature maps are neither made nor kept.
+        """
+        if not isinstance(self.mix, ConvBlock):
+            return self.mix(torch.cat([fixed + moving, fixed - moving], dim=1))
+        kernel: Tensor = self.mix.conv.weight  # type: ignore[assignment]
+        total, difference = kernel.chunk(2, dim=1)
+        weight = torch.cat([total + difference, total - difference], dim=1)
+        return self.mix(torch.cat([channels_minor(fixed), channels_minor(moving)], dim=1), weight)
 
 
 @FLOW_HEADS.register_module()
@@ -104,7 +118,7 @@ class CoarseToFineHead(FlowHead):
         def step(fixed: Tensor, moving: Tensor, up: Tensor | None) -> tuple[Tensor, Tensor]:
             if up is not None:
                 moving = warp(moving, up)
-            velocity = self.estimators[level](torch.cat([fixed + moving, fixed - moving], dim=1))
+            velocity = self.estimators[level](fixed, moving)
             return velocity, self._update(integrator(velocity), up)
 
         fixed, moving = pair
