@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, Fields, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.convolve import channels_minor
+from mmreg.models.convolve import channels_minor, convolve
 from mmreg.models.layers import ConvBlock, LargeKernelBlock, conv_layer
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize, warp
@@ -39,7 +39,7 @@ class FlowEstimator(nn.Module):
 
     def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """Features ``(N, channels / 2, *spatial)`` of each image to a flow ``(N, ndim, *spatial)`` in voxels."""
-        return self.flow(self.reduce(self._mix(fixed, moving))).contiguous()
+        return convolve(self.flow, self.reduce(self._mix(fixed, moving))).contiguous()
 
     def _mix(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """The first block on ``[fixed + moving, fixed - moving]``.
