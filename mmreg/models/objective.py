@@ -7,7 +7,7 @@ image and label losses the warped moving and the fixed data of the level's own p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,13 +16,31 @@ from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
-from mmreg.spatial import image_pyramid, resize, sample, warp
+from mmreg.spatial import image_pyramid, resize, sample, warp, warp_across
 from mmreg.structures import Fields
 
-#: Directions of an image or label loss; True: the moving image onto the fixed one.
-DIRECTIONS = {'forward': (True,), 'backward': (False,), 'both': (True, False)}
-#: Lists of ``Fields`` that a field loss can act on.
-FIELDS = {'velocity': 'velocities', 'displacement': 'displacements', 'inverse_displacement': 'inverse_displacements'}
+#: Directions of an image or label loss; True: the moving image onto the fixed one. ``'middle'``: both half way.
+DIRECTIONS = {'forward': (True,), 'backward': (False,), 'both': (True, False), 'middle': ()}
+#: Lists of ``Fields``, or of its ``extras``, that a field or consistency loss can act on.
+FIELDS = {
+    'velocity': 'velocities',
+    'displacement': 'displacements',
+    'inverse_displacement': 'inverse_displacements',
+    'inverse_velocity': 'inverse_velocities',
+    'half': 'halves',
+    'inverse_half': 'inverse_halves',
+    'mean': 'means',
+    'integrated': 'integrated',
+}
+#: Padding of warped images, and the resolution they are read from: that of the level, or the full one.
+OUTSIDE = ('zeros', 'border')
+SOURCES = ('level', 'full')
+_CHOICES: dict[str, Collection[str]] = {
+    'direction': DIRECTIONS,
+    'on': FIELDS,
+    'outside': OUTSIDE,
+    'source': SOURCES,
+}
 
 
 @dataclass(frozen=True)
@@ -30,10 +48,13 @@ class TermConfig:
     """The part of a loss's config that belongs to the objective."""
 
     weight: float | None
-    levels: tuple[float, ...]
+    levels: tuple[float | None, ...]
     on: str
     per_level: Mapping[str, Sequence]
     direction: str
+    outside: str
+    source: str
+    scaled_by: str | None
 
     @classmethod
     def split(cls, name: str, config: dict) -> tuple[TermConfig, dict]:
@@ -45,11 +66,13 @@ class TermConfig:
             on=rest.pop('on', 'velocity'),
             per_level=rest.pop('per_level', {}),
             direction=rest.pop('direction', 'forward'),
+            outside=rest.pop('outside', 'zeros'),
+            source=rest.pop('source', 'level'),
+            scaled_by=rest.pop('scaled_by', None),
         )
-        if term.direction not in DIRECTIONS:
-            raise ConfigError(f'losses.{name}.direction is {term.direction!r}, expected one of {sorted(DIRECTIONS)}.')
-        if term.on not in FIELDS:
-            raise ConfigError(f'losses.{name}.on is {term.on!r}, expected one of {sorted(FIELDS)}.')
+        for key, allowed in _CHOICES.items():
+            if getattr(term, key) not in allowed:
+                raise ConfigError(f'losses.{name}.{key} is {getattr(term, key)!r}, expected one of {sorted(allowed)}.')
         for key, values in term.per_level.items():
             if len(values) != len(term.levels):
                 raise ConfigError(
@@ -75,6 +98,10 @@ class Term(nn.Module):
             built = [LOSSES.build(rest)]
         self.losses = nn.ModuleList(built)
         self.kind: str = built[0].kind
+        if self.config.direction == 'middle' and self.kind != 'image':
+            raise ConfigError(f"losses.{name}.direction is 'middle', expected that of image losses only.")
+        if self.config.scaled_by and self.kind != 'field':
+            raise ConfigError(f'losses.{name}.scaled_by is given, expected it for field losses only.')
 
     def at(self, level: int) -> nn.Module:
         return self.losses[min(level, len(self.losses) - 1)]
@@ -85,9 +112,15 @@ class Objective(nn.Module):
 
     Args:
         losses: Name -> config of a loss plus the objective's keys: ``weight`` (0: computed and logged, not trained
-            with; None: not computed), ``levels`` (weight per level, finest first, default ``[1]``), ``on`` (field
-            losses: ``'velocity'``, ``'displacement'`` or ``'inverse_displacement'``), ``direction`` (image and label
-            losses: ``'forward'``, ``'backward'``, the fixed image onto the moving one, or the mean of ``'both'``) and
+            with; None: not computed), ``levels`` (weight per level, finest first, default ``[1]``; None as for
+            ``weight``), ``on`` (field losses: ``'velocity'``, ``'displacement'``, ``'inverse_displacement'``, and
+            ``'inverse_velocity'``, ``'half'``, ``'inverse_half'``, ``'mean'``, ``'integrated'`` of heads that have
+            them; consistency losses:
+            ``'half'`` compares the halves), ``direction`` (image and label losses: ``'forward'``, ``'backward'``, the
+            fixed image onto the moving one, or the mean of ``'both'``; image losses also ``'middle'``, both images
+            half way), ``outside`` (image losses: what a warped image is outside, ``'zeros'`` or ``'border'``),
+            ``source`` (image losses: ``'full'`` reads the image to be warped at full resolution on every level),
+            ``scaled_by`` (field losses: an entry of ``extras``, one number per sample, that multiplies the term) and
             ``per_level`` (constructor arguments that differ between levels, a list each).
         pyramid: Keyword arguments of :func:`mmreg.spatial.image_pyramid`: ``kernel`` and ``factors``.
         label_values: What one-hot channels stand for: a number ``n`` (values 0..n-1) or the values themselves.
@@ -113,7 +146,7 @@ class Objective(nn.Module):
         result: dict[str, Tensor] = {}
         for name, values in self.level_terms(fields, inputs).items():
             config = self._term(name).config
-            value = torch.stack([w * v for w, v in zip(config.levels, values)]).sum()
+            value = torch.stack([w * v for w, v in zip(config.levels, values) if w is not None and v is not None]).sum()
             if config.weight:
                 result[f'loss_{name}'] = config.weight * value
             result[name] = value.detach()
@@ -123,8 +156,8 @@ class Objective(nn.Module):
             )
         return result
 
-    def level_terms(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, list[Tensor]]:
-        """Plain loss values per term and level, finest first."""
+    def level_terms(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, list[Tensor | None]]:
+        """Plain loss values per term and level, finest first; None where a level's weight is None."""
         data = _LevelData(fields, inputs, self.pyramid, self.label_values, self._depth)
         return {name: self._evaluate(self._term(name), data) for name in self.terms}
 
@@ -136,20 +169,27 @@ class Objective(nn.Module):
         terms = [self._term(name) for name in self.terms]
         return max((len(t.config.levels) for t in terms if t.kind in ('image', 'label')), default=1)
 
-    def _evaluate(self, term: Term, data: _LevelData) -> list[Tensor]:
+    def _evaluate(self, term: Term, data: _LevelData) -> list[Tensor | None]:
         handler = getattr(self, f'_{term.kind}')
-        values = []
+        values: list[Tensor | None] = []
         for level, weight in enumerate(term.config.levels):
+            if weight is None:
+                values.append(None)
+                continue
             with torch.set_grad_enabled(torch.is_grad_enabled() and bool(term.config.weight) and bool(weight)):
                 values.append(handler(term, term.at(level), data, level))
         return values
 
     @staticmethod
     def _image(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        if term.config.direction == 'middle':
+            halves = data.named('half', term, level), data.named('inverse_half', term, level)
+            moving, fixed = (data.warped(s, u, term, level) for s, u in zip(('moving', 'fixed'), halves))
+            return loss(moving, fixed, mask=None)
         values = []
         for forward in DIRECTIONS[term.config.direction]:
             source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
-            warped = warp(data.image(source, level), data.displacement(term, level, forward))
+            warped = data.warped(source, data.displacement(term, level, forward), term, level)
             values.append(loss(warped, data.image(target, level), mask=data.mask(target, level)))
         return sum(values) / len(values)
 
@@ -174,10 +214,19 @@ class Objective(nn.Module):
         labels = None
         if 'labels' in getattr(loss, 'requires', ()):
             labels = data.labels_on(field, getattr(loss, 'label_frame', 'fixed'), term)
-        return loss(field, labels=labels, mask=None)
+        if term.config.scaled_by is None:
+            extras = {name: data.extra(name, term) for name in getattr(loss, 'extras', ())}
+            return loss(field, labels=labels, mask=None, **extras)
+        values = []
+        for n, number in enumerate(data.numbers(term, len(field))):
+            own = None if labels is None else labels[n : n + 1]
+            values.append(number * loss(field[n : n + 1], labels=own, mask=None))
+        return torch.stack(values).mean()
 
     @staticmethod
     def _consistency(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+        if term.config.on == 'half':
+            return loss(data.named('half', term, level), data.named('inverse_half', term, level), mask=None)
         forward, backward = data.displacement(term, level), data.displacement(term, level, forward=False)
         return loss(forward, backward, mask=data.mask('fixed', level))
 
@@ -220,11 +269,38 @@ class _LevelData:
         return self._level(self.fields.inverse_displacements, 'inverse_displacements', term, level)
 
     def field(self, term: Term, level: int) -> Tensor:
-        name = FIELDS[term.config.on]
-        fields = getattr(self.fields, name)
-        if not fields and name == 'velocities':  # a method without integration regularises what it has
-            name, fields = 'displacements', self.fields.displacements
+        on = term.config.on
+        if on == 'velocity' and not self.fields.velocities:  # a method without integration regularises what it has
+            on = 'displacement'
+        return self.named(on, term, level)
+
+    def named(self, on: str, term: Term, level: int) -> Tensor:
+        name = FIELDS[on]
+        fields = getattr(self.fields, name, None) or self.fields.extras.get(name, [])
         return self._level(fields, name, term, level)
+
+    def numbers(self, term: Term, batch: int) -> Tensor:
+        name = term.config.scaled_by
+        value = self.fields.extras.get(name or '')
+        if value is None:
+            raise ConfigError(
+                f'losses.{term.name}.scaled_by is {name!r}, found {sorted(self.fields.extras)} from the flow head.'
+            )
+        return value.detach().flatten().expand(batch)
+
+    def warped(self, which: str, displacement: Tensor, term: Term, level: int) -> Tensor:
+        padding = cast(Any, term.config.outside)
+        if term.config.source == 'full':
+            return warp_across(self.inputs[which], displacement, padding)
+        return warp(self.image(which, level), displacement, padding=padding)
+
+    def extra(self, name: str, term: Term) -> Tensor:
+        """A tensor among the extras of the flow head."""
+        if name not in self.fields.extras:
+            raise ConfigError(
+                f'losses.{term.name} needs extras[{name!r}] of the flow head, found {sorted(self.fields.extras)}.'
+            )
+        return self.fields.extras[name]
 
     def image(self, which: str, level: int) -> Tensor:
         return self._levels(which, lambda: self.inputs[which])[level]

@@ -31,13 +31,13 @@ from mmreg.spatial.correlation import global_correlation, local_correlation, sof
 from mmreg.spatial.filters import gaussian_filter, gaussian_kernel, separable_filter
 from mmreg.spatial.gradient import spatial_gradient
 from mmreg.spatial.grid import identity_grid, sampling_grid
-from mmreg.spatial.integrate import scaling_and_squaring
+from mmreg.spatial.integrate import runge_kutta, scaling_and_squaring
 from mmreg.spatial.invert import Residual, invert
 from mmreg.spatial.jacobian import jacobian_determinant, jacobian_matrix
 from mmreg.spatial.labels import warp_labels
 from mmreg.spatial.pyramid import average_down, image_pyramid, smoothing_taps
 from mmreg.spatial.resample import output_size, resize, resize_field
-from mmreg.spatial.warp import sample, warp
+from mmreg.spatial.warp import sample, warp, warp_across
 
 __all__ = [
     'Residual',
@@ -68,6 +68,7 @@ __all__ = [
     'resize_field',
     'rotation_from_vector',
     'rotation_matrix',
+    'runge_kutta',
     'sample',
     'sampling_grid',
     'scaling_and_squaring',
@@ -79,6 +80,7 @@ __all__ = [
     'voxel_to_normalised',
     'voxel_to_world',
     'warp',
+    'warp_across',
     'warp_labels',
     'world_matrix',
     'world_to_voxel',

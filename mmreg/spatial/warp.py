@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mmreg.errors import InputError
 from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
-from mmreg.spatial.grid import axis_index, grid_adjoint, half_extent, write_grid
+from mmreg.spatial.grid import axis_index, grid_adjoint, half_extent, identity_grid, write_grid
 
 MODES = ('linear', 'nearest')
 
@@ -153,3 +153,32 @@ def sample(image: Tensor, points: Tensor, padding: Padding = 'zeros') -> Tensor:
     with torch.autocast(device_type=image.device.type, enabled=False):
         out = F.grid_sample(source, grid, mode='bilinear', padding_mode=padding, align_corners=True)
     return out.flatten(2).to(image.dtype)
+
+
+def warp_across(image: Tensor, displacement: Tensor, padding: Padding = 'zeros') -> Tensor:
+    """Warp an image of another resolution: read it where the displaced voxels of the field's grid lie.
+
+    Both grids have the same extent, with aligned corners: voxel ``x`` of the field's grid, of size ``m``, is
+    ``x (n - 1) / (m - 1)`` of the image's. On equal grids this is :func:`warp`.
+
+    Args:
+        image: ``(N, C, *image_spatial)`` floating point.
+        displacement: ``(N, ndim, *spatial)``, voxels of its own grid.
+        padding: 'zeros' or 'border', as in :func:`warp`.
+
+    Returns:
+        ``(N, C, *spatial)`` in the dtype of ``image``.
+
+    Raises:
+        InputError: not a field or unknown padding.
+
+    Source: the images that LapIRN compares at its coarser levels; golden baselines/lapirn_* ``lvl1_warped``.
+    """
+    ndim = check_field(displacement)
+    size, full = displacement.shape[2:], image.shape[2:]
+    if size == full:
+        return warp(image, displacement, padding=padding)
+    dtype = coordinate_dtype(image, displacement)
+    ratio = torch.tensor([(n - 1) / max(m - 1, 1) for n, m in zip(full, size)], dtype=dtype, device=image.device)
+    points = identity_grid(size, device=image.device, dtype=dtype) + displacement.to(dtype)
+    return sample(image, points.flatten(2).mT * ratio, padding).view(-1, image.shape[1], *size[:ndim])
