@@ -1,0 +1,10 @@
+"""Conditional LapIRN checkpoints, both channel layouts."""
+
+from __future__ import annotations
+
+from .base import Family
+from .lapirn import describe_displacement, rules
+
+FAMILY = Family(
+    'clapirn', rules(conditional=True), describe=describe_displacement, note='conditional LapIRN, full and lite'
+)

@@ -1,0 +1,158 @@
+"""LapIRN, its conditional form and SYMNet, through the converters of their checkpoints."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from mmreg.converters import FAMILIES
+from mmreg.models import Objective, Registrar
+from mmreg.registry import REGISTRARS
+from mmreg.spatial import average_down, warp, warp_across
+from mmreg.spatial.convert import displacement_to_normalised
+from mmreg.structures import Fields
+from tests.golden import fill
+from tests.golden.harness import Case, runner
+
+from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
+
+#: Windows of the similarity of each published level, 1 the coarsest.
+_WINDOWS = {1: (3,), 2: (5, 3), 3: (7, 5, 3)}
+
+
+@runner('baselines', ('lapirn_', 'clapirn'))
+def lapirn(case: Case) -> None:
+    diffeomorphic = 'velocity' in case.info['what']
+    conditional = 'reg_code' in case.info['inputs']
+    model = build(case, 'clapirn' if conditional else 'lapirn' if diffeomorphic else 'lapirn_disp')
+    inputs = {'moving': seeded_image(case, 'moving'), 'fixed': seeded_image(case, 'fixed')}
+    if conditional:
+        inputs['smoothness_code'] = torch.tensor(case.info['inputs']['reg_code']).view(-1, 1)
+    with torch.no_grad():
+        fields = model(inputs)
+        check_outputs(case, {key: lapirn_output(key, fields, inputs) for key in case.info['outputs']})
+        for level, stored in case.info.get('scalars', {}).items():
+            found = level_scalars(int(level.split()[-1]), diffeomorphic, fields, inputs)
+            for key, expected in stored.items():
+                case.close(f'{level} {key}', found[key], expected)
+
+
+def build(case: Case, name: str) -> Registrar:
+    """Our model of the case, with its published weights."""
+    family, published = FAMILIES[name], published_weights(case)
+    weights = family.convert(published)
+    model = REGISTRARS.build({'type': 'Registrar', **family.model(weights)}).eval()
+    model.load_state_dict(weights)
+    check_parameters(case, model, {})
+    return model
+
+
+def lapirn_output(key: str, fields: Fields, inputs: dict[str, Tensor]) -> Tensor:
+    """Our result for the stored name: ``[lvlK_](flow|velocity)[_raw]``, ``[lvlK_]warped``, ``lvlK_fixed``."""
+    found = re.fullmatch(r'(?:lvl(\d)_)?(flow|velocity|warped|fixed)(_raw)?', key)
+    assert found, key
+    level = len(fields.displacements) - int(found.group(1) or len(fields.displacements))
+    what, raw = found.group(2), found.group(3)
+    if what == 'fixed':
+        return pooled(inputs['fixed'], level)
+    if what == 'warped':
+        return warp_across(inputs['moving'], fields.displacements[level], 'border')
+    field = (fields.velocities if what == 'velocity' else fields.displacements)[level]
+    return displacement_to_normalised(field, order='xyz') if raw else field
+
+
+def pooled(image: Tensor, times: int) -> Tensor:
+    for _ in range(times):
+        image = average_down(image)
+    return image
+
+
+def level_scalars(number: int, diffeomorphic: bool, fields: Fields, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Losses of the published level ``number`` as the recipe's config of named losses gives them."""
+    levels: list[float | None] = [None] * len(fields.displacements)
+    levels[len(levels) - number] = 1.0
+    weight = 3.5 if diffeomorphic else 1.0
+    losses = {
+        'similarity': {
+            'type': 'MultiScaleLNCC',
+            'windows': _WINDOWS[number],
+            'negative': True,
+            'source': 'full',
+            'outside': 'border',
+        },
+        # Twice the voxel displacement, squared: 4.
+        'smooth': {'type': 'Diffusion', 'on': 'velocity', 'weight': 4 * weight},
+        'neg_jacobian': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': 0},
+    }
+    terms = objective_terms({name: {**loss, 'levels': levels} for name, loss in losses.items()}, fields, inputs)
+    return {
+        'similarity': terms['similarity'],
+        'smooth': 4 * terms['smooth'],
+        'neg_jacobian': terms['neg_jacobian'],
+        'train_loss (antifold 0)': terms['loss_similarity'] + terms['loss_smooth'],
+    }
+
+
+def objective_terms(losses: dict, fields: Fields, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Named losses on fields that are there already."""
+    return Objective(losses, pyramid={'kernel': 'average'})(fields, inputs)
+
+
+@runner('baselines', 'symnet')
+def symnet(case: Case) -> None:
+    model = build(case, 'symnet')
+    unit = float(case.info['constructor']['range_flow'])
+    assert model.flow_head.flow.scale == unit and model.integrator.steps == case.info['constructor']['time_step']
+    x, y = (symnet_image(case, word) for word in 'XY')
+    inputs = {'moving': x, 'fixed': y}
+    with torch.no_grad():
+        fields = model(inputs)
+        forward, backward = fields.displacement, fields.inverse_displacements[0]
+        raw = {'xy': fields.velocities[0], 'yx': fields.extras['inverse_velocities'][0]}
+        results = {f'velocity_{key}_raw': value.flip(1) / unit for key, value in raw.items()}
+        results |= {'flow_xy': forward, 'flow_yx': backward}
+        results |= {'half_xy': fields.extras['halves'][0], 'half_yx': fields.extras['inverse_halves'][0]}
+        results |= {'warped_x': warp(x, forward), 'warped_y': warp(y, backward)}
+        check_outputs(case, results)
+        check_scalars(case, symnet_scalars(fields, inputs))
+
+
+def symnet_image(case: Case, word: str) -> Tensor:
+    """``image(seed,shape)``, the seeds of further samples following by the batch size."""
+    (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
+    found = re.search(r'image\(([\d]+),\s*shape\)', text)
+    if found is None:
+        return seeded_image(case, word)
+    return fill.batch(fill.image(int(found.group(1)), case.info['shape']))
+
+
+def symnet_scalars(fields: Fields, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The published loss as a config of named losses, and its terms under the stored names."""
+    similarity = {'type': 'LNCC', 'negative': True}
+    terms = objective_terms(
+        {
+            'middle': {**similarity, 'window': 5, 'direction': 'middle'},
+            'middle7': {**similarity, 'window': 7, 'direction': 'middle', 'weight': 0},
+            # 'both' is the mean of the two directions, published is the sum.
+            'similarity': {**similarity, 'window': 5, 'direction': 'both', 'weight': 2.0},
+            'magnitude': {'type': 'MagnitudeBalance', 'on': 'half', 'weight': 0.1},
+            'folding': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': 100.0},
+            'inverse_folding': {'type': 'JacobianFolding', 'on': 'inverse_displacement', 'weight': 100.0},
+            'smoothness': {'type': 'Diffusion', 'on': 'velocity', 'weight': 3.0},
+            'inverse_smoothness': {'type': 'Diffusion', 'on': 'inverse_velocity', 'weight': 3.0},
+        },
+        fields,
+        inputs,
+    )
+    total = sum(value for key, value in terms.items() if key.startswith('loss_'))
+    return {
+        'sim_mid win5': terms['middle'],
+        'sim_mid win7': terms['middle7'],
+        'sim_full win5': 2 * terms['similarity'],
+        'magnitude': terms['magnitude'],
+        'neg_jacobian': terms['folding'] + terms['inverse_folding'],
+        'smooth': terms['smoothness'] + terms['inverse_smoothness'],
+        'train_loss = mid + full + 0.1 mag + 100 jac + 3 smooth (win 5)': total,
+    }
