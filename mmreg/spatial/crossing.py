@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype
+from mmreg.spatial._checks import Padding, check_field, coordinate_dtype
 from mmreg.spatial.compose import compose
-from mmreg.spatial.grid import sampling_grid
 from mmreg.spatial.resample import resize_field
+from mmreg.spatial.warp import warp_across
 
 
 def coarse_centres(image: Tensor, size: Sequence[int], factors: Sequence[float]) -> Tensor:
@@ -60,15 +59,10 @@ def compose_across(outer: Tensor, inner: Tensor, padding: Padding = 'border') ->
     Source: the composition of GradICON's networks; golden baselines/unigradicon.
     """
     ndim = check_field(outer, 'outer')
-    check_padding(padding)
     if outer.shape[2:] == inner.shape[2:]:
         return compose(outer, inner, padding)
-    dtype = coordinate_dtype(outer, inner)
-    inner = inner.to(dtype)
-    with torch.autocast(device_type=inner.device.type, enabled=False):
-        read = F.grid_sample(
-            outer.to(dtype), sampling_grid(inner), mode='bilinear', padding_mode=padding, align_corners=True
-        )
+    inner = inner.to(coordinate_dtype(outer, inner))
+    read = warp_across(outer.to(inner.dtype), inner, padding)
     scale = [(n - 1) / max(m - 1, 1) for m, n in zip(outer.shape[2:], inner.shape[2:])]
     return inner + read * read.new_tensor(scale).view(1, -1, *[1] * ndim)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial as bind
 from typing import Any
 
 from torch import Tensor
@@ -14,7 +15,7 @@ from mmreg.spatial._checks import per_axis, spatial_ndim
 from mmreg.spatial.filters import gaussian_kernel, separable_filter
 from mmreg.spatial.resample import resize
 
-KERNELS = ('gaussian', 'eoir', 'average', 'block')
+KERNELS = ('gaussian', 'eoir', 'average', 'block', 'block_partial')
 
 _POOLS: dict[int, Any] = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
@@ -58,17 +59,42 @@ def average_down(image: Tensor, factors: float | Sequence[float] = 2) -> Tensor:
     return _POOLS[ndim](image, kernel, steps, [k // 2 for k in kernel], count_include_pad=False)
 
 
-def _block_means(image: Tensor, factors: Sequence[float]) -> Tensor:
-    """Means of blocks side by side; voxels beyond the last whole block are left out."""
-    ndim = spatial_ndim(image, 'image')
-    return _POOLS[ndim](image, _whole_factors(factors, ndim))
-
-
 def _whole_factors(factors: float | Sequence[float], ndim: int) -> list[int]:
     steps = per_axis(factors, ndim, 'factors')
     if any(f != int(f) or f < 1 for f in steps):
         raise InputError(f'factors is {factors}, expected whole numbers of at least 1.')
     return [int(f) for f in steps]
+
+
+def block_means(image: Tensor, factors: float | Sequence[float] = 2, partial: bool = True) -> Tensor:
+    """Means of blocks of ``factors`` voxels side by side.
+
+    Args:
+        image: ``(N, C, *spatial)`` floating point.
+        factors: by how much each axis shrinks, one integer or one per axis.
+        partial: what is left of an axis after the last whole block makes a smaller block; otherwise it is dropped.
+
+    Returns:
+        ``(N, C, *smaller)``, ``ceil(n / factor)`` voxels per axis, ``floor`` without ``partial``.
+
+    Raises:
+        InputError: factors that are no whole numbers of at least 1.
+
+    Source: the images and added inputs of GradICON's networks; golden baselines/unigradicon.
+    """
+    ndim = spatial_ndim(image, 'image')
+    kernel = _whole_factors(factors, ndim)
+    if partial:
+        kernel = [min(f, n) for f, n in zip(kernel, image.shape[2:])]
+    return _POOLS[ndim](image, kernel, kernel, ceil_mode=partial)
+
+
+#: Kernels that are one step from level to level.
+_DOWN: dict[str, Callable[..., Tensor]] = {
+    'average': average_down,
+    'block': bind(block_means, partial=False),
+    'block_partial': block_means,
+}
 
 
 def image_pyramid(
@@ -86,7 +112,8 @@ def image_pyramid(
         image: ``(N, C, *spatial)``; also one-hot labels, per channel.
         levels: number of levels, including the image itself.
         kernel: 'gaussian', 'eoir' for the published anisotropic kernel (see :func:`smoothing_taps`), 'average' for
-            :func:`average_down` at every level (LapIRN), or 'block' for means of blocks of ``factors`` voxels.
+            :func:`average_down` at every level (LapIRN), 'block' for means of blocks of ``factors`` voxels, or
+            'block_partial', the same without dropping the rest of an axis (GradICON): :func:`block_means`.
         factors: by how much each axis shrinks per level, one number or one per axis. An axis with factor 1 is
             neither resized nor smoothed: ``(2, 2, 1)`` treats a volume slice by slice.
         sigma: of the kernel, voxels of the finer level.
@@ -107,9 +134,9 @@ def image_pyramid(
     if kernel not in KERNELS:
         raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS}.')
     pyramid = [image]
-    if kernel in ('average', 'block'):
+    if kernel in _DOWN:
         for _ in range(levels - 1):
-            pyramid.append((average_down if kernel == 'average' else _block_means)(pyramid[-1], shrink))
+            pyramid.append(_DOWN[kernel](pyramid[-1], shrink))
         return pyramid
     taps = smoothing_taps(kernel, ndim, sigma, size)
     taps = [line if f != 1 else [1.0] for line, f in zip(taps, shrink)]

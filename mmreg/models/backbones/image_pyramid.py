@@ -10,7 +10,7 @@ from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, per_axis, re
 from mmreg.registry import BACKBONES
 from mmreg.spatial import image_pyramid, resize
 
-METHODS = ('resize', 'average', 'gaussian')
+METHODS = ('resize', 'average', 'block', 'block_partial', 'gaussian')
 
 
 @BACKBONES.register_module()
@@ -21,8 +21,9 @@ class ImagePyramid(Backbone):
         levels: Number of levels, full resolution included.
         method: How a level is made. ``'resize'`` (GraDIRN): the full image read with aligned corners at
             ``floor(n / factor ** level)`` voxels, unsmoothed. ``'average'`` (LapIRN): means of 3 voxels per axis at
-            every ``factor``-th voxel, level by level; what lies outside does not count. ``'gaussian'``: smoothed and
-            resized, level by level.
+            every ``factor``-th voxel, level by level; what lies outside does not count. ``'block'``: means of
+            blocks of ``factor`` voxels, level by level; ``'block_partial'`` (GradICON): the rest of an axis makes a
+            smaller block. ``'gaussian'``: smoothed and resized, level by level.
         factors: Reduction per level, one number or one per axis (``(2, 2, 1)`` for few thick slices).
         any_size: Take images of any size; otherwise the registrar pads to multiples of the coarsest stride. For
             heads that follow the sizes of the levels themselves.
@@ -65,8 +66,6 @@ class ImagePyramid(Backbone):
         return list(zip(self._pyramid(fixed), self._pyramid(moving)))
 
     def _pyramid(self, image: Tensor) -> list[Tensor]:
-        if self.method == 'gaussian':
-            return image_pyramid(image, self.spec.levels, factors=self.factors)
-        if self.method == 'average':
-            return image_pyramid(image, self.spec.levels, kernel='average', factors=self.factors)
+        if self.method != 'resize':
+            return image_pyramid(image, self.spec.levels, kernel=self.method, factors=self.factors)
         return [image, *(resize(image, scale=[1 / s for s in stride]) for stride in self.spec.strides[1:])]

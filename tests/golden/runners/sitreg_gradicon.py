@@ -54,7 +54,7 @@ def sitreg_model(case: Case) -> Registrar:
 
 def sitreg_fields(fields: Fields) -> dict[str, Tensor]:
     """What every level had reached, under the stored names."""
-    result = {}
+    result: dict[str, Tensor] = {}
     for level, (there, back) in enumerate(zip(fields.extras['stages'], fields.extras['inverse_stages'])):
         result |= {f'flow_level{level}': there, f'inverse_flow_level{level}': back}
     return result
@@ -73,3 +73,16 @@ def sitreg_scalars(
         values[f'lncc7 {name}'] = LNCC(7, negative=True)(warped * seen, target * seen)
     values['ndv forward'] = NonDiffeomorphicVolume()(there) * math.prod(n - 2 for n in there.shape[2:])
     return values
+
+
+@runner('baselines', 'unigradicon')
+def unigradicon(case: Case) -> None:
+    family, published = FAMILIES['unigradicon'], published_weights(case)
+    weights = family.convert(published)
+    model = REGISTRARS.build({'type': 'Registrar', **family.model(weights)}).eval()
+    model.load_state_dict(weights)
+    check_parameters(case, model, {})
+    moving, fixed = seeded_image(case, 'image_A'), seeded_image(case, 'image_B')
+    with torch.no_grad():
+        displacement = model({'fixed': fixed, 'moving': moving}).displacement
+    check_outputs(case, {'flow': displacement, 'warped': warp(moving, displacement, padding='border')})
