@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmreg.engine.optimisation import Settings
 from mmreg.models import Registrar
 from mmreg.registry import (
     DATA_SAMPLERS,
@@ -26,7 +27,9 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 #: Classical methods, which have nothing to train.
 CLASSICAL = ('spine_elastix', 'spine_elastix_demo')
-TRAINED = [path for path in CONFIGS if path.stem not in CLASSICAL]
+#: Presets of registration without training: a free field and how it is optimised.
+PRESETS = [path for path in CONFIGS if path.stem.startswith('register_')]
+TRAINED = [path for path in CONFIGS if path.stem not in CLASSICAL and path not in PRESETS]
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -83,3 +86,12 @@ def test_classical_methods_build_and_are_measured(name):
     assert DATASETS.get(cfg.test_dataloader.dataset.type) is not None
     for metric in cfg.test_evaluator:
         METRICS.build(dict(metric))
+
+
+@pytest.mark.parametrize('path', PRESETS, ids=lambda p: p.stem)
+def test_presets_can_be_optimised(path):
+    cfg = load_config(path)
+    model = REGISTRARS.build(cfg.model.to_dict())
+    assert isinstance(model, Registrar) and model.objective is not None
+    assert Settings.parse(cfg.optimisation.to_dict()).levels
+    assert f'register_{cfg.preset.name}' == path.stem and cfg.preset.summary and cfg.preset.suits

@@ -1,0 +1,27 @@
+# Registration of one pair without training: a free field, moved by the gradient of the losses, coarse to fine.
+# A preset inherits this file and says what its organ needs; a user's own config may do the same.
+model = dict(
+    type='Registrar',
+    # The images as they are: levels are made by the optimiser, in millimetres.
+    backbone=dict(type='ImagePyramid', levels=1, any_size=True),
+    # Small smooth increments are composed, so the map stays invertible.
+    flow_head=dict(type='FreeField', update='compose'),
+    integrator=dict(type='IdentityIntegrator'),
+    losses=dict(similarity=dict(type='LNCC', window=5, weight=1.0)),
+)
+
+optimisation = dict(
+    levels=[
+        dict(spacing=8, iterations=50),
+        dict(spacing=4, iterations=50),
+        dict(spacing=2, iterations=40),
+        dict(spacing=1, iterations=15),
+    ],
+    step=0.5,
+    smooth_update=1.7,
+    smooth_field=0.7,
+)
+
+# Both images are brought to 0..1, the range that the losses' constants are meant for.
+inference = dict(intensity=[dict(type='PercentileWindow', low=0.1, high=99.9)])
+affine = dict(transform='affine', similarity='mi')

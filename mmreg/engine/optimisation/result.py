@@ -1,0 +1,54 @@
+"""What the optimisation reports while it runs and hands back when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from mmreg.spatial import Residual
+
+#: One point of a convergence curve: level (0 is the coarsest that ran), iteration within it, value.
+Point = tuple[int, int, float]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One iteration.
+
+    Attributes:
+        level, levels: Which of how many levels, 0 is the coarsest.
+        iteration, iterations: Within the level, from 0.
+        losses: Value of every term, plain, and their weighted sum as ``'loss'``.
+        rate: Longest increment of this iteration, voxels of the field's grid.
+        spacing: Of the level's images, mm.
+    """
+
+    level: int
+    levels: int
+    iteration: int
+    iterations: int
+    losses: dict[str, float]
+    rate: float
+    spacing: tuple[float, ...]
+
+
+@dataclass
+class Optimised:
+    """The result for a batch of pairs.
+
+    Attributes:
+        displacement: ``(N, ndim, *S)``, voxels of the working grid, pull-back.
+        inverse_displacement: The same for moving -> fixed; None where it was not asked for.
+        residual: How well it inverts, voxels; None without it.
+        curves: Name of a term -> its values over all iterations; ``'loss'`` is the weighted sum.
+        seconds: Wall-clock time, ``'total'``, one entry per level, and ``'inverse'``.
+        folds: Fraction of voxels with a Jacobian determinant of 0 or less, per pair.
+    """
+
+    displacement: Tensor
+    inverse_displacement: Tensor | None = None
+    residual: Residual | None = None
+    curves: dict[str, list[Point]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    folds: list[float] = field(default_factory=list)
