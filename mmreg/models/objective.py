@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import image_pyramid, resize, sample, warp, warp_across
+from mmreg.spatial.view import in_view
 from mmreg.structures import Fields
 
 #: Directions of an image or label loss; True: the moving image onto the fixed one. ``'middle'``: both half way.
@@ -32,8 +33,9 @@ FIELDS = {
     'mean': 'means',
     'integrated': 'integrated',
 }
-#: Padding of warped images, and the resolution they are read from: that of the level, or the full one.
-OUTSIDE = ('zeros', 'border')
+#: Padding of warped images (``'hidden'``: neither image counts where the warped one ends), and the resolution they are
+#: read from: that of the level, or the full one.
+OUTSIDE = ('zeros', 'border', 'hidden')
 SOURCES = ('level', 'full')
 _CHOICES: dict[str, Collection[str]] = {
     'direction': DIRECTIONS,
@@ -118,7 +120,8 @@ class Objective(nn.Module):
             them; consistency losses:
             ``'half'`` compares the halves), ``direction`` (image and label losses: ``'forward'``, ``'backward'``, the
             fixed image onto the moving one, or the mean of ``'both'``; image losses also ``'middle'``, both images
-            half way), ``outside`` (image losses: what a warped image is outside, ``'zeros'`` or ``'border'``),
+            half way; consistency losses: which field of the pair comes first), ``outside`` (image losses: what a
+            warped image is outside, ``'zeros'`` or ``'border'``, or ``'hidden'``: both images are zero there),
             ``source`` (image losses: ``'full'`` reads the image to be warped at full resolution on every level),
             ``scaled_by`` (field losses: an entry of ``extras``, one number per sample, that multiplies the term) and
             ``per_level`` (constructor arguments that differ between levels, a list each).
@@ -189,8 +192,12 @@ class Objective(nn.Module):
         values = []
         for forward in DIRECTIONS[term.config.direction]:
             source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
-            warped = data.warped(source, data.displacement(term, level, forward), term, level)
-            values.append(loss(warped, data.image(target, level), mask=data.mask(target, level)))
+            displacement, seen = data.displacement(term, level, forward), data.image(target, level)
+            warped = data.warped(source, displacement, term, level)
+            if term.config.outside == 'hidden':
+                inside = in_view(displacement).to(warped)
+                warped, seen = warped * inside, seen * inside
+            values.append(loss(warped, seen, mask=data.mask(target, level)))
         return sum(values) / len(values)
 
     @staticmethod
@@ -227,8 +234,11 @@ class Objective(nn.Module):
     def _consistency(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
         if term.config.on == 'half':
             return loss(data.named('half', term, level), data.named('inverse_half', term, level), mask=None)
-        forward, backward = data.displacement(term, level), data.displacement(term, level, forward=False)
-        return loss(forward, backward, mask=data.mask('fixed', level))
+        values = []
+        for forward in DIRECTIONS[term.config.direction]:
+            first, second = (data.displacement(term, level, way) for way in (forward, not forward))
+            values.append(loss(first, second, mask=data.mask('fixed' if forward else 'moving', level)))
+        return sum(values) / len(values)
 
     @staticmethod
     def _landmark(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
@@ -289,7 +299,7 @@ class _LevelData:
         return value.detach().flatten().expand(batch)
 
     def warped(self, which: str, displacement: Tensor, term: Term, level: int) -> Tensor:
-        padding = cast(Any, term.config.outside)
+        padding = 'zeros' if term.config.outside == 'zeros' else 'border'
         if term.config.source == 'full':
             return warp_across(self.inputs[which], displacement, padding)
         return warp(self.image(which, level), displacement, padding=padding)
