@@ -1,5 +1,5 @@
 # TextSCF on OASIS as published: the network sees the ground-truth labels of the fixed image, those that the evaluation
-# uses. Its scores are an upper bound with part of the answer in the input; tables mark them (oracle_prompt).
+# uses. Its scores are an upper bound with part of the answer in the input; tables mark them (ORACLE).
 _base_ = [
     '_base_/models/textscf.py',
     '_base_/datasets/oasis.py',

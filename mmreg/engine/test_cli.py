@@ -93,7 +93,10 @@ def _parameters(cls: type) -> set[str]:
 def report(metrics: Mapping[str, float], args: argparse.Namespace) -> None:
     """Print the table of a test run and write its summary."""
     rows = tabulate(metrics)
-    console.table(('metric', 'before', 'after', 'sd'), rows, title=f'\n{Path(args.config).stem}')
+    title = f'\n{Path(args.config).stem}'
+    if any(key.endswith('_oracle') and value for key, value in metrics.items()):
+        title += '  ORACLE: the network saw the labels it is measured with'
+    console.table(('metric', 'before', 'after', 'sd'), rows, title=title)
     if args.out:
         summary = {'config': str(args.config), 'checkpoint': args.checkpoint, 'versions': versions()}
         write_json(Path(args.out) / 'summary.json', {**summary, 'metrics': dict(metrics)})
@@ -107,7 +110,9 @@ def tabulate(metrics: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
         prefix, _, name = key.rpartition('/')
         prefix += '/' if prefix else ''
         stem = name.removesuffix('_sd').removesuffix('_missing')
-        derived = name.startswith('initial_') or (stem != name and f'{prefix}{stem}' in metrics)
+        derived = (
+            name.startswith('initial_') or name.endswith('_oracle') or (stem != name and f'{prefix}{stem}' in metrics)
+        )
         if derived or key in ('time', 'data_time'):
             continue
         before = metrics.get(f'{prefix}initial_{name}')

@@ -232,14 +232,21 @@ def test_published_sizes(channels, hidden, total):
     assert sum(p.numel() for p in model.parameters()) + unused == total
 
 
-def test_scores_of_an_oracle_are_marked():
-    from mmreg.evaluation.metrics.label_metrics import DiceMetric
+def test_scores_of_an_oracle_are_marked(tmp_path):
+    from mmengine.evaluator import Evaluator
 
     batch = inputs(batch=1)
     batch['fixed_labels'] = batch['fixed_prompt'].flip(-1)
-    for expected, given in ((0.0, batch), (1.0, {**batch, 'fixed_prompt': batch['fixed_labels']})):
+    for mark, given in (('', batch), ('_oracle', {**batch, 'fixed_prompt': batch['fixed_labels']})):
         samples = build()(given, mode='predict')
-        metric = DiceMetric(labels=[1, 2, 5])
-        metric.process({}, [sample.to_dict() for sample in samples])
-        assert metric.compute_metrics(metric.results)['oracle_prompt'] == expected
+        folder = tmp_path / f'out{mark}'
+        metrics = [
+            dict(type='DiceMetric', labels=[1, 2, 5], output_dir=str(folder)),
+            dict(type='JacobianMetric', output_dir=str(folder)),
+        ]
+        evaluator = Evaluator(metrics)
+        evaluator.process(samples, {})
+        found = evaluator.evaluate(1)
+        assert found['reg/dice_oracle'] == found['reg/jacobian_oracle'] == float(bool(mark))
+        assert {path.name for path in folder.glob('*.csv')} == {f'dice{mark}.csv', f'jacobian{mark}.csv'}
     assert build(prompt='fixed_labels')(batch, mode='predict')[0].oracle_prompt is True

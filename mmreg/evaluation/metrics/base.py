@@ -24,7 +24,8 @@ class CaseMetric(BaseMetric):
 
     Subclasses implement :meth:`measure` and :meth:`measure_initial`. Returned keys, under the prefix ``reg``: the mean
     over cases of each score, its standard deviation (``*_sd``), the value before registration (``initial_*``) and how
-    many single values could not be measured (``*_missing``).
+    many single values could not be measured (``*_missing``). Where a network was prompted with the fixed labels
+    themselves, ``<name>_oracle`` is 1 and the files are called ``<name>_oracle``.
 
     Args:
         output_dir: Folder for ``<name>.csv`` (one row per case and item) and ``<name>.json``; written atomically by
@@ -76,12 +77,12 @@ class CaseMetric(BaseMetric):
             metrics.update(self._line(score, results))
         marks = [result['oracle_prompt'] for result in results if 'oracle_prompt' in result]
         if marks:
-            metrics['oracle_prompt'] = float(any(marks))
+            metrics[f'{self.name}_oracle'] = float(any(marks))
         oracle = '; ORACLE: the network saw the fixed labels' if any(marks) else ''
         if self.describe():
             print_log(f'{self.name}: {self.describe()}; {len(results)} cases{oracle}', logger='current')
         if self.output_dir:
-            self._dump(self.output_dir, results, metrics)
+            self._dump(self.output_dir, results, metrics, oracle=any(marks))
         return metrics
 
     def _line(self, score: str, results: list[dict[str, Any]]) -> dict[str, float]:
@@ -98,16 +99,17 @@ class CaseMetric(BaseMetric):
                 line[f'{score}_{item}'] = nan_mean(found[item] for found in items if item in found)
         return line
 
-    def _dump(self, folder: Path, results: list[dict[str, Any]], metrics: dict[str, float]) -> None:
+    def _dump(self, folder: Path, results: list[dict[str, Any]], metrics: dict[str, float], oracle: bool) -> None:
+        stem = f'{self.stem}_oracle' if oracle else self.stem
         rows = [
             Row(result['case_id'], score, item, value, result['initial'].get(score, {}).get(item, float('nan')))
             for result in results
             for score, found in result['scores'].items()
             for item, value in found.items()
         ]
-        write_rows(folder / f'{self.stem}.csv', rows)
+        write_rows(folder / f'{stem}.csv', rows)
         write_json(
-            folder / f'{self.stem}.json',
+            folder / f'{stem}.json',
             {'name': self.name, 'settings': self.describe(), 'metrics': metrics, 'cases': results},
         )
 
