@@ -26,17 +26,21 @@ class Family:
     Attributes:
         name: What ``tools/convert_checkpoint.py`` calls it.
         rules: Pairs (pattern of the whole published key, replacement); the first match wins.
-        ignore: Patterns of published keys that carry nothing of ours (coordinate grids, unused layers).
+        ignore: Patterns of published keys that carry nothing of ours (coordinate grids, unused layers), or a function
+            that tells them from the published state dict, where what is used depends on the network.
         describe: Model config of the converted state dict, read from its shapes; None where it cannot be told.
         configure: Changes that model config by the constructor arguments that some files keep under ``config``.
+        arguments: Constructor arguments that entries without weights (index buffers) tell; those of the file's own
+            ``config`` have precedence. :attr:`configure` is given both.
         note: One line for the help text.
     """
 
     name: str
     rules: Sequence[tuple[str, str]]
-    ignore: Sequence[str] = ()
+    ignore: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]] = ()
     describe: Callable[[Mapping[str, Tensor]], dict] | None = None
     configure: Callable[[dict, Mapping[str, Any]], None] | None = None
+    arguments: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None
     note: str = ''
 
     def convert(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -47,9 +51,10 @@ class Family:
         """
         result: dict[str, Tensor] = {}
         unknown: list[str] = []
+        ignore = self._patterns(published)
         for key, value in published.items():
             key = key.removeprefix('module.')
-            if self._ignored(key):
+            if _matches(key, ignore):
                 continue
             ours = self._ours(key)
             if ours is None:
@@ -66,7 +71,8 @@ class Family:
 
     def unused(self, published: Mapping[str, Any]) -> list[str]:
         """The keys of a published state dict that carry nothing of ours."""
-        return [key for key in published if self._ignored(key.removeprefix('module.'))]
+        ignore = self._patterns(published)
+        return [key for key in published if _matches(key.removeprefix('module.'), ignore)]
 
     def model(self, weights: Mapping[str, Tensor], content: Any = None, source: str = 'the checkpoint') -> dict:
         """Model config of a converted state dict; empty where its shapes do not tell.
@@ -81,23 +87,34 @@ class Family:
         """
         if self.describe is None:
             return {}
+        arguments = self._arguments(content)
         try:
             model = self.describe(weights)
+            if self.configure is not None and arguments is not None:
+                self.configure(model, arguments)
         except (KeyError, IndexError, ValueError) as error:
             raise CheckpointError(
                 f'{source} is no whole checkpoint of the family {self.name!r}: found {error} missing or misshapen, '
                 'expected all weights.'
             ) from error
-        arguments = content.get('config') if isinstance(content, Mapping) else None
-        if self.configure is not None and isinstance(arguments, Mapping):
-            self.configure(model, arguments)
         with torch.device('meta'):
             built = REGISTRARS.build({'type': 'Registrar', **model})
         check_architecture(built, dict(weights), source)
         return model
 
-    def _ignored(self, key: str) -> bool:
-        return any(re.fullmatch(pattern, key) for pattern in self.ignore)
+    def _patterns(self, published: Mapping[str, Any]) -> Sequence[str]:
+        if not callable(self.ignore):
+            return self.ignore
+        return self.ignore({key.removeprefix('module.'): value for key, value in published.items()})
+
+    def _arguments(self, content: Any) -> Mapping[str, Any] | None:
+        """Constructor arguments that the file tells, None where it tells none."""
+        found = content.get('config') if isinstance(content, Mapping) else None
+        found = found if isinstance(found, Mapping) else None
+        if self.arguments is None:
+            return found
+        told = self.arguments({key.removeprefix('module.'): value for key, value in _weights_in(content).items()})
+        return {**told, **(found or {})}
 
     def _ours(self, key: str) -> str | None:
         for pattern, replacement in self.rules:
@@ -106,22 +123,30 @@ class Family:
         return None
 
 
+def _matches(key: str, patterns: Sequence[str]) -> bool:
+    return any(re.fullmatch(pattern, key) for pattern in patterns)
+
+
 def extract_weights(content: Any, source: str) -> dict[str, Tensor]:
     """The weights in the content of a published file.
 
     Raises:
         CheckpointError: there are none.
     """
-    for name in _CONTAINERS:
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-            break
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{source} holds a {type(content).__name__}, expected a dictionary of weights.')
-    weights = {str(k): _tensor(v) for k, v in content.items() if isinstance(v, (Tensor, np.ndarray))}
+    weights = _weights_in(content)
     if not weights:
         raise CheckpointError(f'{source} holds no tensors, expected a dictionary of weights.')
     return weights
+
+
+def _weights_in(content: Any) -> dict[str, Tensor]:
+    """The tensors in the content of a published file, by name; empty where there are none."""
+    if not isinstance(content, Mapping):
+        return {}
+    inner = next((content[name] for name in _CONTAINERS if isinstance(content.get(name), Mapping)), content)
+    return {str(k): _tensor(v) for k, v in inner.items() if isinstance(v, (Tensor, np.ndarray))}
 
 
 def _tensor(value: Tensor | np.ndarray) -> Tensor:

@@ -9,13 +9,15 @@ from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
+from mmreg.models.flow_conv import FlowConv
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
 from mmreg.models.layers import ConvBlock
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize
+from mmreg.spatial.sampler import SAMPLERS, as_sampled
 from mmreg.structures import Fields
 
-from .conv_flow import FlowConv
+from .conv_flow import RESAMPLINGS
 
 _LEAKY = {'type': 'LeakyReLU', 'negative_slope': 0.2}
 
@@ -30,6 +32,9 @@ class FFDHead(FlowHead):
         level: Which of its levels (0 is the finest); best the one whose stride is nearest to the spacing.
         channels: Widths of the convolutions on the control grid.
         init_std: See :class:`FlowConv`.
+        resampling: How features are read on the control grid: ``'linear'`` (aligned corners) or ``'centres'`` (aligned
+            outer edges, TransMorph-bspl).
+        sampler: How published code applied the field, see :func:`mmreg.spatial.sampler.as_sampled`.
 
     Raises:
         ConfigError: no such level, or (in the first forward pass) an integrator without control points.
@@ -43,8 +48,14 @@ class FFDHead(FlowHead):
         level: int = 0,
         channels: Sequence[int] = (32, 16),
         init_std: float | None = 1e-5,
+        resampling: str = 'linear',
+        sampler: str = 'aligned',
     ):
         super().__init__(features)
+        require(resampling in RESAMPLINGS, self, f'got resampling={resampling!r}, expected one of {RESAMPLINGS}.')
+        self.resampling = resampling
+        require(sampler in SAMPLERS, self, f'got sampler={sampler!r}, expected one of {SAMPLERS}.')
+        self.sampler = sampler
         require(0 <= level < features.levels, self, f'got level={level}, expected 0 to {features.levels - 1}.')
         self.level = level
         widths = [features.channels[level] * (2 if features.siamese else 1), *channels]
@@ -58,5 +69,5 @@ class FFDHead(FlowHead):
         chosen = features[self.level]
         chosen = chosen if isinstance(chosen, Tensor) else torch.cat(chosen, dim=1)
         size = list(guidance['fixed'].shape[2:])
-        control = self.flow(self.mix(resize(chosen, size=list(integrator.control_size(size)))))
-        return Fields([integrator(control, size=size)], [control])
+        control = self.flow(self.mix(resize(chosen, size=list(integrator.control_size(size)), mode=self.resampling)))
+        return Fields([as_sampled(integrator(control, size=size), self.sampler)], [control])

@@ -10,6 +10,7 @@ from mmreg.models.base import Integrator, require
 from mmreg.registry import INTEGRATORS
 from mmreg.spatial import invert, scaling_and_squaring
 from mmreg.spatial.bspline import bspline_field, control_size
+from mmreg.spatial.sampler import SAMPLERS
 
 
 @INTEGRATORS.register_module()
@@ -24,6 +25,8 @@ class BSplineFFD(Integrator):
         steps: 0: the spline is the displacement; otherwise squarings of its exponential.
         padding: Outside the grid while integrating: ``'zeros'`` or ``'border'``.
         iterations: Steps of the fixed point for the inverse of a displacement.
+        sampler: How a velocity is read while integrating: exactly, or with a published slip
+            (:func:`mmreg.spatial.sampler.as_sampled`; TransMorph-bspl: ``'mixed_corners_sizes'``).
 
     Raises:
         ConfigError: spacing or steps out of range.
@@ -31,8 +34,17 @@ class BSplineFFD(Integrator):
     Source: Rueckert et al., TMI 1999; Qiu et al., MIDL 2021 (MIDIR); golden gradirn/annex_ffd.
     """
 
-    def __init__(self, spacing: int | Sequence[int] = 4, steps: int = 0, padding: str = 'zeros', iterations: int = 20):
+    def __init__(
+        self,
+        spacing: int | Sequence[int] = 4,
+        steps: int = 0,
+        padding: str = 'zeros',
+        iterations: int = 20,
+        sampler: str = 'aligned',
+    ):
         super().__init__()
+        require(sampler in SAMPLERS, self, f'got sampler={sampler!r}, expected one of {SAMPLERS}.')
+        self.sampler = sampler
         values = [spacing] if isinstance(spacing, int) else list(spacing)
         require(min(values) >= 1, self, f'got spacing={spacing}, expected 1 voxel or more.')
         require(steps >= 0, self, f'got steps={steps}, expected 0 or more.')
@@ -45,14 +57,17 @@ class BSplineFFD(Integrator):
     def forward(self, velocity: Tensor, size: Sequence[int] | None = None) -> Tensor:
         """``(N, ndim, *size)`` of control points ``(N, ndim, *control)``; the largest grid they reach without size."""
         dense = self._dense(velocity, size)
-        return scaling_and_squaring(dense, steps=self.steps, padding=self.padding) if self.steps else dense
+        return self._exponential(dense) if self.steps else dense
 
     def inverse(self, velocity: Tensor, size: Sequence[int] | None = None) -> Tensor:
         """Displacement of the inverse map: of minus the velocity, or by fixed point."""
         dense = self._dense(velocity, size)
         if self.steps:
-            return scaling_and_squaring(-dense, steps=self.steps, padding=self.padding)
+            return self._exponential(-dense)
         return invert(dense, iterations=self.iterations)[0]
+
+    def _exponential(self, dense: Tensor) -> Tensor:
+        return scaling_and_squaring(dense, steps=self.steps, padding=self.padding, sampler=self.sampler)
 
     def _dense(self, control: Tensor, size: Sequence[int] | None) -> Tensor:
         points = control.shape[2:]

@@ -23,6 +23,8 @@ _CARRIED = (
     *('fixed', 'moving', 'fixed_labels', 'moving_labels', 'fixed_mask', 'moving_mask'),
     *('true_displacement', 'true_displacement_valid'),
 )
+#: ``Fields.extras``: maps ``(N, C, *spatial)`` of the fixed grid that predicted samples carry (uncertainty, ...).
+MAPS = 'maps'
 
 
 @REGISTRARS.register_module()
@@ -175,6 +177,8 @@ class Registrar(BaseModel):
             if warped_labels is not None:
                 result.warped_labels = warped_labels[n]
                 one.set_metainfo({'label_warp': self.label_warp})  # metrics say and check how labels were warped
+            for name, values in fields.extras.get(MAPS, {}).items():
+                setattr(result, name, values[n])
             if fields.inverse_displacements:
                 result.inverse_displacement = fields.inverse_displacements[0][n]
             if 'fixed_landmarks' in inputs:

@@ -1,0 +1,119 @@
+"""TransMorph in all its forms, through the converter of its checkpoints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from mmreg.converters import FAMILIES
+from mmreg.models import Registrar
+from mmreg.models.backbones.transmorph import TransMorph
+from mmreg.models.integrators.bspline_ffd import BSplineFFD
+from mmreg.models.losses import MSE
+from mmreg.models.losses.gaussian_kl import GaussianKL
+from mmreg.models.swin.attention import relative_index
+from mmreg.registry import REGISTRARS
+from mmreg.spatial import warp
+from mmreg.spatial.sampler import as_sampled
+from mmreg.structures import Fields
+from tests.golden import fill
+from tests.golden.harness import Case, runner
+
+from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
+
+
+@runner('baselines', 'transmorph')
+def transmorph(case: Case) -> None:
+    model = build(case)
+    moving, fixed = image(case, 'moving'), image(case, 'fixed')
+    inputs = {'fixed': fixed, 'moving': moving}
+    if case.info['constructor'].get('time_steps') is not None:
+        with torch.no_grad():
+            check_outputs(case, time_varying(model, fixed, moving))
+        return
+    with torch.no_grad():
+        fields = Registrar._fields(model, inputs, [(0, 0)] * 3)  # one pass, also of a Monte-Carlo model
+        results = outputs(model, fields, moving) | stages(model, moving, fixed)
+        check_outputs(case, {key: results[key] for key in case.info['outputs']})
+        check_scalars(case, scalars(case, fields, warp(moving, fields.displacement), fixed))
+
+
+def image(case: Case, word: str) -> Tensor:
+    """An input given by one seed, ``image(1,shape)``, or by a list of seeds."""
+    (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
+    if 'seeds' in text:
+        return seeded_image(case, word)
+    found = re.match(r'image\((\d+),\s*shape\)', text)
+    assert found and case.info['batch'] == 1, f'{case.id}: input {word} is {text!r}'
+    return fill.batch(fill.image(int(found.group(1)), case.info['shape']))
+
+
+def build(case: Case) -> Registrar:
+    """Our model of the case with its published weights, from what a checkpoint file would hold."""
+    family, arguments = FAMILIES['transmorph'], case.info['constructor']
+    published = published_weights(case)
+    index = relative_index(arguments['window_size'])
+    buffers = {key: index for key in case.info['left_out_of_state_dict'] if key.endswith('relative_position_index')}
+    file = {**published, **buffers}
+    weights = family.convert(file)
+    config = family.model(weights, {'state_dict': file, 'config': arguments})
+    model = REGISTRARS.build({'type': 'Registrar', **config}).eval()
+    model.load_state_dict(weights)
+    check_parameters(case, model, {key: published[key] for key in family.unused(file) if key in trained(published)})
+    if buffers:  # a file tells its window even without the arguments
+        alone = family.model(weights, {'state_dict': file})
+        assert alone['backbone']['window'] == list(arguments['window_size'])
+    return model
+
+
+def trained(published: Mapping[str, Tensor]) -> set[str]:
+    """Published entries that are parameters, not buffers."""
+    return {key for key in published if not re.search(r'running_(mean|var)|num_batches_tracked', key)}
+
+
+def outputs(model: Registrar, fields: Fields, moving: Tensor) -> dict[str, Tensor]:
+    """Our fields under the stored names; ``flow`` is the field before the published sampling."""
+    result = {'warped': warp(moving, fields.displacement), 'flow': fields.displacement}
+    if isinstance(model.integrator, BSplineFFD):
+        control, size = fields.velocities[0], moving.shape[2:]
+        result |= {'velocity': model.integrator._dense(control, size), 'flow': model.integrator(control, size=size)}
+    elif 'log_variance' in fields.extras:
+        result |= {'log_sigma': fields.extras['log_variance'], 'integrated_half': fields.extras['integrated'][0]}
+    else:
+        result['flow'] = fields.velocities[0]
+    return result
+
+
+def stages(model: Registrar, moving: Tensor, fixed: Tensor) -> dict[str, Tensor]:
+    """Output of every stage of the encoder."""
+    encoder = cast(TransMorph, model.backbone).encoder
+    features = encoder(torch.cat([moving, fixed], dim=1))
+    return {f'stage{k}': feature for k, feature in enumerate(features)}
+
+
+def scalars(case: Case, fields: Fields, warped: Tensor, fixed: Tensor) -> dict[str, Tensor]:
+    """Our losses under the stored names."""
+    arguments = case.info['constructor']
+    if 'log_variance' not in fields.extras:
+        return {}
+    divergence = GaussianKL(arguments['prior_lambda'], arguments['prior_lambda_mean'], derivative='published')
+    return {
+        'kl_loss': divergence(fields.extras['integrated'][0], log_variance=fields.extras['log_variance']),
+        'recon_loss': MSE()(warped, fixed) / arguments['image_sigma'] ** 2,
+    }
+
+
+def time_varying(model: Registrar, fixed: Tensor, moving: Tensor) -> dict[str, Tensor]:
+    """The fields of TransMorph-TVF. Its inputs are already averaged to half the image's resolution: each voxel is
+    repeated, so that the average of ours is the input again."""
+    double = [value.clone() for value in (fixed, moving)]
+    for axis in range(2, fixed.dim()):
+        double = [value.repeat_interleave(2, dim=axis) for value in double]
+    fields = model({'fixed': double[0], 'moving': double[1]})
+    full = fields.velocities[0]
+    torch.testing.assert_close(fields.displacement, as_sampled(full, 'mixed_corners'))
+    return {'flow': fields.extras['steps'][-1], 'flow_full': full}
