@@ -235,6 +235,8 @@ def test_published_sizes(channels, hidden, total):
 def test_scores_of_an_oracle_are_marked(tmp_path):
     from mmengine.evaluator import Evaluator
 
+    from mmreg.registry import METRICS
+
     batch = inputs(batch=1)
     batch['fixed_labels'] = batch['fixed_prompt'].flip(-1)
     for mark, given in (('', batch), ('_oracle', {**batch, 'fixed_prompt': batch['fixed_labels']})):
@@ -244,7 +246,7 @@ def test_scores_of_an_oracle_are_marked(tmp_path):
             dict(type='DiceMetric', labels=[1, 2, 5], output_dir=str(folder)),
             dict(type='JacobianMetric', output_dir=str(folder)),
         ]
-        evaluator = Evaluator(metrics)
+        evaluator = Evaluator([METRICS.build(metric) for metric in metrics])
         evaluator.process(samples, {})
         found = evaluator.evaluate(1)
         assert found['reg/dice_oracle'] == found['reg/jacobian_oracle'] == float(bool(mark))
