@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from .base import Family
-from .lapirn import describe_displacement, rules
+from .lapirn import configure, describe_displacement, rules
 
 FAMILY = Family(
-    'clapirn', rules(conditional=True), describe=describe_displacement, note='conditional LapIRN, full and lite'
+    'clapirn',
+    rules(conditional=True),
+    describe=describe_displacement,
+    configure=configure,
+    note='conditional LapIRN, full and lite',
 )

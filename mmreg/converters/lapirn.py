@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -72,4 +73,9 @@ def describe_displacement(state: Mapping[str, Tensor]) -> dict:
     return {**network_of(state), 'integrator': {'type': 'IdentityIntegrator'}}
 
 
-FAMILY = Family('lapirn', rules(), describe=describe, note='LapIRN, diffeomorphic')
+def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+    """Set what the published constructor arguments say: the bound of the flow."""
+    model['flow_head']['scale'] = float(arguments.get('range_flow', 0.4))
+
+
+FAMILY = Family('lapirn', rules(), describe=describe, configure=configure, note='LapIRN, diffeomorphic')

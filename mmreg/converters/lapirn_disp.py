@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from .base import Family
-from .lapirn import describe_displacement, rules
+from .lapirn import configure, describe_displacement, rules
 
-FAMILY = Family('lapirn_disp', rules(), describe=describe_displacement, note='LapIRN, displacement')
+FAMILY = Family(
+    'lapirn_disp', rules(), describe=describe_displacement, configure=configure, note='LapIRN, displacement'
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -45,4 +46,10 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     }
 
 
-FAMILY = Family('symnet', _rules(), describe=describe, note='SYMNet')
+def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+    """Set what the published constructor arguments say: the unit of the velocity and the squarings."""
+    model['flow_head']['scale'] = float(arguments.get('range_flow', 100.0))
+    model['integrator']['steps'] = int(arguments.get('time_step', 7))
+
+
+FAMILY = Family('symnet', _rules(), describe=describe, configure=configure, note='SYMNet')

@@ -2,6 +2,7 @@
 
 from .checkpoint import AtomicBackend, SafeCheckpointHook, save_checkpoint
 from .compile import CompileHook
+from .freeze import FreezeHook
 from .invalid_loss import CheckInvalidLossHook
 from .mean_loss import MeanLossHook
 from .progress import ProgressHook
@@ -13,6 +14,7 @@ __all__ = [
     'AtomicBackend',
     'CheckInvalidLossHook',
     'CompileHook',
+    'FreezeHook',
     'GracefulStopHook',
     'IterSeedHook',
     'MeanLossHook',

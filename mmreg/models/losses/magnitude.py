@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mmreg.registry import LOSSES
@@ -16,16 +17,19 @@ class MagnitudeBalance(ConsistencyLoss):
     ``V`` is the number of voxels. With the two halves of a symmetric method (``on='half'``), 0 puts the image in the
     middle half way: neither image does all of the moving. Source: Mok and Chung, CVPR 2020 (SYMNet); golden
     baselines/symnet ``magnitude``. A mask (N, 1, *S) weights voxels. Saved for backward: the signs of both fields.
+
+    Args:
+        per_sample: balance every pair; False: only the batch on the whole, as published.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, per_sample: bool = True) -> None:
         super().__init__()
+        self.per_sample = per_sample
 
     def penalty(self, forward: Tensor, backward: Tensor, mask: Tensor | None) -> Tensor:
         difference = forward.abs() - backward.abs()
-        if mask is None:
-            return difference.flatten(1).mean(1).abs().mean()
-        weight = mask.expand_as(difference).flatten(1)
-        total = weight.sum(1)
-        sums = (difference.flatten(1) * weight).sum(1)
+        weight = torch.ones_like(difference) if mask is None else mask.expand_as(difference)
+        sums, total = (difference * weight).flatten(1).sum(1), weight.flatten(1).sum(1)
+        if not self.per_sample:
+            sums, total = sums.sum(), total.sum()
         return (sums / total.where(total > 0, total.new_ones(()))).abs().mean()

@@ -43,7 +43,9 @@ def build(case: Case, name: str) -> Registrar:
     """Our model of the case, with its published weights."""
     family, published = FAMILIES[name], published_weights(case)
     weights = family.convert(published)
-    model = REGISTRARS.build({'type': 'Registrar', **family.model(weights)}).eval()
+    model = REGISTRARS.build(
+        {'type': 'Registrar', **family.model(weights, {'config': case.info['constructor']})}
+    ).eval()
     model.load_state_dict(weights)
     check_parameters(case, model, {})
     return model
@@ -104,7 +106,6 @@ def objective_terms(losses: dict, fields: Fields, inputs: dict[str, Tensor]) -> 
 def symnet(case: Case) -> None:
     model = build(case, 'symnet')
     unit = float(case.info['constructor']['range_flow'])
-    assert model.flow_head.flow.scale == unit and model.integrator.steps == case.info['constructor']['time_step']
     x, y = (symnet_image(case, word) for word in 'XY')
     inputs = {'moving': x, 'fixed': y}
     with torch.no_grad():
@@ -137,7 +138,7 @@ def symnet_scalars(fields: Fields, inputs: dict[str, Tensor]) -> dict[str, Tenso
             'middle7': {**similarity, 'window': 7, 'direction': 'middle', 'weight': 0},
             # 'both' is the mean of the two directions, published is the sum.
             'similarity': {**similarity, 'window': 5, 'direction': 'both', 'weight': 2.0},
-            'magnitude': {'type': 'MagnitudeBalance', 'on': 'half', 'weight': 0.1},
+            'magnitude': {'type': 'MagnitudeBalance', 'per_sample': False, 'on': 'half', 'weight': 0.1},
             'folding': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': 100.0},
             'inverse_folding': {'type': 'JacobianFolding', 'on': 'inverse_displacement', 'weight': 100.0},
             'smoothness': {'type': 'Diffusion', 'on': 'velocity', 'weight': 3.0},

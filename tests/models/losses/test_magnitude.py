@@ -24,6 +24,8 @@ def test_samples_do_not_cancel():
     forward[0] *= 3
     backward[1] *= 3
     assert MagnitudeBalance()(forward, backward).item() == pytest.approx(2.0)
+    assert MagnitudeBalance(per_sample=False)(forward, backward).item() == pytest.approx(0.0, abs=1e-6)
+    assert MagnitudeBalance(per_sample=False)(forward, field).item() == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize('size', SIZES)

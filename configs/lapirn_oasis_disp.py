@@ -1,0 +1,7 @@
+# LapIRN, displacement network, on OASIS; otherwise lapirn_oasis.py.
+_base_ = ['lapirn_oasis.py']
+
+model = dict(
+    integrator=dict(_delete_=True, type='IdentityIntegrator'),
+    losses=dict(smoothness=dict(weight=4.0)),
+)

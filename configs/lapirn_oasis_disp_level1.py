@@ -1,0 +1,7 @@
+# LapIRN, displacement network, on OASIS; otherwise lapirn_oasis_level1.py.
+_base_ = ['lapirn_oasis_level1.py']
+
+model = dict(
+    integrator=dict(_delete_=True, type='IdentityIntegrator'),
+    losses=dict(smoothness=dict(weight=4.0)),
+)
