@@ -19,12 +19,16 @@ MARKER = 'plan.json'
 
 
 @contextmanager
-def replacing_folder(target: str | Path) -> Iterator[Path]:
+def replacing_folder(target: str | Path, earlier: bool = True) -> Iterator[Path]:
     """A temporary folder beside ``target`` whose files take their places in it when the block ends without an error.
 
     After an error or an interruption the temporary folder is gone and ``target`` is as it was. Files of an earlier
     result (listed in its ``plan.json``) that the new one does not have are removed; other files are left alone. The
     marker goes first and comes last, so a folder with a marker is complete.
+
+    Args:
+        target: The folder.
+        earlier: False leaves an earlier result as it is, with its marker: the new files are added to it.
 
     Raises:
         DataError: the place is a file or cannot be written.
@@ -44,7 +48,7 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         with _uninterrupted():
-            _move_into_place(temporary, target)
+            _move_into_place(temporary, target, earlier)
         done = True
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -68,13 +72,14 @@ def _missing_parents(target: Path) -> list[Path]:
     return [parent for parent in target.parents if not parent.exists()]
 
 
-def _move_into_place(temporary: Path, target: Path) -> None:
+def _move_into_place(temporary: Path, target: Path, earlier: bool) -> None:
     if not target.exists():
         os.replace(temporary, target)
         return
     new = sorted(path.relative_to(temporary) for path in temporary.rglob('*') if path.is_file())
-    old = (read_marker(target) or {}).get('files', [])
-    (target / MARKER).unlink(missing_ok=True)
+    old = (read_marker(target) or {}).get('files', []) if earlier else []
+    if earlier:
+        (target / MARKER).unlink(missing_ok=True)
     for name in sorted(new, key=lambda path: path.name == MARKER):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary / name, target / name)

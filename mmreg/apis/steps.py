@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from mmreg.errors import DataError
 from mmreg.io import (
-    Geometry,
     Landmarks,
     affine_transform,
     check_points,
@@ -19,11 +17,11 @@ from mmreg.io import (
     resample_to,
     warp_to_fixed,
 )
-from mmreg.spatial import compose, invert
 
 from . import measure
 from .inputs import Image, LandmarksLike, load_landmarks
-from .result import InverseResidual, RegistrationResult
+from .inverse import inverse_of as inverse_of
+from .result import RegistrationResult
 
 
 def load_points(
@@ -89,16 +87,6 @@ def on_fixed_grid(
         moving=moving,
         affine=affine,
     )
-
-
-def inverse_of(displacement: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, InverseResidual]:
-    """Fixed-point inverse on the fixed grid and its residual in mm."""
-    field = torch.from_numpy(displacement)[None]
-    inverse, found = invert(field, iterations=100, tolerance=1e-3)
-    error = compose(field, inverse, 'border')[0].numpy()
-    length = np.linalg.norm(np.einsum('ab,b...->a...', geometry.matrix, error), axis=0)
-    residual = InverseResidual(float(length.mean()), float(length.max()), int(found.iterations))
-    return inverse[0].numpy(), residual
 
 
 def follow(result: RegistrationResult, labels: Mapping[str, Image], points: Mapping[str, Landmarks]) -> None:

@@ -46,10 +46,10 @@ def displacement_to_sitk(displacement: np.ndarray, geometry: Geometry, dtype: ty
     return Volume(voxels_to_lps(array, geometry).astype(dtype), geometry).to_sitk()
 
 
-def displacement_from_sitk(image: sitk.Image) -> tuple[np.ndarray, Geometry]:
-    """Return ((ndim, *S) float32 voxels, geometry) of an ITK displacement-field image."""
+def displacement_from_sitk(image: sitk.Image, dtype: type = np.float32) -> tuple[np.ndarray, Geometry]:
+    """Return ((ndim, *S) voxels, geometry) of an ITK displacement-field image."""
     volume = Volume.from_sitk(image)
-    return np.ascontiguousarray(lps_to_voxels(volume.array, volume.geometry), dtype=np.float32), volume.geometry
+    return np.ascontiguousarray(lps_to_voxels(volume.array, volume.geometry), dtype=dtype), volume.geometry
 
 
 def write_displacement_image(path: str | Path, displacement: np.ndarray, geometry: Geometry) -> None:

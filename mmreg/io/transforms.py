@@ -23,7 +23,7 @@ from .itk import itk_errors
 
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
 READABLE = ('.h5', '.hdf5', '.hdf', '.tfm', '.txt', '.xfm', '.mat')
-WRITABLE = ('.h5', '.hdf5', '.tfm', '.txt')
+WRITABLE = ('.h5', '.hdf5', '.tfm', '.txt', '.mat')
 
 
 class Transform:
@@ -52,11 +52,11 @@ class Transform:
         lps = check_points(points, self.ndim, 'points') * flip
         return np.array([self.itk.TransformPoint(p) for p in lps.tolist()]) * flip
 
-    def displacement_on(self, geometry: Geometry) -> np.ndarray:
-        """Sample the map on a grid as (ndim, *S) float32 voxels of that grid, the affine part included."""
+    def displacement_on(self, geometry: Geometry, dtype: type = np.float32) -> np.ndarray:
+        """Sample the map on a grid as (ndim, *S) voxels of that grid, the affine part included."""
         size, spacing, origin, direction = geometry.to_sitk()
         field = sitk.TransformToDisplacementField(self.itk, sitk.sitkVectorFloat64, size, origin, spacing, direction)
-        return displacement_from_sitk(field)[0]
+        return displacement_from_sitk(field, dtype)[0]
 
     @property
     def affine(self) -> np.ndarray | None:
@@ -129,6 +129,13 @@ def compose(first: Transform, *then: Transform) -> Transform:
     return Transform(_composite([part.itk for part in reversed(parts)]))
 
 
+def _known_type(itk: sitk.Transform) -> Transform:
+    """A linear map of a type that SimpleITK can read but not write (MatrixOffsetTransformBase) becomes an affine."""
+    transform = Transform(itk)
+    affine = transform.affine if itk.GetTransformEnum() == sitk.sitkComposite else None
+    return transform if affine is None else affine_transform(affine)
+
+
 def _composite(last_applied_first: Sequence[sitk.Transform]) -> sitk.CompositeTransform:
     composite = sitk.CompositeTransform(last_applied_first[0].GetDimension())
     for transform in last_applied_first:
@@ -153,14 +160,18 @@ def _displacement_itk(displacement: np.ndarray, geometry: Geometry) -> sitk.Disp
 
 
 def write_transform(path: str | Path, transform: Transform) -> None:
-    """Write an ITK transform file (.h5, or text .tfm/.txt) atomically; ITK, ANTs and Slicer read it.
+    """Write an ITK transform file (.h5, text .tfm/.txt, .mat for an affine) atomically; ITK, ANTs, Slicer read it.
 
     Raises:
-        DataError: another ending, or the file cannot be written.
+        DataError: another ending, a map that is not linear for .mat, or the file cannot be written.
     """
     suffix = split_suffix(path)[1].lower()
     if suffix not in WRITABLE:
         raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} for a transform")
+    if suffix == '.mat':
+        if (affine := transform.affine) is None:
+            raise DataError(f'{path}: found a transform that is not linear, expected the ending .h5 or .tfm for it')
+        transform = affine_transform(affine)
     with atomic_path(path) as temporary, itk_errors(path, expected='a transform that can be written there'):
         sitk.WriteTransform(transform.itk, str(temporary))
 
@@ -204,7 +215,7 @@ def read_transform(path: str | Path, *, invert: bool = False) -> Transform:
         transform = displacement_transform(displacement, geometry)
     elif path.suffix.lower() in READABLE:
         with itk_errors(path, quiet=True, expected='an ITK transform file'):
-            transform = Transform(sitk.ReadTransform(str(path)))
+            transform = _known_type(sitk.ReadTransform(str(path)))
     else:
         raise DataError(f"{path}: found the ending '{path.suffix}', expected an ITK transform or a displacement image")
     if not invert:
