@@ -84,7 +84,9 @@ def choose_start(
         return Choice(Candidate(first.name, first.matrix, value, value), [], False)
     bodies = find_body(fixed), find_body(moving)
     trial.follow([first])
-    trial.follow(trial.most_promising(_simple(*bodies, flat), _FEW))
+    for start in trial.most_promising(_simple(*bodies, flat), _FEW):
+        if trial.leads_elsewhere(start):
+            trial.follow([start])
     if flat is None:
         axes = axis_starts(*bodies)
         if settings.reflections:
@@ -138,6 +140,14 @@ class _Trial:
                 chosen.append(starts[i])
                 known.append(matrix)
         return chosen
+
+    def leads_elsewhere(self, start: Start) -> bool:
+        """Whether the start is far from every place that was reached: not within two voxels in the mean."""
+        points = self.objective.points
+        mapped = [points.mapped(m) for m in (start.matrix, *(c.matrix for c in self.tried))]
+        return all(
+            np.linalg.norm(mapped[0] - other, axis=0).mean() > 2 * self.objective.spacing for other in mapped[1:]
+        )
 
     def best(self) -> Candidate:
         """The best place, with a little preference for the headers."""

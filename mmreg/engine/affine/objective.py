@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ class Objective:
             two arrays ``(B,)`` float64.
         """
         matrices = np.asarray(matrices, dtype=np.float64)
-        size = max(1, _AT_ONCE // len(self.points.world))
+        size = max(1, _AT_ONCE // self.points.count)
         found = []
         with torch.no_grad():
             for part in np.split(matrices, range(size, len(matrices), size)):
@@ -85,34 +86,30 @@ class Objective:
 
     def _at(self, matrices: Tensor) -> tuple[Tensor, Tensor]:
         """Similarity and overlap ``(B,)`` of maps ``(B, ndim+1, ndim+1)`` made by :meth:`_to_voxels`."""
-        world, ndim = self.points.world, self.points.world.shape[1]
-        matrices = matrices.to(device=world.device, dtype=torch.float32)
-        # Reversed rows: the sampler wants the last axis first.
-        linear, shift = matrices[:, :ndim, :ndim].flip(1), matrices[:, :ndim, ndim].flip(1)
-        position = torch.baddbmm(shift[:, None], world.expand(len(matrices), -1, -1), linear.transpose(1, 2))
-        values, weights = self._sampled(position)
+        matrices = matrices[:, :-1].to(device=self.points.world.device, dtype=torch.float32)
+        values, weights = self._sampled(matrices @ self.points.world)
         weights = weights * self.points.weights
         overlap = weights.sum(1) / self.points.weights.sum()
         return self.similarity(values, weights), overlap
 
     def _sampled(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Intensities ``(B, C, P)`` and weights ``(B, P)`` at voxels from the middle ``(B, P, ndim)``, last axis first.
+        """Intensities ``(B, C, P)`` and weights ``(B, P)`` at voxels from the middle of the grid, ``(B, ndim, P)``.
 
         The weight fades to zero within the voxel outside the border.
         """
-        sizes = self.moving.size[::-1]
-        like = {'dtype': position.dtype, 'device': position.device}
-        reach = torch.tensor([(n - 1) / 2 for n in sizes], **like)
-        beyond = (position.abs() - reach).clamp(0, 1)
-        weights = (1 - beyond).prod(-1)
-        grid = position / torch.tensor([half_extent(n) for n in sizes], **like)
+        sizes = self.moving.size
+        reach = position.new_tensor([(n - 1) / 2 for n in sizes])[:, None]
+        inside = (1 - (position.abs() - reach).clamp(0, 1)).unbind(1)
+        weights = reduce(torch.mul, inside)
+        # The sampler wants the last axis first.
+        grid = (position / position.new_tensor([half_extent(n) for n in sizes])[:, None]).flip(1).movedim(1, -1)
         image = self.moving.image
         channels = image.shape[1]
         if self.moving.weight is not None:
             image = torch.cat([image, self.moving.weight], dim=1)
-        grid = grid.view(1, *grid.shape[:2], *[1] * (len(sizes) - 2), len(sizes))
+        grid = grid.reshape(1, *grid.shape[:2], *[1] * (len(sizes) - 2), len(sizes))
         found = F.grid_sample(image, grid, mode='bilinear', padding_mode='border', align_corners=True)
-        found = found.view(image.shape[1], *position.shape[:2]).transpose(0, 1)
+        found = found.view(image.shape[1], len(position), -1).transpose(0, 1)
         if self.moving.weight is not None:
             weights = weights * found[:, channels]
         return found[:, :channels], weights
@@ -126,5 +123,7 @@ def make_objective(
         points = block_points(fixed, count, seed, settings.window)
     else:
         points = scattered_points(fixed, count, seed)
-    similarity = make_similarity(settings.similarity, points.values, points.block, settings.bins)
+    # Few points in many bins look dependent by chance: the expected excess is about bins^2 / (2 points).
+    bins = min(settings.bins, max(8, round(points.count ** (1 / 3))))
+    similarity = make_similarity(settings.similarity, points.values, points.block, bins)
     return Objective(points, moving, similarity, index, spacing)

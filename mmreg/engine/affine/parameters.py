@@ -1,8 +1,8 @@
 """Affine maps as exponentials of generators, scaled so that one unit of any parameter moves points by about 1 mm.
 
-A map is ``start . exp(sum_k p_k G_k)`` in coordinates about the centre of the fixed object. The generators of rotations
-are antisymmetric matrices, those of a common scale the unit matrix, those of an affine map all matrices; the exponential
-of a real matrix has a positive determinant, so that no sequence of steps ever mirrors an image.
+A map is ``start . exp(sum_k p_k G_k)`` in coordinates about the centre of the fixed points. The generators of
+rotations are antisymmetric matrices, those of a common scale the unit matrix, those of an affine map all matrices. The
+exponential of a real matrix has a positive determinant, so that no sequence of steps ever mirrors an image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def generators(transform: str, ndim: int, radius: float, fixed_axes: np.ndarray 
     if transform != 'translation':
         basis += [_linear(np.outer(b, a) - np.outer(a, b)) / radius for a, b in pairs]
     if transform == 'similarity':
-        basis.append(_linear(sum(np.outer(a, a) for a in free)) / radius)
+        basis.append(_linear(np.sum([np.outer(a, a) for a in free], axis=0)) / radius)
     if transform == 'affine':
         basis += [_linear(np.outer(a, a)) / radius for a in free]
         basis += [_linear(np.outer(b, a) + np.outer(a, b)) / radius for a, b in pairs]

@@ -22,7 +22,7 @@ class Points:
     """Places and intensities of the fixed image.
 
     Attributes:
-        world: ``(P, ndim)`` float32 mm about ``centre``; the points of a block follow one another.
+        world: ``(ndim+1, P)`` float32 mm about ``centre`` and a row of ones; the points of a block follow one another.
         values: ``(C, P)`` intensities.
         weights: ``(P,)`` from the mask, or ones.
         centre: ``(ndim,)`` float64 world mm.
@@ -36,9 +36,19 @@ class Points:
     block: int
 
     @property
+    def count(self) -> int:
+        """Number of points."""
+        return self.world.shape[1]
+
+    def mapped(self, matrix: np.ndarray) -> np.ndarray:
+        """World mm ``(ndim, P)`` of the points after a map fixed world -> moving world."""
+        world = self.world[:-1].double().cpu().numpy() + self.centre[:, None]
+        return np.asarray(matrix[:-1, :-1] @ world + matrix[:-1, -1:])
+
+    @property
     def radius(self) -> float:
         """Root mean square distance from the centre, mm."""
-        return max(float(self.world.double().square().sum(1).mean().sqrt()), 1e-6)
+        return max(float(self.world[:-1].double().square().sum(0).mean().sqrt()), 1e-6)
 
 
 def scattered_points(level: Level, count: int, seed: int) -> Points:
@@ -72,12 +82,10 @@ def block_points(level: Level, count: int, seed: int, window: int) -> Points:
 
 
 def _subset(points: Points, blocks: Tensor) -> Points:
-    world, values, weights = (
-        points.world.unflatten(0, (-1, points.block))[blocks].flatten(0, 1),
-        points.values.unflatten(1, (-1, points.block))[:, blocks].flatten(1),
-        points.weights.unflatten(0, (-1, points.block))[blocks].flatten(),
-    )
-    return Points(world, values, weights, points.centre, points.block)
+    def of(tensor: Tensor) -> Tensor:
+        return tensor.unflatten(-1, (-1, points.block))[..., blocks, :].flatten(-2)
+
+    return Points(of(points.world), of(points.values), of(points.weights), points.centre, points.block)
 
 
 def _inside(level: Level) -> Tensor:
@@ -102,4 +110,5 @@ def _points(level: Level, voxels: Tensor, block: int) -> Points:
     weights = torch.ones_like(values[0])
     if level.weight is not None:
         weights = sample(level.weight, voxels[None], padding='border')[0, 0]
-    return Points((world - centre).float(), values, weights, centre.cpu().numpy(), block)
+    rows = torch.cat([(world - centre).T, torch.ones_like(world[:1, :1]).expand(1, len(world))])
+    return Points(rows.float(), values, weights, centre.cpu().numpy(), block)

@@ -14,7 +14,7 @@ from mmreg.io import Volume, affine_transform
 
 from .choose import Choice, choose_start
 from .images import Level, make_levels, working_spacings
-from .objective import Objective, make_objective
+from .objective import make_objective
 from .optimise import climb
 from .result import AffineResult, AffineStage, stretches
 from .settings import AffineSettings, make_settings
@@ -132,7 +132,8 @@ class _Run:
     def _stage(self, name: str, levels: list[int], matrix: np.ndarray) -> np.ndarray:
         for level in levels:
             objective = self.objectives[level]
-            tolerance = self.settings.tolerance * objective.spacing
+            # Coarse levels only have to hand over a good start.
+            tolerance = self.settings.tolerance * objective.spacing * (1 if level == levels[-1] else 10)
 
             def watch(iteration: int, value: float, level: int = level) -> None:
                 if self.progress is not None:
@@ -141,9 +142,7 @@ class _Run:
             top = climb(objective, matrix, name, self.settings.iterations, tolerance, self.flat, watch)
             matrix = top.matrix
             self.curves[f'{name} {level}'] = top.curve
-            self.stages.append(
-                AffineStage(name, level, objective.spacing, top.before, top.after, len(top.curve))
-            )
+            self.stages.append(AffineStage(name, level, objective.spacing, top.before, top.after, len(top.curve)))
         return matrix
 
     def _judged(self, matrix: np.ndarray, choice: Choice) -> AffineResult:

@@ -45,11 +45,12 @@ def find_body(level: Level) -> Body:
     """Centres and principal axes of an image; a mask weights them."""
     image = level.image[0].mean(0).double().cpu()
     weight = torch.ones_like(image) if level.weight is None else level.weight[0, 0].double().cpu()
-    world = apply_affine(torch.from_numpy(level.affine), identity_grid(level.size, dtype=torch.float64).flatten(1).T)
-    world, weight, values = world.numpy(), weight.flatten().numpy(), image.flatten().numpy()
+    voxels = identity_grid(level.size, dtype=torch.float64).flatten(1).T
+    world = apply_affine(torch.from_numpy(level.affine), voxels).numpy()
+    values, inside = image.flatten().numpy(), weight.flatten().numpy()
     middle = level.affine[:-1, :-1] @ ((np.asarray(level.size) - 1) / 2) + level.affine[:-1, -1]
-    mass, _ = _moments(world, values * weight)
-    foreground = weight * (values > otsu(values[weight > 0.5] if (weight > 0.5).any() else values))
+    mass, _ = _moments(world, values * inside)
+    foreground = inside * (values > otsu(values[inside > 0] if inside.any() else values))
     centre, spread = _moments(world, foreground)
     lengths, axes = np.linalg.eigh(spread)
     return Body(middle, mass, centre, axes[:, ::-1], np.sqrt(np.maximum(lengths[::-1], 1e-12)))
