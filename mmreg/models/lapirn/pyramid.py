@@ -91,7 +91,9 @@ class LaplacianPyramid(nn.Module):
             self.flows.append(flow)
         coarsest = zip(features.strides[-1], self.steps[-1])
         self.size_divisor = tuple(stride * step for stride, step in coarsest)
-        self.min_size = tuple(max(2 * s, d) for s, d in zip(features.strides[-1], self.size_divisor))
+        # Corner-aligned coordinates need two voxels per axis, an instance norm more than one in all.
+        least = 2 if conditional else 1
+        self.min_size = tuple(max(2 * s, least * d) for s, d in zip(features.strides[-1], self.size_divisor))
 
     def _steps(self, features: FeatureSpec) -> list[tuple[int, ...]]:
         """Ratio of each level's grid to the grid of its residual blocks: that of the level below."""
