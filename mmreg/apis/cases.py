@@ -29,10 +29,10 @@ class Case:
     moving: Source
 
     def arguments(self) -> dict[str, str]:
-        """Keyword arguments of :class:`~mmreg.apis.RegistrationInferencer`."""
+        """Keyword arguments of a :class:`~mmreg.apis.pipeline.Pipeline`."""
         found = {'fixed': self.fixed['image'], 'moving': self.moving['image']}
         for role, source in (('fixed', self.fixed), ('moving', self.moving)):
-            found |= {f'{role}_{key}': source[key] for key in ('labels', 'landmarks') if source.get(key)}
+            found |= {f'{role}_{key}': source[key] for key in ('labels', 'mask', 'landmarks') if source.get(key)}
         if self.fixed.get('prompt'):
             found['fixed_prompt'] = self.fixed['prompt']
         return found

@@ -12,7 +12,17 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
-from mmreg.io import Geometry, Landmarks, Volume, as_labels, check_image, check_points, read_landmarks, read_volume
+from mmreg.io import (
+    Geometry,
+    Landmarks,
+    Volume,
+    as_labels,
+    as_mask,
+    check_image,
+    check_points,
+    read_landmarks,
+    read_volume,
+)
 
 #: A path, a volume, a SimpleITK image, or (array, geometry); the geometry may be a voxel -> RAS+ mm matrix.
 ImageLike: TypeAlias = str | Path | Volume | sitk.Image | tuple[Any, Any]
@@ -39,25 +49,25 @@ class Image:
         return self.volume.geometry
 
 
-def load_image(source: ImageLike, name: str, channels: int = 1) -> Image:
+def load_image(source: ImageLike, name: str, channels: int | None = 1) -> Image:
     """An intensity image as float32.
 
     Args:
         source: See :data:`ImageLike`.
         name: What to call it where it has no path.
-        channels: How many the model takes.
+        channels: How many the model takes; None: any number.
 
     Raises:
         DataError: one sentence with the path or name.
     """
     if isinstance(source, str | Path):
-        image = Image(read_volume(source, channels=channels > 1), str(source), _stored_type(Path(source)))
+        image = Image(read_volume(source, channels=channels != 1), str(source), _stored_type(Path(source)))
     else:
         volume = _as_volume(source, name)
         array = np.ascontiguousarray(volume.array, dtype=np.float32)
         check_image(array, name)
         image = Image(Volume(array, volume.geometry), name, volume.array.dtype)
-    if image.volume.channels != channels:
+    if channels is not None and image.volume.channels != channels:
         raise DataError(f'{image.name}: found {image.volume.channels} channels, expected {channels} as the model takes')
     return image
 
@@ -73,6 +83,24 @@ def load_labels(source: ImageLike, name: str, of: Image) -> Image:
     else:
         volume = _as_volume(source, name)
         image = Image(Volume(as_labels(volume.array, name), volume.geometry), name, volume.array.dtype)
+    return _on_grid_of(image, of)
+
+
+def load_mask(source: ImageLike, name: str, of: Image) -> Image:
+    """Zeros and ones (uint8) on the grid of the image they belong to; whatever is not zero counts as inside.
+
+    Raises:
+        DataError: unreadable, empty, or on another grid.
+    """
+    if isinstance(source, str | Path):
+        image = Image(read_volume(source, 'mask'), str(source), np.dtype(np.uint8))
+    else:
+        volume = _as_volume(source, name)
+        image = Image(Volume(as_mask(volume.array, name), volume.geometry), name, volume.array.dtype)
+    return _on_grid_of(image, of)
+
+
+def _on_grid_of(image: Image, of: Image) -> Image:
     if not image.geometry.same_grid(of.geometry):
         raise DataError(
             f'{image.name}: found {_grid(image.geometry)}, expected the grid of {of.name}, {_grid(of.geometry)}'

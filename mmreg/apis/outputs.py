@@ -6,13 +6,10 @@ import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-import numpy as np
-
 from mmreg.errors import ConfigError
 from mmreg.evaluation.tables import write_json, write_rows
 from mmreg.io import (
     Landmarks,
-    Volume,
     affine_transform,
     write_displacement_image,
     write_landmarks_voxel,
@@ -24,19 +21,18 @@ from mmreg.io import (
     write_volume,
 )
 from mmreg.io.geometry import Geometry
+from mmreg.io.voxel_type import in_type_of
 
 from .folder import MARKER, replacing_folder
 from .result import RegistrationResult
 from .rigidity import write_rigidity
 
-#: An integer image is written as integers only where rounding costs less than 1/2000 of its range.
-_LEVELS = 1000
-
 
 def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Collection[str] | None = None) -> Path:
     """Write a result into a folder, all of it or nothing.
 
-    Files: ``warped.nii.gz``; ``displacement.nii.gz`` (ITK displacement field, LPS mm, fixed grid); ``transform.h5``
+    Files: ``warped.nii.gz``; ``displacement.nii.gz`` and
+    ``inverse_displacement.nii.gz`` (ITK displacement fields, LPS mm, fixed grid); ``transform.h5``
     (ITK, fixed -> moving: resamples the moving image) and ``inverse_transform.h5``; ``affine.tfm`` where an affine was
     given; ``warped_labels.nii.gz``; ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv``
     in voxels); ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
@@ -72,6 +68,9 @@ def _warped(result: RegistrationResult, folder: Path) -> None:
 
 def _displacement(result: RegistrationResult, folder: Path) -> None:
     write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry)
+    if result.inverse_displacement is not None:
+        path = folder / 'inverse_displacement.nii.gz'
+        write_displacement_image(path, result.inverse_displacement, result.geometry)
 
 
 def _transforms(result: RegistrationResult, folder: Path) -> None:
@@ -145,20 +144,6 @@ LAYOUTS: dict[str, tuple[str, Callable[[Path, RegistrationResult], None]]] = {
     'learn2reg': ('.nii.gz', _nifti),
     'oasis': ('.npz', _npz),
 }
-
-
-def in_type_of(volume: Volume, dtype: np.dtype) -> Volume:
-    """Intensities in the voxel type of the moving image, where rounding does not show; float32 otherwise.
-
-    8-bit images and others with fewer than 1000 levels become float32: rounding them would cost more than an
-    interpolation error.
-    """
-    low, high = float(volume.array.min()), float(volume.array.max())
-    if np.issubdtype(dtype, np.integer) and high - low >= _LEVELS:
-        limits = np.iinfo(dtype)
-        if limits.min <= low and high <= limits.max:
-            return Volume(np.rint(volume.array).astype(dtype), volume.geometry)
-    return Volume(volume.array.astype(np.float32, copy=False), volume.geometry)
 
 
 def headline(result: RegistrationResult) -> str:

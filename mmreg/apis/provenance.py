@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,46 +10,54 @@ from mmreg.engine.plan import plain, versions
 from .inputs import digest
 
 if TYPE_CHECKING:
-    from .inferencer import RegistrationInferencer
+    from .method import Method
     from .result import RegistrationResult
+    from .working import Moved, OnGrid
 
-FORMAT = 1
+FORMAT = 2
 
 
-def describe_run(
-    inferencer: RegistrationInferencer, result: RegistrationResult, inputs: Mapping[str, Any]
-) -> dict[str, Any]:
+def describe_run(method: Method, result: RegistrationResult, on: OnGrid, moved: Moved, seed: int) -> dict[str, Any]:
     """The plan of one registration as plain values (JSON).
 
-    Keys: ``format``, ``case_id``, ``created``, ``inputs`` (path and SHA-256 each), ``checkpoint``, ``preparation``,
-    ``working_device``, ``grids``, ``affine``, ``seed`` (of the training run), ``versions`` (now) and
-    ``training_versions``, ``timings``, ``warnings``, ``metrics`` and ``config`` (the whole merged config as text).
+    Keys: ``format``, ``case_id``, ``created``, ``inputs`` (path and SHA-256 each), ``preset`` (name, file, who chose
+    it and why), ``checkpoint``, ``preparation``, ``device``, ``grids`` (fixed, moving, working), ``affine`` (matrix),
+    ``alignment`` (how it was found), ``seed``, ``training_seed``, ``versions`` (now) and ``training_versions``,
+    ``source`` (settings besides the config), ``curves`` (first and last value of each), ``timings``, ``warnings``,
+    ``metrics``, and the whole merged configs as text: ``config`` and, where a network was refined, ``refinement``.
     """
-    model = inferencer.model
-    meta = getattr(model, 'checkpoint_meta', {})
-    checkpoint = getattr(model, 'checkpoint', None)
-    cfg = inferencer.cfg
+    grids = {'fixed': result.geometry, 'moving': result.moving.geometry, 'working': on.grid}
     return {
         'format': FORMAT,
         'case_id': result.case_id,
         'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'inputs': dict(inputs),
-        'checkpoint': None if checkpoint is None else {'path': str(checkpoint), 'sha256': checkpoint_digest(model)},
-        'preparation': plain(inferencer.preparation.as_dict()),
-        'device': str(inferencer.device),
-        'grids': {
-            name: {'shape': list(grid.shape), 'affine': plain(grid.affine)}
-            for name, grid in (('fixed', result.geometry), ('moving', result.moving.geometry))
-        },
+        'inputs': dict(on.pair.given),
+        'preset': plain(dict(method.preset)) or None,
+        'checkpoint': method.checkpoint,
+        'preparation': plain(method.preparation.as_dict()),
+        'device': str(method.source.device),
+        'grids': {name: {'shape': list(grid.shape), 'affine': plain(grid.affine)} for name, grid in grids.items()},
         'affine': plain(result.affine),
-        'seed': meta.get('seed'),
+        'alignment': on.alignment.record,
+        'seed': seed,
+        'training_seed': method.meta.get('seed'),
         'versions': versions(),
-        'training_versions': plain(meta.get('versions')),
+        'training_versions': plain(method.meta.get('versions')),
+        'source': plain({**method.source.settings(), **moved.notes}),
+        'curves': {name: _ends(curve) for name, curve in moved.curves.items()},
         'timings': {key: round(value, 4) for key, value in result.timings.items()},
         'warnings': list(result.warnings),
         'metrics': plain(result.metrics),
-        'config': cfg.pretty_text if cfg is not None else None,
+        **method.config_texts,
     }
+
+
+def _ends(curve: Any) -> dict[str, Any]:
+    """First and last value of a convergence curve, and its length."""
+    points = list(curve)
+    if not points:
+        return {'points': 0}
+    return {'points': len(points), 'first': plain(points[0][-1]), 'last': plain(points[-1][-1])}
 
 
 def checkpoint_digest(model: Any) -> str | None:

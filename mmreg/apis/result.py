@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,9 @@ from mmreg.evaluation.functional.rigidity import BodyRigidity
 from mmreg.evaluation.tables import Row
 from mmreg.io import Geometry, Landmarks, Transform, Volume, affine_transform, compose, displacement_transform
 
+from .alignment import Alignment
 from .inputs import Image
-
-
-@dataclass(frozen=True)
-class InverseResidual:
-    """Distance in mm between a point of the fixed grid and where inverse and displacement together bring it."""
-
-    mean: float
-    max: float
-    iterations: int
+from .inverse import InverseResidual
 
 
 @dataclass
@@ -49,6 +43,8 @@ class RegistrationResult:
         warnings: What looks wrong, in words.
         timings: Seconds per step.
         provenance: Inputs with digests, config, versions, seed, preparation.
+        alignment: How the affine came about.
+        curves: Name of a term -> its values (level, iteration, value) during an optimisation.
     """
 
     case_id: str
@@ -70,6 +66,8 @@ class RegistrationResult:
     warnings: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    alignment: Alignment = field(default_factory=Alignment)
+    curves: Mapping[str, Sequence[tuple[int, int, float]]] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:

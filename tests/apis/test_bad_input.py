@@ -268,7 +268,7 @@ def test_as_a_process(good, command, tmp_path):
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('when', ['_displacement', 'save'])
+@pytest.mark.parametrize('when', ['displace', 'save'])
 def test_interruption(command, good, tmp_path, monkeypatch, capfd, number, when):
     """Ctrl-C and SIGTERM at any step: nothing new, nothing lost."""
     from mmreg.apis import RegistrationInferencer, outputs

@@ -1,0 +1,31 @@
+"""What a registration says of itself while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a registration is.
+
+    Attributes:
+        name: ``'read'``, ``'affine'``, ``'network'``, ``'optimisation'``, ``'outputs'``.
+        detail: More, in words.
+        fraction: How much of this step is done, 0 to 1; None where it cannot be told.
+    """
+
+    name: str
+    detail: str = ''
+    fraction: float | None = None
+
+
+#: Called at every step, and many times within the long ones.
+Watch = Callable[[Step], None] | None
+
+
+def tell(watch: Watch, name: str, detail: str = '', fraction: float | None = None) -> None:
+    """Call ``watch`` where there is one."""
+    if watch is not None:
+        watch(Step(name, detail, fraction))

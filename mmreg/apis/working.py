@@ -1,0 +1,106 @@
+"""A pair on the working grid: what a source of displacements is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.spatial import displacement_to_grid
+
+from .alignment import Alignment
+from .pair import Pair
+from .preparation import Preparation, on_grid
+
+
+@dataclass(frozen=True)
+class OnGrid:
+    """One pair, its affine and the grid that both images are brought to.
+
+    Attributes:
+        pair: What was read.
+        alignment: fixed world -> moving world, applied where the moving image is sampled.
+        grid: Working grid, over the fixed image's field of view.
+    """
+
+    pair: Pair
+    alignment: Alignment
+    grid: Geometry
+
+    def images(self, preparation: Preparation) -> dict[str, np.ndarray]:
+        """``fixed`` and ``moving`` ``(C, *grid.shape)`` float32, intensities as ``preparation`` says."""
+        affine = self.alignment.matrix
+        return {
+            'fixed': on_grid(self.pair.fixed.volume, self.grid, preparation, role='fixed'),
+            'moving': on_grid(self.pair.moving.volume, self.grid, preparation, affine, 'moving'),
+        }
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """``fixed_mask``, ``moving_mask`` ``(1, *grid.shape)`` float32, zeros and ones, where given."""
+        return {
+            f'{role}_mask': self._nearest(image.volume, role).astype(np.float32)
+            for role, image in self.pair.masks.items()
+        }
+
+    def labels(self) -> dict[str, np.ndarray]:
+        """``fixed_labels``, ``moving_labels`` ``(1, *grid.shape)`` int64, where given."""
+        return {
+            f'{role}_labels': self._nearest(image.volume, role).astype(np.int64)
+            for role, image in self.pair.scored.items()
+        }
+
+    def landmarks(self) -> dict[str, np.ndarray]:
+        """``fixed_landmarks``, ``moving_landmarks`` ``(P, ndim)`` float32 voxels of the grid, where given."""
+        found = {}
+        for role, points in self.pair.points.items():
+            world = points.in_world(self.pair.images[role].geometry)
+            if role == 'moving' and self.alignment.matrix is not None:
+                world = affine_transform(self.alignment.matrix).inverse().transform_points(world)
+            found[f'{role}_landmarks'] = self.grid.world_to_voxel(world).astype(np.float32)
+        return found
+
+    def _nearest(self, volume: Volume, role: str) -> np.ndarray:
+        affine = self.alignment.matrix if role == 'moving' else None
+        transform = None if affine is None else affine_transform(affine)
+        return resample_to(volume, self.grid, 'nearest', transform=transform).channel_first()
+
+    def key(self) -> tuple:
+        """Pairs of one key can be stacked into one batch."""
+        channels = self.pair.fixed.volume.channels
+        return (self.grid.shape, tuple(np.round(self.grid.spacing, 6)), channels, *sorted(self.pair.masks))
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a source returns for one pair, on the working grid and on the CPU.
+
+    Attributes:
+        displacement: ``(ndim, *S)`` float32, voxels of the working grid.
+        curves: Name of a term -> list of (level, iteration, value).
+        seconds: By step.
+        notes: What else belongs into the plan.
+    """
+
+    displacement: Tensor
+    curves: Mapping[str, Sequence[tuple[int, int, float]]]
+    seconds: Mapping[str, float]
+    notes: Mapping[str, object]
+
+
+def stack(arrays: Iterable[Mapping[str, np.ndarray]], device: torch.device) -> dict[str, Tensor]:
+    """A batch ``(N, ...)`` per key from the arrays of each pair."""
+    rows = list(arrays)
+    return {key: torch.from_numpy(np.stack([row[key] for row in rows])).to(device) for key in rows[0]}
+
+
+def to_fixed_grid(field: Tensor, on: OnGrid) -> np.ndarray:
+    """``(ndim, *S)`` float32 voxels of the fixed image's own grid from a field on the working grid."""
+    target = on.pair.fixed.geometry
+    if on.grid != target:
+        source, wanted = (torch.tensor(g.affine) for g in (on.grid, target))
+        field = displacement_to_grid(field[None], source, wanted, target.shape)[0]
+    return field.numpy()
