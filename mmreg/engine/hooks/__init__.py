@@ -4,6 +4,7 @@ from .checkpoint import AtomicBackend, SafeCheckpointHook, save_checkpoint
 from .compile import CompileHook
 from .freeze import FreezeHook
 from .invalid_loss import CheckInvalidLossHook
+from .loss_weight import LossWeightHook
 from .mean_loss import MeanLossHook
 from .progress import ProgressHook
 from .seed import IterSeedHook
@@ -17,6 +18,7 @@ __all__ = [
     'FreezeHook',
     'GracefulStopHook',
     'IterSeedHook',
+    'LossWeightHook',
     'MeanLossHook',
     'ProgressHook',
     'SafeCheckpointHook',
