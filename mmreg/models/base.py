@@ -93,6 +93,9 @@ class Backbone(nn.Module):
 class Integrator(nn.Module):
     """Velocity to displacement, both ``(N, ndim, *spatial)`` in voxels of their grid."""
 
+    #: It is given control points instead of a velocity per voxel.
+    control_points: bool = False
+
     def forward(self, velocity: Tensor) -> Tensor:
         """Displacement of the flow of ``velocity`` at time 1."""
         raise NotImplementedError
@@ -125,6 +128,19 @@ class FlowHead(nn.Module):
     def min_size(self) -> tuple[int, ...]:
         """Each axis of the input must have at least this many voxels for the head's sake."""
         return (2,) * self.features.ndim
+
+    def check_integrator(self, integrator: Integrator) -> None:
+        """Refuse an integrator that cannot work with this head, when the model is built.
+
+        Raises:
+            ConfigError: with the reason; by default where it wants control points, since a head returns a dense flow.
+        """
+        require(
+            not integrator.control_points,
+            self,
+            f'returns a flow per voxel, found the integrator {type(integrator).__name__}, which takes control points: '
+            'combine it with FFDHead.',
+        )
 
     def is_oracle(self, inputs: Mapping[str, Any]) -> bool | None:
         """Whether the head sees the labels that the evaluation uses; None where it sees no labels."""

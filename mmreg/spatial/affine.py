@@ -61,6 +61,36 @@ def world_matrix(matrix: Tensor, fixed_affine: Tensor, moving_affine: Tensor) ->
     return moving_affine.double() @ matrix.double() @ torch.linalg.inv(fixed_affine.double())
 
 
+def voxel_matrix_from_normalised(matrix: Tensor, size: Sequence[int], order: str = 'xyz') -> Tensor:
+    """A map on [-1, 1] coordinates (aligned corners) as a map on voxels of the same grid.
+
+    Args:
+        matrix: ``(N, ndim+1, ndim+1)``, components in ``order``.
+        size: of the grid.
+        order: 'xyz', reversed axes as in ``affine_grid``, or 'ijk'.
+
+    Returns:
+        ``(N, ndim+1, ndim+1)`` in axis order, in the dtype of ``matrix``.
+
+    Raises:
+        InputError: unknown order, or matrix and size do not belong together.
+    """
+    ndim = len(size)
+    if order not in ('xyz', 'ijk') or matrix.dim() != 3 or matrix.shape[-1] != ndim + 1:
+        raise InputError(
+            f'matrix has shape {tuple(matrix.shape)} in the order {order!r}, expected (N, {ndim + 1}, {ndim + 1}) in '
+            "'xyz' or 'ijk'."
+        )
+    to_normalised = torch.zeros(ndim + 1, ndim + 1, dtype=torch.float64, device=matrix.device)
+    for axis, n in enumerate(size):
+        row = ndim - 1 - axis if order == 'xyz' else axis
+        to_normalised[row, axis] = 2 / max(n - 1, 1)
+        to_normalised[row, ndim] = -1
+    to_normalised[ndim, ndim] = 1
+    voxel = torch.linalg.inv(to_normalised) @ matrix.double() @ to_normalised
+    return voxel.to(matrix.dtype)
+
+
 def homogeneous(linear: Tensor, translation: Tensor) -> Tensor:
     """``(N, ndim, ndim)`` and ``(N, ndim)`` -> ``(N, ndim+1, ndim+1)``."""
     ndim = translation.shape[-1]

@@ -24,6 +24,8 @@ class ImagePyramid(Backbone):
             every ``factor``-th voxel, level by level; what lies outside does not count. ``'block'``: means of
             blocks of ``factor`` voxels, level by level; ``'block_partial'`` (GradICON): the rest of an axis makes a
             smaller block. ``'gaussian'``: smoothed and resized, level by level.
+        resized_levels: So many levels after the first are made by ``'resize'`` before ``method`` begins (C2FViT's
+            scripts halve the images once).
         factors: Reduction per level, one number or one per axis (``(2, 2, 1)`` for few thick slices).
         any_size: Take images of any size; otherwise the registrar pads to multiples of the coarsest stride. For
             heads that follow the sizes of the levels themselves.
@@ -42,13 +44,20 @@ class ImagePyramid(Backbone):
         method: str = 'resize',
         factors: int | Sequence[int] = 2,
         any_size: bool = False,
+        resized_levels: int = 0,
         image_channels: int = 1,
         ndim: int = 3,
     ):
         super().__init__()
         require(method in METHODS, self, f'got method={method!r}, expected one of {METHODS}.')
         require(levels >= 1, self, f'got levels={levels}, expected 1 or more.')
-        self.method = method
+        require(
+            0 <= resized_levels < levels,
+            self,
+            f'got resized_levels={resized_levels}, expected 0 to {levels - 1}, one less than the levels.',
+        )
+        self.method, self.resized_levels = method, resized_levels
+        self._kernel = 'gaussian' if method == 'resize' else method
         self.factors = per_axis(factors, ndim, 'factors')
         strides = tuple(tuple(f**level for f in self.factors) for level in range(levels))
         self.spec = FeatureSpec(
@@ -66,6 +75,6 @@ class ImagePyramid(Backbone):
         return list(zip(self._pyramid(fixed), self._pyramid(moving)))
 
     def _pyramid(self, image: Tensor) -> list[Tensor]:
-        if self.method != 'resize':
-            return image_pyramid(image, self.spec.levels, kernel=self.method, factors=self.factors)
-        return [image, *(resize(image, scale=[1 / s for s in stride]) for stride in self.spec.strides[1:])]
+        last = self.spec.levels - 1 if self.method == 'resize' else self.resized_levels
+        read = [image, *(resize(image, scale=[1 / s for s in stride]) for stride in self.spec.strides[1 : last + 1])]
+        return read[:-1] + image_pyramid(read[-1], self.spec.levels - last, kernel=self._kernel, factors=self.factors)

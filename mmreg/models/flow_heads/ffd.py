@@ -37,7 +37,7 @@ class FFDHead(FlowHead):
         sampler: How published code applied the field, see :func:`mmreg.spatial.sampler.as_sampled`.
 
     Raises:
-        ConfigError: no such level, or (in the first forward pass) an integrator without control points.
+        ConfigError: no such level; when the model is built, an integrator without control points.
 
     Source: Qiu et al., MIDL 2021 (MIDIR).
     """
@@ -62,10 +62,15 @@ class FFDHead(FlowHead):
         self.mix = nn.Sequential(*[ConvBlock(features.ndim, a, b, act_cfg=_LEAKY) for a, b in zip(widths, widths[1:])])
         self.flow = FlowConv(features.ndim, widths[-1], init_std=init_std)
 
-    def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
-        """One velocity, the control points in voxels of the image's grid, and one displacement."""
+    def check_integrator(self, integrator: Integrator) -> None:
+        """Only control points come out of this head."""
         if not isinstance(integrator, BSplineFFD):
             raise ConfigError(f'FFDHead got the integrator {type(integrator).__name__}, expected BSplineFFD.')
+
+    def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
+        """One velocity, the control points in voxels of the image's grid, and one displacement."""
+        self.check_integrator(integrator)
+        assert isinstance(integrator, BSplineFFD)
         chosen = features[self.level]
         chosen = chosen if isinstance(chosen, Tensor) else torch.cat(chosen, dim=1)
         size = list(guidance['fixed'].shape[2:])

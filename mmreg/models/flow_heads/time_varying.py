@@ -93,7 +93,7 @@ class TimeVaryingHead(FlowHead):
         fixed, moving = self._coarse(guidance['fixed']), self._coarse(guidance['moving'])
         forward = moving.new_zeros((len(moving), moving.dim() - 2, *moving.shape[2:]), dtype=_real(moving))
         backward = forward
-        steps = []
+        steps: list[Tensor] = []
         for images, up, flow in zip(self.images, self.up, self.flows):
             moved = warp(moving, as_sampled(forward, self.sampler)) if steps else moving
             seen = images(torch.cat([moved, fixed], dim=1))

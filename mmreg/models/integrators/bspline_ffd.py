@@ -34,6 +34,8 @@ class BSplineFFD(Integrator):
     Source: Rueckert et al., TMI 1999; Qiu et al., MIDL 2021 (MIDIR); golden gradirn/annex_ffd.
     """
 
+    control_points = True
+
     def __init__(
         self,
         spacing: int | Sequence[int] = 4,

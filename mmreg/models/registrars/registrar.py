@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 from torch import Tensor
@@ -14,7 +15,7 @@ from mmreg.models.base import common_divisor
 from mmreg.models.objective import Objective
 from mmreg.models.padding import crop, pad, padding_to
 from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, REGISTRARS
-from mmreg.spatial import sample, warp, warp_labels
+from mmreg.spatial import sample, warp, warp_labels, world_matrix
 from mmreg.structures import Fields, RegSample
 
 _LANDMARKS = ('fixed_landmarks', 'moving_landmarks')
@@ -25,6 +26,8 @@ _CARRIED = (
 )
 #: ``Fields.extras``: maps ``(N, C, *spatial)`` of the fixed grid that predicted samples carry (uncertainty, ...).
 MAPS = 'maps'
+#: ``Fields.extras``: matrices ``(N, ndim+1, ndim+1)`` of heads that find one, fixed -> moving voxels, padded grids.
+AFFINE = 'affine'
 
 
 @REGISTRARS.register_module()
@@ -68,6 +71,7 @@ class Registrar(BaseModel):
         self.backbone = BACKBONES.build({'ndim': ndim, **backbone})
         self.flow_head = FLOW_HEADS.build({'features': self.backbone.spec, **flow_head})
         self.integrator = INTEGRATORS.build(integrator or {'type': 'IdentityIntegrator'})
+        self.flow_head.check_integrator(self.integrator)
         self.objective = Objective(losses, pyramid, label_values) if losses else None
         self.label_warp = label_warp
         self.pad = pad
@@ -179,6 +183,8 @@ class Registrar(BaseModel):
                 one.set_metainfo({'label_warp': self.label_warp})  # metrics say and check how labels were warped
             for name, values in fields.extras.get(MAPS, {}).items():
                 setattr(result, name, values[n])
+            if AFFINE in fields.extras:
+                set_affine(result, fields.extras[AFFINE][n], one.get('affine'), [before for before, _ in widths])
             if fields.inverse_displacements:
                 result.inverse_displacement = fields.inverse_displacements[0][n]
             if 'fixed_landmarks' in inputs:
@@ -197,3 +203,22 @@ def move_points(points: Tensor, displacement: Tensor) -> Tensor:
     """Where points ``(P, ndim)`` of the fixed image lie in the moving image, voxels: ``p + u(p)``, u linear."""
     where = points[None].to(displacement)
     return (where + sample(displacement[None], where).transpose(1, 2))[0]
+
+
+def set_affine(
+    result: BaseDataElement, matrix: Tensor, grid: Sequence[Sequence[float]] | None, before: list[int]
+) -> None:
+    """Add ``affine_voxel``, a map between the unpadded voxels of both images, and ``affine``, the same in world mm.
+
+    Args:
+        result: A prediction.
+        matrix: ``(ndim+1, ndim+1)``, fixed -> moving voxels of grids with ``before`` voxels in front of every axis.
+        grid: Voxel -> world mm of the fixed grid, on which the moving image lies as well; without it no ``affine``.
+        before: Padding in front of every axis.
+    """
+    shift = torch.eye(len(matrix), dtype=torch.float64, device=matrix.device)
+    shift[:-1, -1] = torch.tensor(before, dtype=torch.float64)
+    result.affine_voxel = torch.linalg.inv(shift) @ matrix.double() @ shift
+    if grid is not None:
+        to_world = torch.tensor(grid, dtype=torch.float64, device=matrix.device)
+        result.affine = world_matrix(result.affine_voxel, to_world, to_world)

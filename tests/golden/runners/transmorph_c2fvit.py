@@ -1,4 +1,4 @@
-"""TransMorph in all its forms, through the converter of its checkpoints."""
+"""TransMorph in all its forms, and C2FViT, through the converters of their checkpoints."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from torch import Tensor
 from mmreg.converters import FAMILIES
 from mmreg.models import Registrar
 from mmreg.models.backbones.transmorph import TransMorph
+from mmreg.models.c2fvit import affine_from_parameters
+from mmreg.models.flow_heads.affine import AffineTransformerHead
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
-from mmreg.models.losses import MSE
+from mmreg.models.losses import LNCC, MSE
 from mmreg.models.losses.gaussian_kl import GaussianKL
+from mmreg.models.registrars.centred import as_field
 from mmreg.models.swin.attention import relative_index
 from mmreg.registry import REGISTRARS
-from mmreg.spatial import warp
+from mmreg.spatial import affine_displacement, average_down, warp
+from mmreg.spatial.affine import voxel_matrix_from_normalised
 from mmreg.spatial.sampler import as_sampled
 from mmreg.structures import Fields
 from tests.golden import fill
@@ -117,3 +121,69 @@ def time_varying(model: Registrar, fixed: Tensor, moving: Tensor) -> dict[str, T
     full = fields.velocities[0]
     torch.testing.assert_close(fields.displacement, as_sampled(full, 'mixed_corners'))
     return {'flow': fields.extras['steps'][-1], 'flow_full': full}
+
+
+@runner('baselines', 'c2fvit')
+def c2fvit(case: Case) -> None:
+    moving, fixed = image(case, 'moving'), image(case, 'fixed')
+    model = build_affine(case)
+    head = cast(AffineTransformerHead, model.flow_head)
+    with torch.no_grad():
+        fields = model({'fixed': fixed, 'moving': moving})
+        start = fields.extras['start']
+        com_moved = warp(moving, as_field(start, moving.shape[2:]))
+        numbers = fields.extras['parameters']
+        results = {
+            'com_moved': com_moved,
+            'com_matrix': _translation(start, moving.shape[2:]),
+            'affine_params': numbers.flatten(0, 1),
+            'affine_matrices': torch.cat([head.matrix(p, com_moved) for p in numbers.unbind(1)])[:, :3],
+            **{f'warped_stage{k + 1}': warped for k, warped in enumerate(fields.extras['warped'])},
+            **alone(case, head, moving),
+        }
+        check_outputs(case, results)
+        check_scalars(case, {key: affine_loss(key, results, fixed) for key in case.info['scalars']})
+    # The displacement is that of the last stage's map, with the start: pulled once instead of twice.
+    u = fields.displacement - as_field(start, moving.shape[2:])
+    torch.testing.assert_close(warp(com_moved, u), results['warped_stage3'], rtol=0, atol=1e-4)
+
+
+def build_affine(case: Case) -> Registrar:
+    """Our model of the case at the images' own resolution: the published scripts halve them before the network."""
+    family, arguments, published = FAMILIES['c2fvit'], case.info['constructor'], published_weights(case)
+    weights = family.convert(published)
+    config = family.model(weights, {'config': arguments})
+    assert config['flow_head']['channels'] == arguments['embed_dims'][0]
+    assert config['flow_head']['depths'] == arguments['depths']
+    config['backbone'] |= {'levels': len(arguments['depths']), 'resized_levels': 0}
+    model = REGISTRARS.build(config).eval()
+    model.load_state_dict(weights)
+    check_parameters(case, model, {})
+    return model
+
+
+def _translation(start: Tensor, size: torch.Size) -> Tensor:
+    """Voxels as a published 3x4 matrix on [-1, 1] coordinates."""
+    steps = 2 * start / torch.tensor([n - 1 for n in size])
+    return torch.cat([torch.eye(3).expand(len(start), 3, 3), steps.flip(1).unsqueeze(-1)], dim=2)
+
+
+def alone(case: Case, head: AffineTransformerHead, moving: Tensor) -> dict[str, Tensor]:
+    """Matrices of given numbers, about the centre of mass and about that of the grid, and the image warped by one."""
+    parameters = torch.tensor(case.info['inputs']['affine_alone_parameters'])
+    centred = head.matrix(parameters, moving)
+    plain = affine_from_parameters(parameters, torch.zeros(len(parameters), 3))
+    size = moving.shape[2:]
+    warped = warp(moving, affine_displacement(voxel_matrix_from_normalised(centred, size), size))
+    return {'affine_alone_matrix': torch.cat([centred, plain])[:, :3], 'affine_alone_warped': warped}
+
+
+def affine_loss(key: str, results: dict[str, Tensor], fixed: Tensor) -> Tensor:
+    """The published multi-resolution NCC: windows 7, 5, 3 at weights 1, 1/2, 1/4, over average-pooled images."""
+    found = re.fullmatch(r'multi-resolution NCC\(win (\d+), (\d+) scales\)\((\w+), fixed\)', key)
+    assert found, key
+    warped, total = results[found.group(3)], torch.zeros(())
+    for k in range(int(found.group(2))):
+        total = total + LNCC(int(found.group(1)) - 2 * k, negative=True)(warped, fixed) / 2**k
+        warped, fixed = average_down(warped, [2] * 3), average_down(fixed, [2] * 3)
+    return total

@@ -1,0 +1,6 @@
+"""C2FViT: transformer stages that see both images at one resolution each, and the affine map they regress."""
+
+from .parameters import affine_from_parameters, parameter_count
+from .stage import AffineStage
+
+__all__ = ['AffineStage', 'affine_from_parameters', 'parameter_count']
