@@ -86,7 +86,7 @@ def _searched(pair: Pair, wanted: str, settings: dict[str, Any], device: Any, se
 
     if wanted != 'auto':
         settings['transform'] = wanted
-    masks = {f'{role}_mask': image.volume for role, image in pair.masks.items()}
+    masks: dict[str, Any] = {f'{role}_mask': image.volume for role, image in pair.masks.items()}
 
     def told(stage: str, level: int, iteration: int, similarity: float) -> None:
         tell(watch, 'affine', f'{stage}, level {level}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from mmreg.io import affine_transform, resample_to
 from .looks import Look
 
 #: Settings of the quick rigid alignment before the comparison.
-_SEARCH = dict(transform='rigid', similarity='mi', search='moments', levels=1, samples=1500, iterations=20)
+_SEARCH: dict[str, Any] = dict(
+    transform='rigid', similarity='mi', search='moments', levels=1, samples=1500, iterations=20
+)
 #: Scores above belong to one contrast: measured 0.6 to 1 for scans of one kind, below 0 for T1 with T2.
 _SAME = 0.4
 

@@ -80,7 +80,9 @@ def read_pair(
     Raises:
         DataError: one sentence for whatever is wrong with one of them.
     """
-    given = {key: sources.get(key) for key in SOURCES if sources.get(key) is not None or key in SOURCES[:2]}
+    given: dict[str, Any] = {
+        key: sources.get(key) for key in SOURCES if sources.get(key) is not None or key in SOURCES[:2]
+    }
     images = {role: load_image(given[role], role, channels) for role in ('fixed', 'moving')}
     _check_like(images)
     labels = {}

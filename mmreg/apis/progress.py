@@ -1,4 +1,4 @@
-"""What a batch run shows: a bar with rate and remaining time, one line per case, a closing line."""
+"""What a run shows: one pair's steps; of many pairs a bar with rate and remaining time, a line each, a closing line."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.text import Text
 from mmreg.utils import console
 
 from .cohort import FAILURES, Outcome
+from .shards import Shard
+from .watch import Step
 
 
 class RateColumn(ProgressColumn):
@@ -26,18 +28,54 @@ class RateColumn(ProgressColumn):
         return Text(f'{speed:.1f} cases/s' if speed > 1 else f'{1 / speed:.1f} s/case')
 
 
+class PairProgress:
+    """Context manager around the registration of one pair; :meth:`advance` is its ``watch``."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[detail]}'),
+            console=console.console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task('reading', total=None, detail='')
+
+    def __enter__(self) -> PairProgress:
+        if self._bar.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar.console.is_terminal:
+            self._bar.stop()
+
+    def advance(self, step: Step) -> None:
+        """Show where the registration is; why a preset was chosen stays on the screen."""
+        if step.name == 'method':
+            if step.detail:
+                console.say(step.detail)
+            return
+        self.note(step.name, step.detail, step.fraction)
+
+    def note(self, name: str, detail: str = '', fraction: float | None = None) -> None:
+        """Show a step by its name."""
+        total = None if fraction is None else 1.0
+        self._bar.update(self._task, description=name, detail=detail, total=total, completed=fraction or 0.0)
+
+
 class CohortProgress:
     """Context manager around a batch run; :meth:`advance` after each case.
 
     Args:
         total: Number of cases.
         debug: Print the stack trace of each failure.
+        shard: Which of several processes this is.
     """
 
-    def __init__(self, total: int, debug: bool = False):
+    def __init__(self, total: int, debug: bool = False, shard: Shard | None = None):
         self.debug = debug
+        self._shard = shard or Shard()
+        several = f' (process {self._shard.rank + 1} of {self._shard.world})' if self._shard.world > 1 else ''
         self._bar = Progress(
-            TextColumn('registering'), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn(),
+            TextColumn(f'registering{several}'), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn(),
             console=console.console(stderr=True),
         )  # fmt: skip
         self._task = self._bar.add_task('', total=total)
