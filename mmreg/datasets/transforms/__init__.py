@@ -1,5 +1,6 @@
 """Transforms of one image or of a pair: callables on a flat dict, registered in TRANSFORMS."""
 
+from .affine import RandomAffine
 from .grid import CenterCrop, CropForeground, PadTo, RandomFlip, Zoom
 from .intensity import ClipWindow, DivideBy, ImageTransform, MinMax, PercentileWindow, RandomGamma, ZScore
 from .labels import RemapLabels
@@ -28,6 +29,7 @@ __all__ = [
     'PackRegInputs',
     'PadTo',
     'PercentileWindow',
+    'RandomAffine',
     'RandomFlip',
     'RandomGamma',
     'RandomRigid',

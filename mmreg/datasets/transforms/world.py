@@ -112,7 +112,7 @@ class RandomRigid:
             return sample
         refuse_displacement(sample, self)
         size = np.array(size_of(sample, MOVING))
-        matrix = _rotation(rng.uniform(-self.rotate, self.rotate, 1 if len(size) == 2 else 3))
+        matrix = rotation_of(rng.uniform(-self.rotate, self.rotate, 1 if len(size) == 2 else 3))
         centre = (size - 1) / 2
         offset = centre - matrix @ centre + rng.uniform(-self.translate, self.translate, len(size))
         for key, order in ((MOVING.image, 1), *((key, 0) for key in MOVING.discrete)):
@@ -125,7 +125,7 @@ class RandomRigid:
         return sample
 
 
-def _rotation(angles: np.ndarray) -> np.ndarray:
+def rotation_of(angles: np.ndarray) -> np.ndarray:
     """Rotation from one angle (2-D) or from angles about the three axes."""
     if len(angles) == 1:
         (c,), (s,) = np.cos(angles), np.sin(angles)

@@ -7,6 +7,7 @@ from .cross_entropy import CrossEntropy
 from .dice import Dice, GeneralisedDice
 from .diffusion import Diffusion
 from .folding import JacobianFolding, JacobianVolume, NonDiffeomorphicVolume
+from .group_cycle import GroupCycle
 from .intensity import L1, MSE, Charbonnier
 from .landmarks import LandmarkDistance
 from .lncc import LNCC
@@ -32,6 +33,7 @@ __all__ = [
     'GeneralisedDice',
     'GradICON',
     'GroupConsistency',
+    'GroupCycle',
     'ICON',
     'ImageLoss',
     'InverseConsistency',

@@ -1,0 +1,24 @@
+# SITReg on LUMIR, second stage: triplets, whose maps have to close the circle, and the non-diffeomorphic volume that
+# the challenge scores. 15 epochs of 2000 draws (here: triplets), four per step; the weight of the group rises during
+# the first epoch. It starts from the first stage: tools/train_stages.py, or --cfg-options load_from=CHECKPOINT.
+_base_ = ['sitreg_lumir.py']
+
+# 1e-5 per voxel with its volume, as published, of the inner voxels of 160x224x192; half for either direction.
+ndv = 0.5e-5 * 158 * 222 * 190
+
+model = dict(
+    type='GroupRegistrar',
+    group=3,
+    losses=dict(
+        folding=dict(type='NonDiffeomorphicVolume', on='displacement', weight=ndv),
+        inverse_folding=dict(type='NonDiffeomorphicVolume', on='inverse_displacement', weight=ndv),
+        group=dict(type='GroupCycle', group=3, unit='half_extent', weight=0.0),
+    ),
+)
+
+optim_wrapper = dict(optimizer=dict(lr=1e-4))
+train_dataloader = dict(batch_size=3, drop_last=True)
+train_cfg = dict(max_iters=7500, val_interval=500)
+
+custom_hooks = [dict(type='LossWeightHook', by_epoch=False, weights=dict(group=[(0, 0.0), (500, 40.0)]))]
+default_hooks = dict(checkpoint=dict(interval=500))
