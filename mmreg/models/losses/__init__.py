@@ -7,6 +7,7 @@ from .cross_entropy import CrossEntropy
 from .dice import Dice, GeneralisedDice
 from .diffusion import Diffusion
 from .folding import JacobianFolding, JacobianVolume, NonDiffeomorphicVolume
+from .gaussian_kl import GaussianKL
 from .group_cycle import GroupCycle
 from .intensity import L1, MSE, Charbonnier
 from .landmarks import LandmarkDistance
@@ -30,6 +31,7 @@ __all__ = [
     'Cycle',
     'Dice',
     'Diffusion',
+    'GaussianKL',
     'GeneralisedDice',
     'GradICON',
     'GroupConsistency',

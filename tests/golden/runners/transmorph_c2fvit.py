@@ -24,7 +24,6 @@ from mmreg.spatial import affine_displacement, average_down, warp
 from mmreg.spatial.affine import voxel_matrix_from_normalised
 from mmreg.spatial.sampler import as_sampled
 from mmreg.structures import Fields
-from tests.golden import fill
 from tests.golden.harness import Case, runner
 
 from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
@@ -33,7 +32,7 @@ from .networks import check_outputs, check_parameters, check_scalars, published_
 @runner('baselines', 'transmorph')
 def transmorph(case: Case) -> None:
     model = build(case)
-    moving, fixed = image(case, 'moving'), image(case, 'fixed')
+    moving, fixed = seeded_image(case, 'moving'), seeded_image(case, 'fixed')
     inputs = {'fixed': fixed, 'moving': moving}
     if case.info['constructor'].get('time_steps') is not None:
         with torch.no_grad():
@@ -44,16 +43,6 @@ def transmorph(case: Case) -> None:
         results = outputs(model, fields, moving) | stages(model, moving, fixed)
         check_outputs(case, {key: results[key] for key in case.info['outputs']})
         check_scalars(case, scalars(case, fields, warp(moving, fields.displacement), fixed))
-
-
-def image(case: Case, word: str) -> Tensor:
-    """An input given by one seed, ``image(1,shape)``, or by a list of seeds."""
-    (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
-    if 'seeds' in text:
-        return seeded_image(case, word)
-    found = re.match(r'image\((\d+),\s*shape\)', text)
-    assert found and case.info['batch'] == 1, f'{case.id}: input {word} is {text!r}'
-    return fill.batch(fill.image(int(found.group(1)), case.info['shape']))
 
 
 def build(case: Case) -> Registrar:
@@ -125,7 +114,7 @@ def time_varying(model: Registrar, fixed: Tensor, moving: Tensor) -> dict[str, T
 
 @runner('baselines', 'c2fvit')
 def c2fvit(case: Case) -> None:
-    moving, fixed = image(case, 'moving'), image(case, 'fixed')
+    moving, fixed = seeded_image(case, 'moving'), seeded_image(case, 'fixed')
     model = build_affine(case)
     head = cast(AffineTransformerHead, model.flow_head)
     with torch.no_grad():
