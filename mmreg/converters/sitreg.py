@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ _NORM = rf'normalizers\.(?P<conv>\d+)\.{_LAST}'
 _ENCODER = r'_feature_extractor\.'
 _HALVING = rf'{_ENCODER}downsampling_blocks\.(?P<level>\d+)\.'
 _CONTROL = r'_not_none_dense_extration_networks\.(?P<level>\d+)\.'  # the name is the authors'
-#: Published normalisation and bound, where a file does not say.
+#: Groups of the normalisation (LUMIR; OASIS has 2) and bound of the steps, where a file does not say.
 _GROUPS, _BOUND = 4, 0.99
 
 
@@ -49,19 +50,20 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     blocks = ['backbone.blocks.', *(f'backbone.levels.{k}.blocks.' for k in range(halvings))]
     heads = [f'flow_head.networks.{k}.blocks.' for k in range(networks)]
     _, channels, *kernel = state['backbone.stem.weight'].shape
-    norm = {'type': 'GN', 'num_groups': _GROUPS}
+    channels_of = [[state[f'{prefix}0.conv.weight'].shape[0] for prefix in part] for part in (blocks, heads)]
+    norm = {'type': 'GN', 'num_groups': math.gcd(_GROUPS, *channels_of[0], *channels_of[1])}
     return {
         'ndim': len(kernel),
         'backbone': {
             'type': 'SITRegEncoder',
-            'channels': [state[f'{prefix}0.conv.weight'].shape[0] for prefix in blocks],
+            'channels': channels_of[0],
             'num_convs': [_count(state, prefix) for prefix in blocks],
             'norm_cfg': dict(norm),
             'image_channels': channels,
         },
         'flow_head': {
             'type': 'SITRegHead',
-            'channels': [state[f'{prefix}0.conv.weight'].shape[0] for prefix in heads],
+            'channels': channels_of[1],
             'num_convs': [_count(state, prefix) for prefix in heads],
             'norm_cfg': dict(norm),
             'bound': _BOUND,
@@ -73,7 +75,8 @@ def describe(state: Mapping[str, Tensor]) -> dict:
 def configure(model: dict, arguments: Mapping[str, Any]) -> None:
     """Set what constructor arguments say and shapes do not: groups of the normalisation, bound of the steps."""
     for part in ('backbone', 'flow_head'):
-        model[part]['norm_cfg']['num_groups'] = int(arguments.get('group_norm_groups', _GROUPS))
+        norm = model[part]['norm_cfg']
+        norm['num_groups'] = int(arguments.get('group_norm_groups', norm['num_groups']))
     model['flow_head']['bound'] = float(arguments.get('max_control_point_multiplier', _BOUND))
 
 
