@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from mmreg.models import norm_rows
+
 
 class _NormAct(torch.autograd.Function):
     """``act((x - mean) / std)`` per sample and channel; backward normalises ``x`` once more."""
@@ -16,7 +18,7 @@ class _NormAct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor, eps: float) -> Tensor:
         rows = _stored_as_rows(x)
-        normed, mean, rstd = _normalise(_instances(x, rows), eps)
+        normed, mean, rstd = _normalise(_instances(x, rows), rows, eps)
         ctx.save_for_backward(x, slope, mean, rstd)
         ctx.eps, ctx.rows = eps, rows
         return _restore(F.prelu(normed, slope.reshape(1)), x, rows)
@@ -26,6 +28,9 @@ class _NormAct(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, slope, mean, rstd = ctx.saved_tensors
         instances, grad = _instances(x, ctx.rows), _instances(grad, ctx.rows)
+        if ctx.rows:
+            grad_x, to_slope = norm_rows.backward(grad, instances, mean, rstd, slope.reshape(1))
+            return _restore(grad_x, x, True), to_slope.view_as(slope) if ctx.needs_input_grad[1] else None, None
         # The sign, and all that depends on the slope, of (x - mean) / std is that of x - mean.
         centred = instances - mean.view(1, -1, *[1] * (instances.dim() - 2))
         inner, to_slope = torch.ops.aten._prelu_kernel_backward(grad, centred, slope.reshape(1))
@@ -36,12 +41,13 @@ class _NormAct(torch.autograd.Function):
         grad_x, _, _ = torch.ops.aten.native_batch_norm_backward(
             inner, instances, None, None, None, mean, rstd, True, ctx.eps, [True, False, False]
         )
-        return _restore(grad_x, x, ctx.rows), grad_slope, None
+        return _restore(grad_x, x, False), grad_slope, None
 
 
 def _stored_as_rows(x: Tensor) -> bool:
-    """Whether ``x`` is one sample with its channels next to each other: a matrix (voxels, channels) in memory."""
-    return x.shape[0] == 1 and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
+    """Whether ``x`` is one sample with its channels next to each other, on the CPU: a matrix (voxels, channels)."""
+    one = x.shape[0] == 1 and x.device.type == 'cpu'
+    return one and not x.is_contiguous() and x.movedim(1, -1).is_contiguous()
 
 
 def _instances(x: Tensor, rows: bool) -> Tensor:
@@ -56,7 +62,11 @@ def _restore(instances: Tensor, like: Tensor, rows: bool) -> Tensor:
     return instances.view(like.shape)
 
 
-def _normalise(instances: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def _normalise(instances: Tensor, rows: bool, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    if rows:
+        mean, variance = norm_rows.statistics(instances)
+        normed = torch.native_batch_norm(instances, None, None, mean, variance, False, 0.0, eps)[0]
+        return normed, mean, (variance + eps).rsqrt()
     return torch.native_batch_norm(instances, None, None, None, None, True, 0.0, eps)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmreg.models import norm_rows
 from mmreg.models.layers import ConvBlock
 from mmreg.models.norm_act import norm_act, slope_of
 
@@ -43,3 +44,25 @@ def test_runs_under_autocast():
     assert out.dtype == torch.bfloat16
     out.float().sum().backward()
     assert block.act.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('block', [8, 1 << 15])
+@pytest.mark.parametrize('threads', [1, 2])
+def test_channels_last_equals_channels_first(block, threads, monkeypatch):
+    monkeypatch.setattr(norm_rows, 'BLOCK', block)
+    torch.set_num_threads(threads)
+    x = torch.randn(1, 3, 5, 6, 4, dtype=torch.float64, requires_grad=True)
+    slope = torch.tensor([0.3], dtype=torch.float64, requires_grad=True)
+    weight = torch.randn_like(x)
+    results = [norm_act(x, slope), norm_act(x.contiguous(memory_format=torch.channels_last_3d), slope)]
+    torch.testing.assert_close(*results)
+    gradients = [torch.autograd.grad((y * weight).sum(), (x, slope)) for y in results]
+    for first, last in zip(*gradients):
+        torch.testing.assert_close(first, last)
+
+
+def test_sums_over_a_million_voxels_are_exact():
+    """Far from zero, where adding up one voxel after the other loses three digits."""
+    x = (torch.randn(1, 2, 100, 100, 60) * 0.1 + 0.7).contiguous(memory_format=torch.channels_last_3d)
+    expected = nn.functional.leaky_relu(nn.functional.instance_norm(x.double()), 0.2)
+    torch.testing.assert_close(norm_act(x, torch.tensor(0.2)).double(), expected, atol=1e-5, rtol=0)
