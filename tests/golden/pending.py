@@ -12,7 +12,6 @@ from .harness import Case
 
 #: (pattern of family/case, system that has to come first)
 PENDING: list[tuple[str, str]] = [
-    (r'pyramid_designs/', 'the pyramid designs are not built yet'),
 ]
 
 
