@@ -11,8 +11,7 @@ import re
 from .harness import Case
 
 #: (pattern of family/case, system that has to come first)
-PENDING: list[tuple[str, str]] = [
-]
+PENDING: list[tuple[str, str]] = []
 
 
 def pending(case: Case) -> str | None:
