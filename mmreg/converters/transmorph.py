@@ -56,7 +56,7 @@ def ignored(published: Mapping[str, Any]) -> list[str]:
         patterns.append(r'net\.(reg_head|sigma_head)\..*')
     if timed or any(key.startswith(('flow_mean.', 'out_layer.')) for key in published):
         patterns.append(r'reg_head\..*')
-    if not any(re.match(r'(net\.)?up4\.', key) for key in published):
+    if _finer_levels(published) < 2:
         patterns.append(r'(net\.)?c2\..*')
     if not _image_skips(published):
         patterns.append(r'(net\.)?c[12]\..*')
@@ -65,10 +65,20 @@ def ignored(published: Mapping[str, Any]) -> list[str]:
     return patterns
 
 
+def _finer_levels(published: Mapping[str, Any]) -> int:
+    """Decoder levels on grids finer than the patches."""
+    ups = sum(re.fullmatch(r'(net\.)?up\d+\.conv1\.0\.weight', key) is not None for key in published)
+    return ups - _stages(published) + 1
+
+
+def _stages(published: Mapping[str, Any]) -> int:
+    return sum(re.fullmatch(rf'{_T}norm\d+\.weight', key) is not None for key in published)
+
+
 def _image_skips(published: Mapping[str, Any]) -> bool:
     """Whether the first decoder level that is finer than the patches has a skip."""
     plain = {key.removeprefix('net.'): value for key, value in published.items()}
-    stages = sum(re.fullmatch(r'transformer\.norm\d+\.weight', key) is not None for key in plain)
+    stages = _stages(plain)
     above, below = f'up{stages - 2}.conv2.0.weight', f'up{stages - 1}.conv1.0.weight'
     if above not in plain or below not in plain:
         return True
@@ -76,14 +86,12 @@ def _image_skips(published: Mapping[str, Any]) -> bool:
 
 
 def arguments(published: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What index buffers and names tell: the window, whether positions add a bias, and whether it is Bayes."""
+    """What index buffers and names tell: the window, and whether it is Bayes."""
     found: dict[str, Any] = {'bayes': any(key.startswith('net.') for key in published)} if published else {}
     index = next((value for key, value in published.items() if re.fullmatch(_INDEX, key)), None)
-    if index is not None:
-        ndim = next(v.dim() for k, v in published.items() if k.endswith('patch_embed.proj.weight')) - 2
-        found |= {'rpe': True, 'window_size': window_of(index, ndim)}
-    elif published:
-        found['rpe'] = False
+    patches = next((v for key, v in published.items() if key.endswith('patch_embed.proj.weight')), None)
+    if index is not None and patches is not None:
+        found['window_size'] = window_of(index, patches.dim() - 2)
     return found
 
 
