@@ -75,6 +75,8 @@ class TermConfig:
         for key, allowed in _CHOICES.items():
             if getattr(term, key) not in allowed:
                 raise ConfigError(f'losses.{name}.{key} is {getattr(term, key)!r}, expected one of {sorted(allowed)}.')
+        if all(weight is None for weight in term.levels):
+            raise ConfigError(f'losses.{name}.levels is {list(term.levels)}, expected a number for at least one level.')
         for key, values in term.per_level.items():
             if len(values) != len(term.levels):
                 raise ConfigError(

@@ -56,6 +56,7 @@ def test_the_moving_image_at_full_resolution():
         ({'type': 'MSE', 'direction': 'sideways'}, 'direction'),
         ({'type': 'Diffusion', 'on': 'warp'}, 'on is'),
         ({'type': 'Dice', 'direction': 'middle'}, 'middle'),
+        ({'type': 'MSE', 'levels': [None, None]}, 'at least one level'),
         ({'type': 'MSE', 'scaled_by': 'smoothness_code'}, 'scaled_by'),
     ],
 )

@@ -33,7 +33,8 @@ class LapIRN(Backbone):
         options: See :class:`~mmreg.models.lapirn.LaplacianPyramid`.
 
     Raises:
-        ConfigError: a conditional network (heads give no number), one level, or an option that does not exist.
+        ConfigError: a conditional network (heads give no number), one level, an integrator of control points, or an
+            option that does not exist.
 
     Source: Mok and Chung, MICCAI 2020; the features that TextSCF's filters act on (arXiv 2311.15607).
     """
@@ -54,6 +55,8 @@ class LapIRN(Backbone):
         self.images = ImagePyramid(levels, method, factors, image_channels=image_channels, ndim=ndim)
         self.pyramid = LaplacianPyramid(self.images.spec, **{**options, 'finest_flow': False})
         self.integrator = INTEGRATORS.build(integrator or {'type': 'IdentityIntegrator'})
+        dense = not getattr(self.integrator, 'control_points', False)
+        require(dense, self, 'has a flow per voxel between its levels, found an integrator of control points.')
         widths = self.pyramid.channels
         self.spec = replace(
             self.images.spec,

@@ -45,6 +45,7 @@ class LapIRNHead(FlowHead):
 
     def __init__(self, features: FeatureSpec, code: float = 0.1, stage: int | None = None, **options: Any):
         super().__init__(features)
+        require(features.siamese, self, 'needs one feature map per image (a siamese backbone), found joint features.')
         self.pyramid = LaplacianPyramid(features, **options)
         levels = range(1, features.levels + 1)
         require(stage is None or stage in levels, self, f'got stage={stage}, expected 1 to {features.levels}.')

@@ -52,7 +52,7 @@ class LaplacianPyramid(nn.Module):
         finest_flow: Whether the finest level has a flow convolution.
 
     Raises:
-        ConfigError: joint features, strides that are no multiples of each other, or an unknown option.
+        ConfigError: strides that are no multiples of each other, or an unknown option.
     """
 
     def __init__(
@@ -70,7 +70,6 @@ class LaplacianPyramid(nn.Module):
         finest_flow: bool = True,
     ):
         super().__init__()
-        require(features.siamese, self, 'needs one feature map per image (a siamese backbone), found joint features.')
         choices = (('unit', unit, UNITS), ('order', order, ORDERS), ('resampling', resampling, RESAMPLINGS))
         for name, value, allowed in (*choices, ('padding', padding, ('border', 'zeros'))):
             require(value in allowed, self, f'got {name}={value!r}, expected one of {allowed}.')

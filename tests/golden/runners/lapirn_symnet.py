@@ -24,7 +24,7 @@ _WINDOWS = {1: (3,), 2: (5, 3), 3: (7, 5, 3)}
 
 @runner('baselines', ('lapirn_', 'clapirn'))
 def lapirn(case: Case) -> None:
-    diffeomorphic = 'velocity' in case.info['what']
+    diffeomorphic = 'diffeomorphic' in case.info['what']
     conditional = 'reg_code' in case.info['inputs']
     model = build(case, 'clapirn' if conditional else 'lapirn' if diffeomorphic else 'lapirn_disp')
     inputs = {'moving': seeded_image(case, 'moving'), 'fixed': seeded_image(case, 'fixed')}
