@@ -29,7 +29,7 @@ setup(
     long_description_content_type='text/markdown',
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['mmreg', 'mmreg.*']),
-    package_data={'mmreg': ['py.typed']},
+    package_data={'mmreg': ['py.typed', 'visualization/report_assets/*']},
     install_requires=[
         'torch>=2.6',
         'mmengine>=0.10.7,<1',

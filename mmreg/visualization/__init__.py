@@ -2,6 +2,15 @@
 
 from .backends import WandbVisBackend
 from .figures import fold_percentage, overview_figure, save_png
+from .report import ReportContent, write_report
 from .visualizer import RegVisualizer
 
-__all__ = ['RegVisualizer', 'WandbVisBackend', 'fold_percentage', 'overview_figure', 'save_png']
+__all__ = [
+    'RegVisualizer',
+    'ReportContent',
+    'WandbVisBackend',
+    'fold_percentage',
+    'overview_figure',
+    'save_png',
+    'write_report',
+]

@@ -1,0 +1,104 @@
+"""From a registration result to its report: everything in one orientation, so that planes have their usual names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.visualization.report import ReportContent, write_report
+
+from .result import RegistrationResult
+
+#: Name of the page in a folder of results.
+REPORT = 'report.html'
+
+
+def report_content(
+    result: RegistrationResult,
+    plan: Mapping[str, Any] | None = None,
+    curves: Mapping[str, Sequence[tuple[int, int, float]]] | None = None,
+    labels: Mapping[str, Volume] | None = None,
+) -> ReportContent:
+    """What the report of a result shows.
+
+    Args:
+        result: A registered pair.
+        plan: Settings, versions, digests, times; by default ``result.provenance``.
+        curves: Name of a term -> (level, iteration, value) in order; by default ``result.curves``.
+        labels: 'fixed' on the fixed grid and 'moving' on the moving grid, for outlines; warped labels come from the
+            result.
+    """
+    geometry = result.geometry
+    codes = 'RAS'[: geometry.ndim]
+    volumes = {'fixed': result.fixed.volume, 'moving': result.before, 'warped': result.warped}
+    if result.affine is not None and not np.allclose(result.affine, np.eye(len(result.affine))):
+        moving = result.moving.volume
+        volumes['aligned'] = resample_to(moving, geometry, transform=affine_transform(result.affine))
+    return ReportContent(
+        title=result.case_id,
+        images={name: volume.reoriented(codes).channel_first()[0] for name, volume in volumes.items()},
+        displacement=reoriented_displacement(result.displacement, geometry, codes),
+        spacing=geometry.reoriented(codes).spacing,
+        codes=codes,
+        labels={name: volume.reoriented(codes).array for name, volume in _labels(result, labels or {}).items()},
+        headline=_headline(result),
+        rows=result.rows,
+        warnings=result.warnings,
+        curves=result.curves if curves is None else curves,
+        plan=result.provenance if plan is None else plan,
+    )
+
+
+def write_result_report(
+    result: RegistrationResult, folder: str | Path, labels: Mapping[str, Volume] | None = None
+) -> Path:
+    """Write ``report.html`` of a result into a folder; returns its path."""
+    path = Path(folder) / REPORT
+    write_report(path, report_content(result, labels=labels))
+    return path
+
+
+def reoriented_displacement(displacement: np.ndarray, geometry: Geometry, codes: str) -> np.ndarray:
+    """The same displacement, ``(ndim, *S)`` voxels, on the grid with its axes permuted and flipped to ``codes``."""
+    axes, flips = geometry.reorientation(codes)
+    field = displacement[list(axes)].transpose(0, *(axis + 1 for axis in axes))
+    cut = [slice(None), *(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+    field = field[tuple(cut)].copy()
+    for axis, flip in enumerate(flips):
+        if flip:
+            field[axis] *= -1
+    return np.ascontiguousarray(field)
+
+
+def _labels(result: RegistrationResult, given: Mapping[str, Volume]) -> dict[str, Volume]:
+    """Label maps on the fixed grid by the names of the images they belong to."""
+    found: dict[str, Volume] = {}
+    if 'fixed' in given:
+        found['fixed'] = given['fixed']
+    if result.warped_labels is not None:
+        found['warped'] = result.warped_labels
+    if 'moving' in given:
+        found['moving'] = resample_to(given['moving'], result.geometry, 'nearest')
+    return found
+
+
+def _headline(result: RegistrationResult) -> dict[str, str]:
+    """The facts on top of the page."""
+    facts = {'fixed image': result.fixed.name, 'moving image': result.moving.name}
+    shape, spacing = result.geometry.shape, result.geometry.spacing
+    facts['fixed grid'] = f'{" x ".join(map(str, shape))} voxels, {" x ".join(f"{s:.3g}" for s in spacing)} mm'
+    for name, title, digits in (('dice', 'Dice', 3), ('tre', 'TRE, mm', 2)):
+        numbers = result.metrics.get(name)
+        if numbers:
+            facts[title] = f'{numbers["before"]:.{digits}f} \u2192 {numbers["after"]:.{digits}f}'
+    if 'folds_percent' in result.metrics:
+        facts['folds'] = f'{result.metrics["folds_percent"]["after"]:.3g} %'
+    if result.inverse_residual is not None:
+        facts['inverse residual'] = f'{result.inverse_residual.mean:.3g} mm'
+    if 'total' in result.timings:
+        facts['time'] = f'{result.timings["total"]:.1f} s'
+    return facts
