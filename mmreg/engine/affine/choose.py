@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .images import Level
 from .objective import Objective
 from .optimise import climb
-from .parameters import translation_matrix
+from .parameters import about
 from .result import AffineStage
-from .search import angle_between, search_starts
+from .search import search_starts
 from .settings import AffineSettings
-from .start import Body, Start, axis_starts, find_body, simple_starts
+from .start import Body, Start, axis_starts, centre_pairs, find_body
 
-#: Iterations of the climb from each candidate, and how many candidates of each kind are climbed from.
-_STEPS, _FEW, _MANY = 12, 3, 6
-#: Candidates closer than this (degrees) climb the same hill.
-_SAME_HILL = 35.0
-#: Automatic search: rotations are followed up whose score, before any climb, is at least this share of the best found.
-_PROMISING = 0.5
+#: Iterations of the climb from a start, and of the short one that sorts the findings of the search.
+_STEPS, _SHORT = 12, 5
+#: After a search the best few, if they have at least this share of the best score, are followed for longer.
+_FINALISTS, _RIVAL, _LONG = 4, 0.6, 40
+#: How many starts of each kind are climbed from, and how many findings of the search get a short climb.
+_FEW, _MANY, _SORTED = 3, 6, 40
+#: Matrices that move the points by less than this, in voxels of the level, lead to the same place.
+_SAME_PLACE = 2.0
+#: Automatic search: the best start is trusted if the best rotation looked at is nearer to it than this share of the
+#: points' distance from their centre.
+_CONFIRMED = 0.5
 #: The headers are left for a start only if its score is better by this share.
 _MARGIN = 0.02
 
@@ -59,9 +64,9 @@ def merit(objective: Objective, matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def choose_start(
-    fixed: Level,
-    moving: Level,
+    levels: tuple[Level, Level],
     objective: Objective,
+    quick: Objective,
     settings: AffineSettings,
     initial: np.ndarray | None,
     flat: np.ndarray | None,
@@ -69,88 +74,117 @@ def choose_start(
     """Try the starts that ``settings.search`` names at one level.
 
     Args:
-        fixed: coarse level.
-        moving: coarse level.
+        levels: fixed and moving image, coarse.
         objective: similarity there.
+        quick: the same with fewer points.
         settings: see there.
         initial: given matrix; it takes the place of the headers.
         flat: directions without extent.
     """
-    first = Start('headers', np.eye(len(fixed.size) + 1)) if initial is None else Start('given', initial)
-    trial = _Trial(objective, settings, flat)
+    first = Start('headers', np.eye(len(levels[0].size) + 1)) if initial is None else Start('given', initial)
     mode = 'none' if initial is not None and settings.search == 'auto' else settings.search
     if mode == 'none':
         value = float(merit(objective, [first.matrix])[0])
         return Choice(Candidate(first.name, first.matrix, value, value), [], False)
-    bodies = find_body(fixed), find_body(moving)
+    trial = _Trial(objective, settings, flat)
+    bodies = find_body(levels[0]), find_body(levels[1])
     trial.follow([first])
-    for start in trial.most_promising(_simple(*bodies, flat), _FEW):
-        if trial.leads_elsewhere(start):
-            trial.follow([start])
-    if flat is None:
-        axes = axis_starts(*bodies)
-        if settings.reflections:
-            axes += axis_starts(*bodies, mirrored=True)
-        trial.follow(trial.most_promising(axes, _FEW, apart=_SAME_HILL))
-    searched = mode != 'moments' and flat is None
-    if searched:
-        around = search_starts(*bodies, mirrored=settings.reflections)
-        least = -np.inf if mode == 'coarse' else _PROMISING * trial.best().after
-        trial.follow(trial.most_promising(around, _MANY, least, apart=_SAME_HILL))
-    return Choice(trial.best(), trial.stages(), searched)
+    trial.follow_new(trial.ranked(_simple(*bodies, flat, initial))[:_FEW])
+    if flat is not None or settings.transform == 'translation':
+        return Choice(trial.best(), trial.stages(), False)
+    axes = axis_starts(*bodies)
+    if settings.reflections:
+        axes += axis_starts(*bodies, mirrored=True)
+    trial.follow_new(trial.ranked(axes)[:_FEW])
+    extent = float((levels[0].spacing * levels[0].size).max())
+    return _searched(trial, bodies, first, quick, settings, mode, extent)
 
 
-def _simple(fixed: Body, moving: Body, flat: np.ndarray | None) -> list[Start]:
-    starts = simple_starts(fixed, moving)[1:]
-    if flat is None:
-        return starts
-    # Along directions without extent the headers are all there is to know.
-    keep = np.eye(len(fixed.middle)) - flat @ flat.T
-    return [Start(s.name, translation_matrix(keep @ s.matrix[:-1, -1])) for s in starts]
+def _searched(
+    trial: _Trial,
+    bodies: tuple[Body, Body],
+    first: Start,
+    quick: Objective,
+    settings: AffineSettings,
+    mode: str,
+    extent: float,
+) -> Choice:
+    """Look at rotations all around; follow them where nothing found before is clearly better."""
+    if mode == 'moments':
+        return Choice(trial.best(), trial.stages(), False)
+    sorter = _Trial(quick, settings, trial.flat)
+    around = sorter.ranked(search_starts(*bodies, first.matrix, extent, mirrored=settings.reflections))
+    near = quick.points.distance(around[0].matrix, trial.best().matrix) < _CONFIRMED * quick.points.radius
+    if mode == 'auto' and near:
+        return Choice(trial.best(), trial.stages(), False)
+    sorter.follow_new(around, _SORTED, _SHORT)
+    found = sorted(sorter.tried, key=lambda candidate: -candidate.after)
+    trial.follow_new([Start(c.name, c.matrix) for c in found], _MANY)
+    trial.finish()
+    return Choice(trial.best(), trial.stages(), True)
+
+
+def _simple(fixed: Body, moving: Body, flat: np.ndarray | None, initial: np.ndarray | None) -> list[Start]:
+    """Centres on centres; a given matrix keeps its linear part, and flat directions their place."""
+    ndim = len(fixed.middle)
+    linear = np.eye(ndim) if initial is None else initial[:-1, :-1]
+    first = np.eye(ndim + 1) if initial is None else initial
+    keep = np.eye(ndim) if flat is None else np.eye(ndim) - flat @ flat.T
+    starts = []
+    for name, source, target in centre_pairs(fixed, moving):
+        matrix = about(linear, source, target)
+        matrix[:-1, -1] = first[:-1, -1] + keep @ (matrix[:-1, -1] - first[:-1, -1])
+        starts.append(Start(name, matrix))
+    return starts
 
 
 class _Trial:
-    """Candidates so far, the first being the headers or the given matrix."""
+    """Candidates so far."""
 
     def __init__(self, objective: Objective, settings: AffineSettings, flat: np.ndarray | None):
-        self.objective, self.settings, self.flat = objective, settings, flat
+        self.objective, self.flat = objective, flat
+        self.transform = 'translation' if settings.transform == 'translation' else 'rigid'
         self.tried: list[Candidate] = []
 
-    def follow(self, starts: Sequence[Start]) -> None:
+    def ranked(self, starts: Sequence[Start]) -> list[Start]:
+        """The starts, best score first."""
+        scores = merit(self.objective, [start.matrix for start in starts])
+        return [starts[i] for i in np.argsort(-scores, kind='stable')]
+
+    def follow(self, starts: Sequence[Start], iterations: int = _STEPS) -> None:
         """Climb from each and remember where it led."""
-        transform = 'translation' if self.settings.transform == 'translation' else 'rigid'
         tolerance = 0.05 * self.objective.spacing
         for start in starts:
-            top = climb(self.objective, start.matrix, transform, _STEPS, tolerance, self.flat)
+            top = climb(self.objective, start.matrix, self.transform, iterations, tolerance, self.flat)
             before, after = merit(self.objective, [start.matrix, top.matrix])
             self.tried.append(Candidate(start.name, top.matrix, float(before), float(after)))
 
-    def most_promising(
-        self, starts: Sequence[Start], count: int, least: float = -np.inf, apart: float | None = None
-    ) -> list[Start]:
-        """The best by score, at least ``least``; with ``apart``, turned that far from each other and from the tried."""
-        scores = merit(self.objective, [start.matrix for start in starts])
-        known = [candidate.matrix for candidate in self.tried]
-        chosen: list[Start] = []
-        for i in np.argsort(-scores, kind='stable'):
-            if len(chosen) == count or scores[i] < least:
+    def follow_new(self, starts: Sequence[Start], count: int | None = None, iterations: int = _STEPS) -> None:
+        """Climb, in order, from the first ``count`` that are far from all places reached so far."""
+        before = len(self.tried)
+        for start in starts:
+            if count is not None and len(self.tried) - before == count:
                 break
-            matrix = starts[i].matrix
-            if apart is None or all(angle_between(matrix, other) > apart for other in known):
-                chosen.append(starts[i])
-                known.append(matrix)
-        return chosen
+            if self._is_new(start.matrix):
+                self.follow([start], iterations)
 
-    def leads_elsewhere(self, start: Start) -> bool:
-        """Whether the start is far from every place that was reached: not within two voxels in the mean."""
-        points = self.objective.points
-        mapped = [points.mapped(m) for m in (start.matrix, *(c.matrix for c in self.tried))]
-        return all(
-            np.linalg.norm(mapped[0] - other, axis=0).mean() > 2 * self.objective.spacing for other in mapped[1:]
-        )
+    def _is_new(self, matrix: np.ndarray) -> bool:
+        far = _SAME_PLACE * self.objective.spacing
+        return all(self.objective.points.distance(matrix, known.matrix) > far for known in self.tried)
+
+    def finish(self) -> None:
+        """Climb on from the best few places as long as it takes: the first steps do not tell who arrives highest."""
+        order = sorted(self.tried, key=lambda candidate: -candidate.after)
+        rivals = [c for c in order[:_FINALISTS] if c.after >= _RIVAL * order[0].after]
+        if len(rivals) == 1:
+            return
+        for candidate in rivals:
+            top = climb(self.objective, candidate.matrix, self.transform, _LONG, 0.0, self.flat)
+            after = float(merit(self.objective, [top.matrix])[0])
+            self.tried[self.tried.index(candidate)] = replace(candidate, matrix=top.matrix, after=after)
 
     def best(self) -> Candidate:
-        """The best place, with a little preference for the headers."""
+        """The best place, with a little preference for the first."""
         first = self.tried[0]
         best = max(self.tried, key=lambda candidate: candidate.after)
         return best if best.after > first.after + _MARGIN * abs(first.after) else first

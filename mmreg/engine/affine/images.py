@@ -21,6 +21,8 @@ _LOOKED_AT = 200_000
 _RANGE = (0.1, 99.9)
 #: Smoothing of a pooled level, in its working spacing.
 _SIGMA = 0.7
+#: Intensities up to this count as background when ranks are made; number of places at which they are tabulated.
+_BACKGROUND, _KNOTS = 0.02, 65
 _POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
@@ -53,7 +55,7 @@ def working_spacings(fixed: Geometry, moving: Geometry, levels: int, finest: flo
     """Working spacing of each level in mm, finest first.
 
     The finest is the mean voxel of the coarser image, but not less than 1/100 of the fixed image's longest edge; each
-    further level doubles it, up to 1/20 of that edge.
+    further level doubles it, up to 1/16 of that edge.
     """
     extent = max(n * s for n, s in zip(fixed.shape, fixed.spacing))
     if finest is None:
@@ -66,7 +68,9 @@ def working_spacings(fixed: Geometry, moving: Geometry, levels: int, finest: flo
     return spacings
 
 
-def make_levels(volume: Volume, mask: Volume | None, spacings: Sequence[float], device: str, name: str) -> list[Level]:
+def make_levels(
+    volume: Volume, mask: Volume | None, spacings: Sequence[float], device: str, name: str, spread: float = 0.0
+) -> list[Level]:
     """The image at each working spacing, finest first.
 
     An axis is pooled by the whole number of voxels that fits into the working spacing, then smoothed a little.
@@ -80,6 +84,8 @@ def make_levels(volume: Volume, mask: Volume | None, spacings: Sequence[float], 
     affine = volume.geometry.affine.copy()
     for spacing in spacings:
         array, weight, affine = _pooled(array, weight, affine, spacing)
+        if not levels and spread > 0:
+            array = _spread(array, spread)
         sizes = np.linalg.norm(affine[:-1, :-1], axis=0)
         sigma = [_SIGMA * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
         levels.append(Level(gaussian_filter(array, sigma, padding='border'), weight, affine))
@@ -102,6 +108,27 @@ def _normalised(volume: Volume, name: str) -> np.ndarray:
         np.multiply(source, 1 / (high - low), out=target)
         target -= low / (high - low)
         np.clip(target, 0, 1, out=target)
+    return out
+
+
+def _spread(array: Tensor, share: float) -> Tensor:
+    """Mix intensities in [0, 1] with their ranks among all that are not background, channel by channel.
+
+    A few very bright voxels otherwise leave most of a histogram's bins empty.
+    """
+    out = torch.empty_like(array)
+    for source, target in zip(array[0], out[0]):
+        flat = source.flatten().cpu().numpy()
+        seen = np.sort(flat[:: max(1, flat.size // _LOOKED_AT)])
+        seen = seen[seen > _BACKGROUND]
+        if len(seen) < 2:
+            target.copy_(source)
+            continue
+        ranks = np.linspace(0, 1, _KNOTS)
+        knots = np.quantile(seen, ranks) + 1e-6 * ranks
+        mapped = np.interp(flat, np.concatenate([[0], knots]), np.concatenate([[0], ranks]))
+        mixed = (1 - share) * flat + share * mapped.astype(np.float32)
+        target.copy_(torch.from_numpy(mixed).view(source.shape))
     return out
 
 

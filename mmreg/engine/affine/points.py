@@ -40,10 +40,12 @@ class Points:
         """Number of points."""
         return self.world.shape[1]
 
-    def mapped(self, matrix: np.ndarray) -> np.ndarray:
-        """World mm ``(ndim, P)`` of the points after a map fixed world -> moving world."""
-        world = self.world[:-1].double().cpu().numpy() + self.centre[:, None]
-        return np.asarray(matrix[:-1, :-1] @ world + matrix[:-1, -1:])
+    def distance(self, first: np.ndarray, second: np.ndarray) -> float:
+        """Mean distance in mm between the points after two maps, over a few hundred of them."""
+        step = max(1, self.count // 300)
+        world = self.world[:-1, ::step].double().cpu().numpy() + self.centre[:, None]
+        change = np.asarray(first) - np.asarray(second)
+        return float(np.linalg.norm(change[:-1, :-1] @ world + change[:-1, -1:], axis=0).mean())
 
     @property
     def radius(self) -> float:

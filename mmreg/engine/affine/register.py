@@ -19,8 +19,12 @@ from .optimise import climb
 from .result import AffineResult, AffineStage, stretches
 from .settings import AffineSettings, make_settings
 
-#: Points of the coarse trials, and share of the points of each level with respect to the next finer one.
-_TRIAL_POINTS, _FEWER = 4000, 0.5
+#: Points of the trials and of the coarse search.
+_TRIAL_POINTS, _QUICK_POINTS = 4000, 1200
+#: Share of the points of each level with respect to the next finer one.
+_FEWER = 0.5
+#: Share of the ranks in the intensities that a joint histogram sees.
+_SPREAD = 0.75
 #: An end with this share of the start's overlap, or less, must gather more in total to be taken.
 _SHRUNK = 0.9
 
@@ -90,8 +94,9 @@ class _Run:
     def prepare(self, fixed_mask: Volume | None, moving_mask: Volume | None, device: str, seed: int) -> None:
         settings = self.settings
         spacings = working_spacings(self.fixed.geometry, self.moving.geometry, settings.levels, settings.finest)
+        spread = _SPREAD if settings.similarity in ('mi', 'nmi') else 0.0
         levels = [
-            make_levels(volume, mask, spacings, device, name)
+            make_levels(volume, mask, spacings, device, name, spread)
             for volume, mask, name in ((self.fixed, fixed_mask, 'fixed'), (self.moving, moving_mask, 'moving'))
         ]
         self.objectives = [
@@ -100,13 +105,14 @@ class _Run:
         ]
         self.coarsest: tuple[Level, Level] = (levels[0][-1], levels[1][-1])
         last = len(spacings) - 1
-        self.trial = make_objective(
-            *self.coarsest, settings, last, spacings[last], min(_TRIAL_POINTS, settings.samples), seed + last
+        self.trial, self.quick = (
+            make_objective(*self.coarsest, settings, last, spacings[last], min(count, settings.samples), seed + last)
+            for count in (_TRIAL_POINTS, _QUICK_POINTS)
         )
         self.flat = flat_directions(self.fixed, self.moving)
 
     def result(self) -> AffineResult:
-        choice = choose_start(*self.coarsest, self.trial, self.settings, self.initial, self.flat)
+        choice = choose_start(self.coarsest, self.trial, self.quick, self.settings, self.initial, self.flat)
         self.stages += choice.stages
         matrix = self._optimised(choice.best.matrix)
         return self._judged(matrix, choice)
@@ -181,6 +187,8 @@ class _Run:
             )
         if 'search' in start:
             self.warnings.append('The headers do not bring the images together; a search over rotations did.')
+        elif start not in ('headers', 'given'):
+            self.warnings.append(f'The headers do not bring the images together; it started from the {start}.')
         if np.linalg.det(matrix[:-1, :-1]) < 0:
             self.warnings.append('The affine map mirrors the image.')
 

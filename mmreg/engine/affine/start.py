@@ -11,7 +11,7 @@ import torch
 from mmreg.spatial import apply_affine, identity_grid
 
 from .images import Level
-from .parameters import about, translation_matrix
+from .parameters import about
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +76,12 @@ def otsu(values: np.ndarray, bins: int = 128) -> float:
     return float(edges[1:][int(np.nan_to_num(between[:-1]).argmax())])
 
 
-def simple_starts(fixed: Body, moving: Body) -> list[Start]:
-    """Headers, centres of the grids, of mass, of the foreground: no rotation."""
-    ndim = len(fixed.middle)
+def centre_pairs(fixed: Body, moving: Body) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """What may be brought together: (name, place in the fixed world, place in the moving world)."""
     return [
-        Start('headers', np.eye(ndim + 1)),
-        Start('centres of the grids', translation_matrix(moving.middle - fixed.middle)),
-        Start('centres of mass', translation_matrix(moving.mass - fixed.mass)),
-        Start('centres of the foreground', translation_matrix(moving.centre - fixed.centre)),
+        ('centres of the grids', fixed.middle, moving.middle),
+        ('centres of mass', fixed.mass, moving.mass),
+        ('centres of the foreground', fixed.centre, moving.centre),
     ]
 
 
