@@ -1,0 +1,4 @@
+# Less-DWPI on LUMIR: two passes at 1/4 and 1/2. Correlation is left out: it does not help LessNet.
+_base_ = ['lessnet_dwp_lumir.py']
+
+model = dict(flow_head=dict(iterations=[2, 2, 1, 1]))

@@ -1,0 +1,8 @@
+# LessNet on LUMIR: pooled intensities instead of an encoder; 400 epochs of 250 pairs.
+_base_ = ['pyramid_dual_lumir.py']
+
+model = dict(
+    backbone=dict(_delete_=True, type='PoolingPyramid'),
+    flow_head=dict(channels=[48, 64, 96, 128], convs=2),
+)
+train_cfg = dict(max_iters=100000)

@@ -1,0 +1,16 @@
+# LessNet on OASIS, unsupervised, by the protocol of pyramid_dwp_oasis.py.
+_base_ = [
+    '_base_/models/pyramid_dual.py',
+    '_base_/datasets/oasis.py',
+    '_base_/schedules/pyramid.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(
+    backbone=dict(_delete_=True, type='PoolingPyramid'),
+    flow_head=dict(channels=[48, 64, 96, 128], convs=2),
+)
+
+default_hooks = dict(
+    checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
+)

@@ -1,0 +1,13 @@
+# Dual on LUMIR: the dual stream alone.
+_base_ = [
+    '_base_/models/pyramid_dual.py',
+    '_base_/datasets/lumir.py',
+    '_base_/schedules/pyramid_iterations.py',
+    '_base_/default_runtime_iterations.py',
+]
+
+train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'))
+
+default_hooks = dict(
+    checkpoint=dict(interval=2500, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
+)

@@ -1,0 +1,11 @@
+# DWP on abdomen CT-CT by the protocol of the pyramid designs (theirs is another abdominal CT set, unlabelled training).
+_base_ = [
+    '_base_/models/pyramid.py',
+    '_base_/datasets/abdomenctct.py',
+    '_base_/schedules/pyramid.py',
+    '_base_/default_runtime.py',
+]
+
+default_hooks = dict(
+    checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
+)

@@ -1,0 +1,14 @@
+# DWP on LUMIR: dual stream, motion pyramid with warping; 100 epochs of 250 pairs. Published: pairs of the first 500
+# scans; here of all training scans.
+_base_ = [
+    '_base_/models/pyramid.py',
+    '_base_/datasets/lumir.py',
+    '_base_/schedules/pyramid_iterations.py',
+    '_base_/default_runtime_iterations.py',
+]
+
+train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'))
+
+default_hooks = dict(
+    checkpoint=dict(interval=2500, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
+)
