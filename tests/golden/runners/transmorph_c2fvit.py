@@ -15,12 +15,12 @@ from mmreg.models.backbones.transmorph import TransMorph
 from mmreg.models.c2fvit import affine_from_parameters
 from mmreg.models.flow_heads.affine import AffineTransformerHead
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
-from mmreg.models.losses import LNCC, MSE
+from mmreg.models.losses import MSE, MultiScaleLNCC
 from mmreg.models.losses.gaussian_kl import GaussianKL
 from mmreg.models.registrars.centred import as_field
 from mmreg.models.swin.attention import relative_index
 from mmreg.registry import REGISTRARS
-from mmreg.spatial import affine_displacement, average_down, warp
+from mmreg.spatial import affine_displacement, warp
 from mmreg.spatial.affine import voxel_matrix_from_normalised
 from mmreg.spatial.sampler import as_sampled
 from mmreg.structures import Fields
@@ -171,8 +171,5 @@ def affine_loss(key: str, results: dict[str, Tensor], fixed: Tensor) -> Tensor:
     """The published multi-resolution NCC: windows 7, 5, 3 at weights 1, 1/2, 1/4, over average-pooled images."""
     found = re.fullmatch(r'multi-resolution NCC\(win (\d+), (\d+) scales\)\((\w+), fixed\)', key)
     assert found, key
-    warped, total = results[found.group(3)], torch.zeros(())
-    for k in range(int(found.group(2))):
-        total = total + LNCC(int(found.group(1)) - 2 * k, negative=True)(warped, fixed) / 2**k
-        warped, fixed = average_down(warped, [2] * 3), average_down(fixed, [2] * 3)
-    return total
+    windows = [int(found.group(1)) - 2 * k for k in range(int(found.group(2)))]
+    return MultiScaleLNCC(windows, negative=True)(results[found.group(3)], fixed)

@@ -1,0 +1,16 @@
+# TransMorph-TVF on OASIS with labels.
+_base_ = [
+    '_base_/models/transmorph_tvf.py',
+    '_base_/datasets/oasis.py',
+    '_base_/schedules/transmorph.py',
+    '_base_/default_runtime.py',
+]
+
+model = dict(
+    label_values=36,
+    losses=dict(overlap=dict(type='Dice', squared=True, absent='zero', weight=1.0)),
+)
+
+default_hooks = dict(
+    checkpoint=dict(interval=5, max_keep_ckpts=10, save_best='reg/dice', rule='greater'),
+)
