@@ -171,6 +171,17 @@ def test_impossible_chains_are_refused(options, says):
         registrar(2, options)
 
 
+def test_integrators_are_those_of_the_steps():
+    with pytest.raises(ConfigError, match='BSplineFFD'):
+        registrar(2, integrator={'type': 'BSplineFFD'})
+    step = {'backbone': SMALL, 'flow_head': {'type': 'FFDHead'}}
+    model = registrar(2, {'steps': [step]}, integrator={'type': 'BSplineFFD'})
+    image = torch.rand(1, 1, 13, 10)
+    assert model({'fixed': image, 'moving': image}).displacement.shape == (1, 2, 13, 10)
+    with pytest.raises(ConfigError, match='FFDHead'):
+        registrar(2, {'steps': [step]})
+
+
 def test_learned_features_are_refused():
     with pytest.raises(ConfigError, match='ImagePyramid'):
         registrar(2, backbone=SMALL)

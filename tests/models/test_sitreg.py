@@ -212,7 +212,7 @@ def test_impossible_pairs_are_refused():
         with pytest.raises(ConfigError, match=next(reversed(options))):
             SITRegHead(pairs, norm_cfg=GROUPS, **options)
     with pytest.raises(ConfigError, match='BSplineFFD'):
-        registrar(2, integrator={'type': 'BSplineFFD'})(brains((12, 12)))
+        registrar(2, integrator={'type': 'BSplineFFD'})
 
 
 def test_it_learns_a_shift():

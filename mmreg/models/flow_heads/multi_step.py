@@ -114,6 +114,10 @@ class MultiStepHead(FlowHead):
         ]
         return tuple(max(sizes) for sizes in zip(*per_step))
 
+    def check_integrator(self, integrator: Integrator) -> None:
+        for step in self.networks:
+            step.flow_head.check_integrator(integrator)
+
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
         """One displacement on the image's grid (and its counterpart); ``extras['steps']``: those of the steps."""
         for step in self.networks:

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.integrators.bspline_ffd import BSplineFFD
 from mmreg.models.layers import ConvBlock, conv_layer
 from mmreg.models.stages import per_level
 from mmreg.registry import FLOW_HEADS
@@ -128,9 +127,6 @@ class SITRegHead(FlowHead):
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
         """Displacements of the full grid in both directions."""
-        require(
-            not isinstance(integrator, BSplineFFD), self, 'makes dense fields itself, found the integrator BSplineFFD.'
-        )
         size = tuple(guidance['fixed'].shape[2:])
         maps: HalfWay | None = None
         stages: list[tuple[Tensor, Tensor]] = []
