@@ -33,6 +33,7 @@ from mmreg.spatial.gradient import spatial_gradient
 from mmreg.spatial.grid import identity_grid, sampling_grid
 from mmreg.spatial.integrate import runge_kutta, scaling_and_squaring
 from mmreg.spatial.invert import Residual, invert
+from mmreg.spatial.invert_multilevel import invert_multilevel
 from mmreg.spatial.jacobian import jacobian_determinant, jacobian_matrix
 from mmreg.spatial.labels import warp_labels
 from mmreg.spatial.pyramid import average_down, image_pyramid, smoothing_taps
@@ -59,6 +60,7 @@ __all__ = [
     'identity_grid',
     'image_pyramid',
     'invert',
+    'invert_multilevel',
     'jacobian_determinant',
     'jacobian_matrix',
     'local_correlation',

@@ -16,7 +16,7 @@ from mmreg.engine.optimisation.settings import Settings
 from mmreg.errors import ConfigError, DataError
 from mmreg.models.flow_heads.free_field import FreeField
 from mmreg.models.registrars.registrar import Registrar
-from mmreg.spatial import gaussian_filter, invert, jacobian_determinant, resize_field, warp
+from mmreg.spatial import gaussian_filter, invert_multilevel, jacobian_determinant, resize_field, warp
 
 Report = Callable[[Progress], None]
 
@@ -159,7 +159,7 @@ class _Run:
         self.result.folds = (determinant <= 0).float().mean(1).tolist()
         if self.settings.inverse:
             began = time.perf_counter()
-            self.result.inverse_displacement, self.result.residual = invert(displacement)
+            self.result.inverse_displacement, self.result.residual = invert_multilevel(displacement)
             self.result.seconds['inverse'] = time.perf_counter() - began
 
 
