@@ -75,12 +75,12 @@ def _newton(field: Tensor, inverse: Tensor, error: Tensor, iterations: int, tole
     """Correct ``inverse`` ``(1, ndim, *S)`` in place where ``error`` is too long; returns the iterations done."""
     flat = inverse.flatten(2)
     active = (error.square().sum(1).flatten() > tolerance**2).nonzero()[:, 0]
-    if not len(active) or not iterations:
-        return 0
     places = identity_grid(field.shape[2:], device=field.device, dtype=field.dtype).flatten(1)
     damping = torch.ones(len(active), device=field.device, dtype=field.dtype)
     e = error.flatten(2)[0, :, active].T
-    for done in range(1, iterations + 1):
+    done = 0
+    while len(active) and done < iterations:
+        done += 1
         x, w = places[:, active].T, flat[0, :, active].T
         step = _solve(_derivative(field, x + w, padding), e)
         tried = w - damping[:, None] * step
@@ -91,8 +91,6 @@ def _newton(field: Tensor, inverse: Tensor, error: Tensor, iterations: int, tole
         flat[0, :, active] = w.T
         going = (e.square().sum(1) > tolerance**2) & (damping > 0.5**HALVINGS)
         active, e, damping = active[going], e[going], damping[going]
-        if not len(active):
-            break
     return done
 
 
