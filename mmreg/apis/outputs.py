@@ -34,9 +34,9 @@ def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Colle
     Files: ``warped.nii.gz``; ``displacement.nii.gz`` and
     ``inverse_displacement.nii.gz`` (ITK displacement fields, LPS mm, fixed grid); ``transform.h5``
     (ITK, fixed -> moving: resamples the moving image) and ``inverse_transform.h5``; ``affine.tfm`` where an affine was
-    given; ``warped_labels.nii.gz``; ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv``
-    in voxels); ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
-    ``overview.png``; ``plan.json``, written last.
+    given; ``warped_labels.nii.gz``; ``uncertainty.nii.gz`` (mm) and ``warped_variance.nii.gz`` of a Monte-Carlo model;
+    ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv`` in voxels); ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
+    ``overview.png``; ``report.html``, a page that needs nothing else; ``plan.json``, written last.
 
     Args:
         result: What to write.
@@ -87,6 +87,11 @@ def _labels(result: RegistrationResult, folder: Path) -> None:
         write_volume(folder / 'warped_labels.nii.gz', result.warped_labels)
 
 
+def _maps(result: RegistrationResult, folder: Path) -> None:
+    for name, volume in result.maps.items():
+        write_volume(folder / f'{name}.nii.gz', volume)
+
+
 def _landmarks(result: RegistrationResult, folder: Path) -> None:
     _write_landmarks(folder / 'landmarks_in_moving', result.landmarks_in_moving, result.moving.geometry)
     _write_landmarks(folder / 'landmarks_in_fixed', result.landmarks_in_fixed, result.geometry)
@@ -117,16 +122,24 @@ def _overview(result: RegistrationResult, folder: Path) -> None:
     )
 
 
+def _report(result: RegistrationResult, folder: Path) -> None:
+    from .report import write_result_report
+
+    write_result_report(result, folder, result.labels)
+
+
 #: What can be written, by name.
 OUTPUTS: dict[str, Callable[[RegistrationResult, Path], None]] = {
     'warped': _warped,
     'displacement': _displacement,
     'transforms': _transforms,
     'labels': _labels,
+    'maps': _maps,
     'landmarks': _landmarks,
     'metrics': _metrics,
     'rigidity': write_rigidity,
     'overview': _overview,
+    'report': _report,
 }
 
 

@@ -13,6 +13,7 @@ from . import steps
 from .align import AffineLike, align
 from .inputs import ImageLike, LandmarksLike
 from .judge import judge
+from .maps import map_on_fixed_grid
 from .method import Method
 from .pair import Pair, read_pair
 from .preparation import working_grid
@@ -172,7 +173,9 @@ class Pipeline:
             if inverse:
                 found = steps.inverse_of(displacement, result.geometry)
                 result.inverse_displacement, result.inverse_residual = found
+            result.labels = {role: image.volume for role, image in pair.scored.items()}
             steps.follow(result, pair.labels, pair.points)
+            result.maps = {name: map_on_fixed_grid(values, on) for name, values in moved.maps.items()}
         result.curves, result.alignment = moved.curves, on.alignment
         if metrics:
             with timed(timings, 'metrics'):

@@ -64,7 +64,7 @@ class Preset:
         spacing = inference.get('spacing')
         return {
             'losses': ', '.join(f'{name}: {_brief(loss)}' for name, loss in losses.items()),
-            'levels': ', '.join(f'1/{_number(level.get("scale"))} x {level.get("iterations")}' for level in levels),
+            'levels': ', '.join(map(_level_words, levels)),
             'affine': _affine_words(self.cfg.get('affine')),
             'working spacing': 'that of the fixed image' if spacing is None else f'{spacing} mm',
             'intensities': ', '.join(_brief(step) for step in inference.get('intensity') or DEFAULT_INTENSITY),
@@ -140,8 +140,13 @@ def _brief(config: Mapping[str, Any]) -> str:
     return f'{config.get("type")}({rest})' if rest else str(config.get('type'))
 
 
-def _number(scale: Any) -> str:
-    return 'x'.join(map(str, scale)) if isinstance(scale, list | tuple) else str(scale)
+def _level_words(level: Mapping[str, Any]) -> str:
+    """``4 mm: 50 iterations``."""
+    if level.get('spacing') is not None:
+        grid = f'{level["spacing"]:g} mm'
+    else:
+        grid = f'{level.get("scale", 1):g} times the voxels'
+    return f'{grid}: {level.get("iterations")} iterations'
 
 
 def _affine_words(affine: Mapping[str, Any] | None) -> str:

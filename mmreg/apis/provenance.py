@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ def describe_run(method: Method, result: RegistrationResult, on: OnGrid, moved: 
     Keys: ``format``, ``case_id``, ``created``, ``inputs`` (path and SHA-256 each), ``preset`` (name, file, who chose
     it and why), ``checkpoint``, ``preparation``, ``device``, ``grids`` (fixed, moving, working), ``affine`` (matrix),
     ``alignment`` (how it was found), ``seed``, ``training_seed``, ``versions`` (now) and ``training_versions``,
-    ``source`` (settings besides the config), ``curves`` (first and last value of each), ``timings``, ``warnings``,
+    ``source`` (settings besides the config), ``curves`` (first and last value per level), ``timings``, ``warnings``,
     ``metrics``, and the whole merged configs as text: ``config`` and, where a network was refined, ``refinement``.
     """
     grids = {'fixed': result.geometry, 'moving': result.moving.geometry, 'working': on.grid}
@@ -52,12 +53,15 @@ def describe_run(method: Method, result: RegistrationResult, on: OnGrid, moved: 
     }
 
 
-def _ends(curve: Any) -> dict[str, Any]:
-    """First and last value of a convergence curve, and its length."""
-    points = list(curve)
-    if not points:
-        return {'points': 0}
-    return {'points': len(points), 'first': plain(points[0][-1]), 'last': plain(points[-1][-1])}
+def _ends(curve: Iterable[tuple[int, int, float]]) -> list[dict[str, Any]]:
+    """First and last value of a convergence curve at each level."""
+    levels: dict[int, list[float]] = {}
+    for level, _, value in curve:
+        levels.setdefault(level, []).append(value)
+    return [
+        {'level': level, 'iterations': len(values), 'first': plain(values[0]), 'last': plain(values[-1])}
+        for level, values in levels.items()
+    ]
 
 
 def checkpoint_digest(model: Any) -> str | None:

@@ -34,6 +34,7 @@ class RegistrationResult:
         affine: fixed world -> moving world in RAS mm, applied after the displacement; None for the identity.
         inverse_displacement: ``(ndim, *S)`` voxels of the fixed grid, undoes the displacement.
         inverse_residual: How well it does.
+        labels: ``'fixed'`` and ``'moving'`` labels as they were given, each on the grid of its image.
         warped_labels: Moving labels on the fixed grid, nearest neighbour.
         landmarks_in_moving: Where the fixed landmarks lie in the moving image (:func:`mmreg.io.fixed_to_moving`).
         landmarks_in_fixed: Where the moving landmarks lie in the fixed image (by the inverse).
@@ -44,6 +45,8 @@ class RegistrationResult:
         timings: Seconds per step.
         provenance: Inputs with digests, config, versions, seed, preparation.
         alignment: How the affine came about.
+        maps: Name -> what else the model says per voxel: ``uncertainty`` in mm and ``warped_variance`` of a Monte-Carlo
+            model.
         curves: Name of a term -> its values (level, iteration, value) during an optimisation.
     """
 
@@ -57,6 +60,7 @@ class RegistrationResult:
     affine: np.ndarray | None = None
     inverse_displacement: np.ndarray | None = None
     inverse_residual: InverseResidual | None = None
+    labels: Mapping[str, Volume] = field(default_factory=dict)
     warped_labels: Volume | None = None
     landmarks_in_moving: Landmarks | None = None
     landmarks_in_fixed: Landmarks | None = None
@@ -68,6 +72,7 @@ class RegistrationResult:
     provenance: dict[str, Any] = field(default_factory=dict)
     alignment: Alignment = field(default_factory=Alignment)
     curves: Mapping[str, Sequence[tuple[int, int, float]]] = field(default_factory=dict)
+    maps: Mapping[str, Volume] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmreg.errors import ConfigError
 
@@ -96,6 +97,8 @@ def check_run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{names} are missing, expected both of them or --pairs LIST.')
     if not args.out:
         raise ConfigError('--out is missing, expected a folder for the results.')
+    if Path(args.out).exists() and not Path(args.out).is_dir():
+        raise ConfigError(f'{args.out}: found a file, expected the name of a folder for the results.')
     if not args.pairs and args.layout != 'files':
         raise ConfigError(f'--layout {args.layout} was given for one pair, expected --pairs LIST with it.')
     if args.batch_size < 1:
