@@ -1,5 +1,7 @@
 """LapIRN's and SYMNet's published files: what arrives, what is told from the shapes, what is refused."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,8 +9,10 @@ from mmreg.converters import FAMILIES
 from mmreg.converters.cli import convert_file, main
 from mmreg.errors import CheckpointError
 from mmreg.registry import REGISTRARS
+from mmreg.utils.config import load_config
 from tests.golden.fill import fill
 
+CONFIGS = Path(__file__).parents[2] / 'configs'
 PREFIXES = ('model_lvl2.model_lvl1.', 'model_lvl2.', '')
 
 
@@ -148,3 +152,34 @@ def test_keys_that_do_not_fit_are_named(tmp_path, capsys):
     assert main(['lapirn', str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 2
     assert 'model_lvl2.resblock_group_lvl1.2.ai1.style.bias' in capsys.readouterr().err
     assert main(['symnet', str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]) == 2
+
+
+@pytest.mark.parametrize(
+    ('family', 'config', 'content'),
+    [
+        ('lapirn', 'lapirn_oasis_published', lapirn(28)),
+        ('lapirn_disp', 'lapirn_oasis_disp_published', lapirn(28)),
+        ('clapirn', 'clapirn_oasis_published', lapirn(16, lite=True, conditional=True)),
+        ('symnet', 'symnet_oasis', symnet(7)),
+    ],
+)
+def test_a_config_says_the_same_as_the_converter(family, config, content):
+    """Converted weights run as published under this config: no setting of the network differs."""
+    ours = load_config(CONFIGS / f'{config}.py').model
+    found = FAMILIES[family].model(FAMILIES[family].convert(content))
+    built = [REGISTRARS.build({'type': 'Registrar', 'ndim': 3, **network(model)}) for model in (ours, found)]
+    assert str(built[0]) == str(built[1])
+    assert settings(built[0]) == settings(built[1])
+
+
+def network(model):
+    return {key: dict(model[key]) for key in ('backbone', 'flow_head', 'integrator')}
+
+
+def settings(model):
+    """What is not in the text of the modules."""
+    head = model.flow_head
+    names = ('method', 'factors', 'unit', 'order', 'resampling', 'padding', 'values', 'conditional', 'size_divisor')
+    return [
+        getattr(part, name, None) for part in (model.backbone, head, getattr(head, 'pyramid', None)) for name in names
+    ]

@@ -4,12 +4,13 @@
 # - the conditional network: `flow_head.conditional=True`, `smoothness.scaled_by='smoothness_code'` (clapirn.py here).
 # The published smoothness counts twice the voxels, squared: 3.5 (1.0 for displacements) there is 14 (4) here.
 # All grids here share their corners. Published levels do not (docs/methods/lapirn.md): `backbone.method='average'`,
-# `flow_head.resampling='centres'`, `pyramid=dict(kernel='average')` and `similarity.source='full'` give that.
+# `flow_head.resampling='centres'`, `pyramid=dict(kernel='average')` and `similarity.source='full'` give that
+# (configs *_published.py, which converted weights need). order='xyz' as published makes no difference to training.
 model = dict(
     type='Registrar',
     ndim=3,
     backbone=dict(type='ImagePyramid', levels=3, method='gaussian'),
-    flow_head=dict(type='LapIRNHead', channels=28, stage=None),
+    flow_head=dict(type='LapIRNHead', channels=28, order='xyz', stage=None),
     integrator=dict(type='ScalingSquaring', steps=7, padding='border'),
     losses=dict(
         similarity=dict(type='MultiScaleLNCC', windows=[7, 5, 3], negative=True, outside='border', weight=1.0),

@@ -1,10 +1,10 @@
 # SYMNet (CVPR 2020): two velocities move both images to a middle, through which both whole maps go.
-# Velocities count voxels, at most 100 along an axis.
+# Velocities count voxels, at most 100 along an axis. order='xyz' as published, so that converted weights fit.
 model = dict(
     type='Registrar',
     ndim=3,
     backbone=dict(type='SYMNet', channels=7),
-    flow_head=dict(type='SymmetricHead', kernel=5, scale=100.0),
+    flow_head=dict(type='SymmetricHead', kernel=5, scale=100.0, order='xyz'),
     integrator=dict(type='ScalingSquaring', steps=7),
     losses=dict(
         middle=dict(type='LNCC', window=5, negative=True, direction='middle', weight=1.0),
