@@ -83,7 +83,8 @@ def norm_act(x: Tensor, slope: Tensor, eps: float = 1e-5) -> Tensor:
     """
     with torch.autocast(x.device.type, enabled=False):
         dtype = x.dtype
-        return _NormAct.apply(x if dtype == torch.float64 else x.float(), slope, eps).to(dtype)
+        x = x if dtype == torch.float64 else x.float()
+        return _NormAct.apply(x, slope.to(x.dtype), eps).to(dtype)
 
 
 def fusable(norm: nn.Module, act: nn.Module) -> bool:
