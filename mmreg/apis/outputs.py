@@ -35,7 +35,8 @@ def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Colle
     ``inverse_displacement.nii.gz`` (ITK displacement fields, LPS mm, fixed grid); ``transform.h5``
     (ITK, fixed -> moving: resamples the moving image) and ``inverse_transform.h5``; ``affine.tfm`` where an affine was
     given; ``warped_labels.nii.gz``; ``uncertainty.nii.gz`` (mm) and ``warped_variance.nii.gz`` of a Monte-Carlo model;
-    ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv`` in voxels); ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
+    ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv`` in voxels);
+    ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
     ``overview.png``; ``report.html``, a page that needs nothing else; ``plan.json``, written last.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from mmreg.errors import DataError
 from mmreg.models import Registrar
 
+from .maps import maps_of
 from .preparation import Preparation
 from .prompts import label_inputs
 from .watch import Watch, tell
@@ -67,9 +68,11 @@ class Network(Source):
         prepared = time.perf_counter()
         tell(watch, 'network')
         with torch.no_grad():
-            displacement = self.model(batch, mode='tensor').displacement.float().cpu()
+            fields = self.model(batch, mode='tensor')
+            displacement = fields.displacement.float().cpu()
         seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
-        return moved(pairs, displacement, {}, seconds)
+        found = moved(pairs, displacement, {}, seconds)
+        return [replace(one, maps=maps) for one, maps in zip(found, maps_of(fields, pairs))]
 
     def _arrays(self, on: OnGrid) -> dict[str, Any]:
         arrays = on.images(self.preparation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -83,12 +83,14 @@ class Moved:
         curves: Name of a term -> list of (level, iteration, value).
         seconds: By step.
         notes: What else belongs into the plan.
+        maps: Name -> ``(C, *S)`` float32: what else the model says per voxel of the working grid.
     """
 
     displacement: Tensor
     curves: Mapping[str, Sequence[tuple[int, int, float]]]
     seconds: Mapping[str, float]
     notes: Mapping[str, object]
+    maps: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def stack(arrays: Iterable[Mapping[str, np.ndarray]], device: torch.device) -> dict[str, Tensor]:
