@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from mmreg.errors import CheckpointError
+
 from .base import Family
 from .transmorph import FAMILY as TRANSMORPH
 from .transmorph import window_of
@@ -187,7 +189,11 @@ def _correlation(volumes: Sequence[int], features: Sequence[int], ndim: int) -> 
 
 
 def configure(model: dict, arguments: Mapping[str, Any]) -> None:
-    """Set what the model section of a training config says about the field."""
+    """Set what the model section of a training config says about the field.
+
+    Raises:
+        CheckpointError: blocks of a kind that no published model has.
+    """
     name, inner = str(arguments.get('type', '')), {**arguments, **arguments.get('config', {})}
     decoder, head = inner.get('decoder_cfg', {}), model['flow_head']
     head['bidirectional'] = bool(inner.get('bidirectional', False))
@@ -204,7 +210,9 @@ def configure(model: dict, arguments: Mapping[str, Any]) -> None:
     _comparison(model, decoder)
     unknown = [key for cfg in (inner.get('encoder_cfg', {}), decoder) for key in _unsupported(cfg)]
     if unknown:
-        raise ValueError(f'{unknown[0]}, which has no counterpart here:')
+        raise CheckpointError(
+            f'the published config has {unknown[0]}, expected blocks without it: it is not built here.'
+        )
 
 
 def _comparison(model: dict, decoder: Mapping[str, Any]) -> None:
