@@ -58,9 +58,8 @@ class Choice:
 
 
 def merit(objective: Objective, matrices: Sequence[np.ndarray]) -> np.ndarray:
-    """Similarity times overlap, ``(B,)``: a map that moves the images apart gathers little."""
-    similarity, overlap = objective.score(np.stack(matrices))
-    return similarity * overlap
+    """Similarity of each matrix, ``(B,)``."""
+    return objective.score(np.stack(matrices))[0]
 
 
 def choose_start(

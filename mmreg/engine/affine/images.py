@@ -21,8 +21,8 @@ _LOOKED_AT = 200_000
 _RANGE = (0.1, 99.9)
 #: Smoothing of a pooled level, in its working spacing.
 _SIGMA = 0.7
-#: Intensities up to this count as background when ranks are made; number of places at which they are tabulated.
-_BACKGROUND, _KNOTS = 0.02, 65
+#: Bins of the histogram that is equalised, and the limits of the slope before it is made to end at 1.
+_KNOTS, _SLOPES = 64, (0.2, 2.0)
 _POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
@@ -69,23 +69,24 @@ def working_spacings(fixed: Geometry, moving: Geometry, levels: int, finest: flo
 
 
 def make_levels(
-    volume: Volume, mask: Volume | None, spacings: Sequence[float], device: str, name: str, spread: float = 0.0
+    volume: Volume, mask: Volume | None, spacings: Sequence[float], device: str, name: str, equalise: bool = False
 ) -> list[Level]:
     """The image at each working spacing, finest first.
 
-    An axis is pooled by the whole number of voxels that fits into the working spacing, then smoothed a little.
+    An axis is pooled by the whole number of voxels that fits into the working spacing, then smoothed a little;
+    ``equalise`` evens out the distribution of intensities.
 
     Raises:
         DataError: the image is constant or not finite, or the mask is on another grid or empty.
     """
     array = torch.from_numpy(_normalised(volume, name)).to(device)[None]
     weight = None if mask is None else torch.from_numpy(_mask(mask, volume, name)).to(device)[None, None]
-    levels = []
+    levels: list[Level] = []
     affine = volume.geometry.affine.copy()
     for spacing in spacings:
         array, weight, affine = _pooled(array, weight, affine, spacing)
-        if not levels and spread > 0:
-            array = _spread(array, spread)
+        if equalise and not levels:
+            array = _equalised(array)
         sizes = np.linalg.norm(affine[:-1, :-1], axis=0)
         sigma = [_SIGMA * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
         levels.append(Level(gaussian_filter(array, sigma, padding='border'), weight, affine))
@@ -111,24 +112,21 @@ def _normalised(volume: Volume, name: str) -> np.ndarray:
     return out
 
 
-def _spread(array: Tensor, share: float) -> Tensor:
-    """Mix intensities in [0, 1] with their ranks among all that are not background, channel by channel.
+def _equalised(array: Tensor) -> Tensor:
+    """Contrast-limited equalisation of intensities in [0, 1], channel by channel.
 
-    A few very bright voxels otherwise leave most of a histogram's bins empty.
+    A few very bright voxels otherwise leave most of a joint histogram's bins empty. The slope of the mapping is
+    limited, so that the noise of a large background does not fill them instead.
     """
     out = torch.empty_like(array)
     for source, target in zip(array[0], out[0]):
         flat = source.flatten().cpu().numpy()
-        seen = np.sort(flat[:: max(1, flat.size // _LOOKED_AT)])
-        seen = seen[seen > _BACKGROUND]
-        if len(seen) < 2:
-            target.copy_(source)
-            continue
-        ranks = np.linspace(0, 1, _KNOTS)
-        knots = np.quantile(seen, ranks) + 1e-6 * ranks
-        mapped = np.interp(flat, np.concatenate([[0], knots]), np.concatenate([[0], ranks]))
-        mixed = (1 - share) * flat + share * mapped.astype(np.float32)
-        target.copy_(torch.from_numpy(mixed).view(source.shape))
+        counts, edges = np.histogram(flat[:: max(1, flat.size // _LOOKED_AT)], _KNOTS, (0, 1))
+        shares = counts / counts.mean()
+        slopes = np.clip(shares, *_SLOPES)
+        ranks = np.concatenate([[0], np.cumsum(slopes) / slopes.sum()])
+        mapped = np.interp(flat, edges, ranks).astype(np.float32)
+        target.copy_(torch.from_numpy(mapped).view(source.shape))
     return out
 
 

@@ -1,4 +1,9 @@
-"""The similarity of two images as a function of the affine map between them, at one level."""
+"""The similarity of two images as a function of the affine map between them, at one level.
+
+It is the similarity inside the common field of view times the share of the fixed points there. Of mutual information
+this is what all fixed points together tell: those outside tell nothing. Without the factor a map gains by moving
+background out of view.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +46,7 @@ class Objective:
     spacing: float
 
     def score(self, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Similarity inside the common field of view, and the share of points there.
+        """Similarity (times overlap), and the overlap: the share of points inside the moving image.
 
         Args:
             matrices: ``(B, ndim+1, ndim+1)``, fixed world -> moving world.
@@ -85,12 +90,12 @@ class Objective:
         return to_voxel @ matrices @ translation_matrix(self.points.centre)
 
     def _at(self, matrices: Tensor) -> tuple[Tensor, Tensor]:
-        """Similarity and overlap ``(B,)`` of maps ``(B, ndim+1, ndim+1)`` made by :meth:`_to_voxels`."""
+        """Similarity times overlap, and overlap, ``(B,)``, of maps ``(B, ndim+1, ndim+1)`` of :meth:`_to_voxels`."""
         matrices = matrices[:, :-1].to(device=self.points.world.device, dtype=torch.float32)
         values, weights = self._sampled(matrices @ self.points.world)
         weights = weights * self.points.weights
         overlap = weights.sum(1) / self.points.weights.sum()
-        return self.similarity(values, weights), overlap
+        return self.similarity(values, weights) * overlap, overlap
 
     def _sampled(self, position: Tensor) -> tuple[Tensor, Tensor]:
         """Intensities ``(B, C, P)`` and weights ``(B, P)`` at voxels from the middle of the grid, ``(B, ndim, P)``.

@@ -23,11 +23,6 @@ from .settings import AffineSettings, make_settings
 _TRIAL_POINTS, _QUICK_POINTS = 4000, 1200
 #: Share of the points of each level with respect to the next finer one.
 _FEWER = 0.5
-#: Share of the ranks in the intensities that a joint histogram sees.
-_SPREAD = 0.75
-#: An end with this share of the start's overlap, or less, must gather more in total to be taken.
-_SHRUNK = 0.9
-
 #: Told after every iteration: (stage, level, iteration, similarity).
 Progress = Callable[[str, int, int, float], None]
 
@@ -94,9 +89,9 @@ class _Run:
     def prepare(self, fixed_mask: Volume | None, moving_mask: Volume | None, device: str, seed: int) -> None:
         settings = self.settings
         spacings = working_spacings(self.fixed.geometry, self.moving.geometry, settings.levels, settings.finest)
-        spread = _SPREAD if settings.similarity in ('mi', 'nmi') else 0.0
+        equalise = settings.similarity in ('mi', 'nmi')
         levels = [
-            make_levels(volume, mask, spacings, device, name, spread)
+            make_levels(volume, mask, spacings, device, name, equalise)
             for volume, mask, name in ((self.fixed, fixed_mask, 'fixed'), (self.moving, moving_mask, 'moving'))
         ]
         self.objectives = [
@@ -156,9 +151,8 @@ class _Run:
         finest = self.objectives[0]
         (before, after), (shared, overlap) = finest.score(np.stack([self.first, matrix]))
         start = choice.best.name
-        better = after > before and (overlap > _SHRUNK * shared or after * overlap > before * shared)
         refused = overlap < self.settings.minimum_overlap and overlap < shared
-        if refused or (shared > 0 and not better):
+        if refused or not after > before:
             reason = (
                 f'only {100 * overlap:.0f} % of the fixed image lay inside the moving image'
                 if refused

@@ -35,7 +35,7 @@ class AffineResult:
     Attributes:
         matrix: ``(ndim+1, ndim+1)`` float64, fixed world -> moving world, RAS+ mm.
         start: name of the start that won.
-        similarity: name of the similarity; its numbers are such that higher is better.
+        similarity: its name; its numbers (times the overlap) are such that higher is better.
         before: similarity of the headers alone (or of the given matrix) at the finest level.
         after: similarity of ``matrix`` there.
         overlap: share of the fixed points inside the moving image.
