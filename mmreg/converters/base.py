@@ -92,6 +92,8 @@ class Family:
             model = self.describe(weights)
             if self.configure is not None and arguments is not None:
                 self.configure(model, arguments)
+        except CheckpointError:
+            raise
         except (KeyError, IndexError, ValueError) as error:
             raise CheckpointError(
                 f'{source} is no whole checkpoint of the family {self.name!r}: found {error} missing or misshapen, '

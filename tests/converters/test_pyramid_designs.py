@@ -148,5 +148,5 @@ def test_what_is_refused():
     with pytest.raises(CheckpointError, match='mamba.layers.0.weight'):
         FAMILY.convert(weights('dwp') | {'mamba.layers.0.weight': torch.zeros(2)})
     residual = {'type': 'VXMPlus_DualWarpPy', 'config': {'encoder_cfg': {'block_config': {'res_skip': True}}}}
-    with pytest.raises(CheckpointError, match='res_skip=True'):
+    with pytest.raises(CheckpointError, match='has res_skip=True, expected blocks without it'):
         FAMILY.model(FAMILY.convert(weights('dwp')), {'config': residual})
