@@ -68,7 +68,7 @@ def describe(state: Mapping[str, Tensor]) -> dict:
             'norm_cfg': dict(norm),
             'bound': _BOUND,
         },
-        'integrator': {'type': 'IdentityIntegrator', 'iterations': 50, 'tolerance': 1e-2, 'memory': 4},
+        'integrator': {'type': 'IdentityIntegrator', 'iterations': 50, 'tolerance': 1e-2},
     }
 
 

@@ -93,7 +93,7 @@ def test_sitreg_file_with_its_arguments(tmp_path, ndim):
     assert unused == ['_image_coordinate_system._indicator']
     assert model.backbone.blocks[0].norm.num_groups == 2 and model.ndim == ndim
     assert len(model.backbone.levels[1].blocks) == 1 and len(model.flow_head.networks[2].blocks) == 1
-    assert (model.integrator.tolerance, model.integrator.memory) == (1e-2, 4)
+    assert (model.integrator.tolerance, model.integrator.iterations) == (1e-2, 50)
     found = fields(model)
     assert found.displacement.shape == found.inverse_displacements[0].shape
     assert found.displacement.abs().max() > 0.05

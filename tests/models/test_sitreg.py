@@ -25,7 +25,7 @@ def registrar(ndim, gain=1.0, integrator=None, backbone=None, seed=0, **changes)
         'ndim': ndim,
         'backbone': backbone or {'type': 'SITRegEncoder', 'channels': (4, 6, 8), 'norm_cfg': GROUPS},
         'flow_head': {'type': 'SITRegHead', 'channels': (4, 6, 8), 'norm_cfg': GROUPS},
-        'integrator': integrator or {'type': 'IdentityIntegrator', 'iterations': 50, 'tolerance': 1e-2, 'memory': 4},
+        'integrator': integrator or {'type': 'IdentityIntegrator', 'iterations': 50, 'tolerance': 1e-2},
         'losses': {
             'similarity': {'type': 'LNCC', 'window': 5, 'direction': 'both', 'outside': 'hidden'},
             'smoothness': {'type': 'Diffusion', 'on': 'displacement', 'weight': 0.5},
@@ -99,7 +99,7 @@ class Recorder(IdentityIntegrator):
 def test_steps_at_their_bounds_are_inverted_to_the_precision_claimed(size, tolerance):
     """Published: 1e-2 voxel. Weights are so large that nearly every control point is at its bound."""
     model = registrar(len(size), gain=100.0)
-    model.integrator = Recorder(iterations=50, tolerance=tolerance, memory=4)
+    model.integrator = Recorder(iterations=50, tolerance=tolerance)
     with torch.no_grad():
         model(brains(size))
     for a, z, a_inverse, z_inverse in model.integrator.maps:
@@ -144,7 +144,7 @@ def test_gradients_are_those_of_finite_differences():
         2,
         backbone={'type': 'SITRegEncoder', 'channels': (2, 4), 'norm_cfg': GROUPS},
         flow_head={'type': 'SITRegHead', 'channels': (2, 4), 'norm_cfg': GROUPS},
-        integrator={'type': 'IdentityIntegrator', 'iterations': 200, 'tolerance': 1e-11, 'memory': 3},
+        integrator={'type': 'IdentityIntegrator', 'iterations': 200, 'tolerance': 1e-11},
     )
     model = model.double()
     inputs = {key: value.double() for key, value in brains((7, 8)).items()}

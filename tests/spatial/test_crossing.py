@@ -94,24 +94,32 @@ def test_no_spline_below_its_bound_is_steeper_than_one_voxel(factors):
     assert 0.3 < steep.max() <= 1.0 + 1e-9
 
 
-@pytest.mark.parametrize('size', [(26, 23), (15, 14, 16)])
-def test_anderson_needs_fewer_iterations_for_the_same_inverse(size):
-    field = smooth(size, 3.0)
-    plain, slow = invert(field, 200, 1e-8)
-    fast, quick = invert(field, 200, 1e-8, memory=4)
+def steepest(size, factor, share=0.99):
+    """A spline step with its control points at their bound, up to the sign."""
+    coarse = [-(-n // factor) for n in size]
+    signs = torch.randint(0, 2, (1, len(size), *coarse), generator=torch.Generator().manual_seed(0)) * 2.0 - 1
+    return bspline_refine(
+        signs.double() * share * factor * invertible_bound((factor,) * len(size))[0], size, (factor,) * len(size)
+    )
+
+
+@pytest.mark.parametrize('size', [(40, 36), (18, 16, 20)])
+@pytest.mark.parametrize('factor', [1, 4])
+def test_acceleration_needs_fewer_iterations_for_the_same_inverse(size, factor):
+    field = steepest(size, factor)
+    plain, slow = invert(field, 300, 1e-8, accelerated=False)
+    fast, quick = invert(field, 300, 1e-8)
     torch.testing.assert_close(fast, plain, atol=1e-6, rtol=0)
     assert float(quick.max) < 1e-8 and quick.iterations < 0.8 * slow.iterations
 
 
-def test_anderson_treats_samples_apart_and_keeps_the_gradient():
-    fields = torch.cat([smooth((14, 13), 0.5, 1), smooth((14, 13), 2.0, 2), torch.zeros(1, 2, 14, 13).double()])
-    together, _ = invert(fields, 100, 1e-9, memory=3)
+def test_acceleration_treats_samples_apart_and_keeps_the_gradient():
+    fields = torch.cat([smooth((14, 13), 0.5, 1), steepest((14, 13), 2), torch.zeros(1, 2, 14, 13).double()])
+    together, _ = invert(fields, 200, 1e-10)
     for n in range(3):
-        torch.testing.assert_close(together[n : n + 1], invert(fields[n : n + 1], 100, 1e-9)[0], atol=1e-7, rtol=0)
-    small = (smooth((5, 6), 0.4, 1) + 0.11).requires_grad_()
-    assert gradcheck(lambda u: invert(u, 200, 1e-12, memory=3)[0], (small,), atol=1e-4)
-    with pytest.raises(InputError, match='memory'):
-        invert(fields, memory=0)
+        torch.testing.assert_close(together[n : n + 1], invert(fields[n : n + 1], 200, 1e-10)[0], atol=1e-8, rtol=0)
+    small = (smooth((4, 5), 0.4, 1) + 0.11).requires_grad_()
+    assert gradcheck(lambda u: invert(u, 200, 1e-12)[0], (small,), atol=1e-4)
 
 
 @pytest.mark.parametrize('size', [(6, 5), (6, 5, 4)])

@@ -16,7 +16,6 @@ class IdentityIntegrator(Integrator):
     Args:
         iterations: Steps of the fixed point for :meth:`inverse`, at most.
         tolerance: Residual at which it ends, voxels.
-        memory: Steps that its acceleration learns from, see :func:`~mmreg.spatial.invert`; 1 is the plain iteration.
         inverse: ``'fixed_point'``, or ``'negate'``: minus the displacement, which is no inverse but what VoxelMorph
             takes for one where it does not integrate.
 
@@ -24,12 +23,12 @@ class IdentityIntegrator(Integrator):
         ConfigError: another ``inverse``.
     """
 
-    def __init__(self, iterations: int = 20, inverse: str = 'fixed_point', tolerance: float = 1e-3, memory: int = 1):
+    def __init__(self, iterations: int = 20, inverse: str = 'fixed_point', tolerance: float = 1e-3):
         super().__init__()
         require(
             inverse in ('fixed_point', 'negate'), self, f"got inverse={inverse!r}, expected 'fixed_point' or 'negate'."
         )
-        self.iterations, self.tolerance, self.memory = iterations, tolerance, memory
+        self.iterations, self.tolerance = iterations, tolerance
         self.negate = inverse == 'negate'
 
     def forward(self, velocity: Tensor) -> Tensor:
@@ -40,4 +39,4 @@ class IdentityIntegrator(Integrator):
         """Displacement of the inverse map, as far as the field has one."""
         if self.negate:
             return -velocity
-        return invert(velocity, self.iterations, self.tolerance, memory=self.memory)[0]
+        return invert(velocity, self.iterations, self.tolerance)[0]

@@ -77,7 +77,8 @@ def sitreg_scalars(
 
 @runner('baselines', 'unigradicon')
 def unigradicon(case: Case) -> None:
-    family, published = FAMILIES['unigradicon'], published_weights(case)
+    four = case.info['constructor'].get('include_last_step', True)
+    family, published = FAMILIES['unigradicon' if four else 'gradicon'], published_weights(case)
     weights = family.convert(published)
     model = REGISTRARS.build({'type': 'Registrar', **family.model(weights)}).eval()
     model.load_state_dict(weights)
