@@ -1,5 +1,8 @@
 """TransMorph's and C2FViT's published files: what arrives, what is left out, what is refused."""
 
+import inspect
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,10 +10,13 @@ from mmreg.converters import FAMILIES
 from mmreg.converters.cli import convert_file
 from mmreg.converters.transmorph import window_of
 from mmreg.errors import CheckpointError
+from mmreg.models.swin import SwinEncoder
 from mmreg.models.swin.attention import relative_index
 from mmreg.registry import REGISTRARS
+from mmreg.utils.config import load_config
 from tests.golden.fill import fill
 
+CONFIGS = Path(__file__).parents[2] / 'configs'
 PARTS = ('norm1', 'norm2', 'attn.proj', 'mlp.fc1', 'mlp.fc2')
 
 
@@ -56,6 +62,15 @@ def transmorph(form='base', ndim=2, width=4, window=(2, 3), heads=2, skips=True)
     head = {'reg_head.0.weight': (ndim, below, *kernel), 'reg_head.0.bias': (ndim,)}
     if form in ('base', 'oasis', 'bayes'):
         shapes |= head
+    if form == 'tvf':
+        shapes |= {f'c1.1.{name}': (width // 2,) for name in ('weight', 'bias', 'running_mean', 'running_var')}
+        for t in range(3):
+            shapes[f'cs.{t}.0.weight'] = (width // 2, 2, *kernel)
+            shapes |= {f'cs.{t}.1.{name}': (width // 2,) for name in ('weight', 'bias', 'running_mean', 'running_var')}
+            shapes[f'up3s.{t}.conv1.0.weight'] = (5, below + width // 2, *kernel)
+            shapes[f'up3s.{t}.conv2.0.weight'] = (5, 5, *kernel)
+            shapes |= {f'reg_heads.{t}.0.weight': (ndim, 5, *kernel), f'reg_heads.{t}.0.bias': (ndim,)}
+        shapes |= head
     if form == 'diff':
         for name in ('flow_mean', 'flow_sigma'):
             shapes[f'{name}.weight'], shapes[f'{name}.bias'] = (ndim, below, *kernel), (ndim,)
@@ -91,7 +106,21 @@ FORMS = {
     'bayes': ('ConvFlowHead', 'IdentityIntegrator'),
     'diff': ('GaussianFlowHead', 'ScalingSquaring'),
     'bspl': ('FFDHead', 'BSplineFFD'),
+    'tvf': ('TimeVaryingHead', 'IdentityIntegrator'),
 }
+#: Form of a config: which of its options must be what the converter says.
+PUBLISHED = {
+    'transmorph_ixi': 'base',
+    'transmorph_oasis_published': 'oasis',
+    'transmorph_large_oasis_published': 'oasis',
+    'transmorph_bayes_ixi_published': 'bayes',
+    'transmorph_diff_ixi_published': 'diff',
+    'transmorph_bspl_ixi_published': 'bspl',
+    'transmorph_lumir_published': 'tvf',
+    'transmorph_tvf_oasis_published': 'tvf',
+}
+#: Sizes, which differ between the configs and the small files of these tests.
+SIZES = ('width', 'depths', 'heads', 'window', 'channels', 'steps', 'image_channels', 'drop_path', 'use_checkpoint')
 
 
 @pytest.mark.parametrize('form', FORMS)
@@ -105,6 +134,36 @@ def test_files_of_every_form(tmp_path, form):
     with torch.no_grad():
         fields = model({'fixed': torch.rand(1, 1, 24, 16), 'moving': torch.rand(1, 1, 24, 16)})
     assert fields.displacement.shape == (1, 2, 24, 16) and fields.displacement.isfinite().all()
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_config_and_converter_agree(name):
+    """Converted weights run in the config as they do by what the converter tells, up to the size of the network."""
+    published = transmorph(PUBLISHED[name])
+    family = FAMILIES['transmorph']
+    told = family.model(family.convert(published), {'state_dict': published})
+    model = load_config(CONFIGS / f'{name}.py').model.to_dict()
+    with torch.device('meta'):
+        built, expected = REGISTRARS.build(model), REGISTRARS.build({'type': 'Registrar', **told})
+    assert type(built) is type(expected) and type(built.integrator) is type(expected.integrator)
+    for part in ('backbone', 'flow_head', 'integrator'):
+        ours, theirs = model[part], told[part]
+        for key in (ours.keys() | theirs.keys()) - set(SIZES):
+            default = default_of(getattr(built, part), key)
+            assert _plain(ours.get(key, default)) == _plain(theirs.get(key, default)), f'{part}.{key}'
+
+
+def default_of(part, key):
+    """Default of a constructor argument of ``part`` or of what it hands it on to."""
+    for owner in (*type(part).__mro__, SwinEncoder):
+        found = inspect.signature(owner.__init__).parameters.get(key)
+        if found is not None and found.default is not inspect.Parameter.empty:
+            return found.default
+    return None
+
+
+def _plain(value):
+    return list(value) if isinstance(value, tuple) else value
 
 
 def test_slips_are_on_for_converted_weights(tmp_path):

@@ -201,6 +201,16 @@ def test_its_heads_work_on_other_backbones(pair, form, name):
     assert all(p.grad is not None for p in model.flow_head.parameters())
 
 
+@pytest.mark.parametrize('form', FORMS)
+def test_under_autocast_fields_are_float32(pair, form):
+    model = build(form)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        result = model(pair((16, 16)), mode='loss')
+        fields = model(pair((16, 16)))
+    assert all(value.isfinite() for value in result.values())
+    assert fields.displacement.dtype == torch.float32
+
+
 def test_a_velocity_that_is_constant_in_time_and_space_adds_up():
     model = build('tvf').eval()
     with torch.no_grad():
