@@ -71,7 +71,7 @@ def outputs(fields: Fields, moving: Tensor) -> dict[str, Tensor]:
 @runner('pyramid_designs', 'pooling_encoder')
 def pooling_encoder(case: Case) -> None:
     inputs = case.info['inputs']
-    image = image_batch(inputs['image'], inputs['shape'])
+    image = image_batch(inputs['image'], inputs['shape'], inputs.get('batch', 1))
     backbone = PoolingPyramid(levels=len(case.arrays), ndim=len(inputs['shape']))
     steps = {name: int(step) for name, step in re.findall(r'(level\d+) with stride (\d+)', case.info['subsample'])}
     features = {f'level{k + 1}': pair[0] for k, pair in enumerate(backbone(image, image))}
@@ -83,8 +83,11 @@ def pooling_encoder(case: Case) -> None:
 # --------------------------------------------------------------------------------------------------- correlation
 
 
-def noise(seed: int, shape: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+def noise(case: Case, name: str, shape: tuple[int, ...]) -> Tensor:
+    """The array that the case calls ``name``: ``noise(SEED, ...)``."""
+    seed = re.match(r'noise\((\d+)', case.info['inputs'][name])
+    assert seed
+    return torch.from_numpy(np.random.default_rng(int(seed.group(1))).standard_normal(shape).astype(np.float32))
 
 
 def features(case: Case, axes: str) -> tuple[Tensor, Tensor]:
@@ -93,22 +96,24 @@ def features(case: Case, axes: str) -> tuple[Tensor, Tensor]:
     channels = re.search(r'\(b,(\d+),\*size\)', inputs['x'])
     assert channels
     shape = (inputs['b'], int(channels.group(1)), *inputs[f'size{axes}'])
-    return noise(1, shape).requires_grad_(), noise(2, shape).requires_grad_()
+    return noise(case, 'x', shape).requires_grad_(), noise(case, 'y', shape).requires_grad_()
 
 
 @runner('pyramid_designs', 'correlation')
 def correlation(case: Case) -> None:
     arrays = set(case.arrays)
+    first, step = re.search(
+        r'first (\d+) voxels.*3-D.*every (\d+)\w\w candidate', case.info['inputs']['global_']
+    ).groups()
     for key, stored in case.info['results'].items():
         arrays -= check_volume(case, key, stored)
     for key in sorted(arrays):
         kind, axes, radius = re.fullmatch(r'(global|match)(\dd)(?:_(r\d+|global))?', key).groups()
         x, y = features(case, axes)
         if kind == 'global' or radius == 'global':
-            x, y = (f[(..., *[slice(0, 4)] * (f.dim() - 2))] for f in (x, y))
+            x, y = (f[(..., *[slice(0, int(first))] * (f.dim() - 2))] for f in (x, y))
         if kind == 'global':
-            volume = global_correlation(x, y)
-            volume = volume[:, :: volume.shape[1] // case.arrays[key].shape[1]]
+            volume = global_correlation(x, y)[:, :: int(step) if axes == '3d' else 1]
             case.close(key, volume, **case.info['tolerance'])
         else:
             match = softmax_matching(y, x, None if radius == 'global' else int(radius[1:]), normalise=False)
@@ -122,7 +127,7 @@ def check_volume(case: Case, key: str, stored: dict) -> set[str]:
     padding = {'constant': 'zeros', 'replicate': 'border'}[stored['padding']]
     volume = local_correlation(x, y, stored['radius'], stored['norm_vectors'], stored['scale'], padding)
     assert list(volume.shape) == stored['shape']
-    weighted = (volume * noise(3, volume.shape)).sum()
+    weighted = (volume * noise(case, 'w', tuple(volume.shape))).sum()
     gradients = dict(zip(('grad_x', 'grad_y'), torch.autograd.grad(weighted, (x, y))))
     length = float(volume.detach().norm())  # sums cancel
     case.close(f'{key} abs_sum', volume.abs().sum(), stored['abs_sum'], **tolerance)
@@ -181,7 +186,8 @@ def deep_supervision(result: dict, scales: list[int], weights: list[float]) -> d
 @runner('pyramid_designs', 'pyramid_objective')
 def pyramid_objective(case: Case) -> None:
     inputs = case.info['inputs']
-    images = {key: image_batch(inputs[key], inputs['shape']) for key in ('source', 'target')}
+    batch = inputs.get('batch', 1)
+    images = {key: image_batch(inputs[key], inputs['shape'], batch) for key in ('source', 'target')}
     pair = {'fixed': images['target'], 'moving': images['source']}
     for name, result in case.info['results'].items():
         losses = deep_supervision(result, case.info['scale_pyramid'], case.info['scale_loss_weights'])
