@@ -11,6 +11,7 @@ from mmreg.spatial.affine import (
     rotation_from_vector,
     rotation_matrix,
     voxel_matrix,
+    voxel_matrix_from_normalised,
     world_matrix,
 )
 from mmreg.spatial.box import box_sum
@@ -36,8 +37,10 @@ from mmreg.spatial.invert import Residual, invert
 from mmreg.spatial.invert_multilevel import invert_multilevel
 from mmreg.spatial.jacobian import jacobian_determinant, jacobian_matrix
 from mmreg.spatial.labels import warp_labels
+from mmreg.spatial.mass import centre_of_mass
 from mmreg.spatial.pyramid import average_down, image_pyramid, smoothing_taps
 from mmreg.spatial.resample import output_size, resize, resize_field
+from mmreg.spatial.sampler import as_sampled
 from mmreg.spatial.warp import sample, warp, warp_across
 
 __all__ = [
@@ -45,8 +48,10 @@ __all__ = [
     'affine_displacement',
     'affine_matrix',
     'apply_affine',
+    'as_sampled',
     'average_down',
     'box_sum',
+    'centre_of_mass',
     'compose',
     'displacement_from_world',
     'displacement_to_grid',
@@ -79,6 +84,7 @@ __all__ = [
     'softmax_matching',
     'spatial_gradient',
     'voxel_matrix',
+    'voxel_matrix_from_normalised',
     'voxel_to_normalised',
     'voxel_to_world',
     'warp',
