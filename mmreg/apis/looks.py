@@ -78,7 +78,10 @@ class Look:
         """Share of lung among the voxels inside the body, of a CT image, its surface left out."""
         array = self.small.array
         inner = ndimage.generate_binary_structure(array.ndim, 1)
-        body = ndimage.binary_erosion(ndimage.binary_fill_holes(array > _LUNG[1]), inner)
+        axis = list(self.extents).index('SI') if array.ndim == 3 else 0
+        # Slice by slice: at its ends the image cuts through the lungs, which are then no holes in three dimensions.
+        slices = [ndimage.binary_fill_holes(one) for one in np.moveaxis(array > _LUNG[1], axis, 0)]
+        body = ndimage.binary_erosion(np.moveaxis(np.stack(slices), 0, axis), inner)
         lung = ndimage.binary_erosion((array > _LUNG[0]) & (array < _LUNG[1]), inner)
         return float((lung & body).sum() / max(1, body.sum()))
 

@@ -21,6 +21,10 @@ BODY_PARTS = {
 }
 
 
+#: More lung than this in the body makes a chest; scans of the abdomen show the lungs' lower ends.
+_LUNG = 0.07
+
+
 @dataclass(frozen=True)
 class Choice:
     """A preset's name and the sentences that speak for it."""
@@ -85,11 +89,11 @@ def _ct(evidence: Evidence) -> tuple[str, list[str]] | None:
     if not evidence.both_ct:
         return None
     how = 'by their DICOM tags' if evidence.fixed.tags.get('modality') else 'their values are Hounsfield units'
-    lung = min(evidence.fixed.lung_share, evidence.moving.lung_share)
+    lung = (evidence.fixed.lung_share + evidence.moving.lung_share) / 2
     words = [f'both images are CT ({how})', f'{100 * lung:.0f} % of the body is lung']
     if evidence.part == 'spine':
         return 'spine', [words[0], _tagged('spine')]
-    if lung > 0.12 or (evidence.part == 'lung' and lung > 0.05):
+    if lung > _LUNG or evidence.part == 'lung':
         return 'lung_ct', words
     if evidence.part == 'brain':
         return FALLBACK, [words[0], _tagged('brain')]

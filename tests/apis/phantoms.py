@@ -72,8 +72,8 @@ model = dict(
     integrator=dict(type='IdentityIntegrator'),
     losses=dict(similarity=dict(type='MSE', weight=1.0)),
 )
-optimisation = dict(levels=[dict(scale=2, iterations=20), dict(scale=1, iterations=10)])
-affine = dict(transform='rigid', similarity='ncc', samples=3000, levels=2, iterations=30)
+optimisation = dict(levels=[dict(scale=2, iterations=20), dict(scale=1, iterations=10)], smooth_field=1.0)
+affine = dict(transform='rigid', similarity='mi', samples=3000, levels=2, iterations=30)
 preset = dict(name='tiny', summary='Phantoms', suits='tests')
 """
 

@@ -88,7 +88,7 @@ def test_the_same_command_for_any_grids(files, preset, tmp_path, capfd, case):
 
 def test_fine_and_coarse_voxels(files, preset, tmp_path):
     """0.5 mm against 3 mm."""
-    fixed, moving = centred((44, 40, 36), (0.5, 0.5, 0.5), None, (10, 4, 2)), centred((32, 28, 30), (3.0, 3.0, 3.0))
+    fixed, moving = centred((80, 64, 14), (0.5, 0.5, 3.0), None, (10, 4, 2)), centred((32, 28, 30), (3.0, 3.0, 3.0))
     arguments = files(fixed, moving, pose(0, (1.5, -1.0, 0.5)), bend=0.5)
     assert command(*arguments, '-o', tmp_path / 'out', '--preset', preset) == 0
     before, after, folds = overlap(tmp_path / 'out')
