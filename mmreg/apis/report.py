@@ -13,6 +13,8 @@ from mmreg.visualization.report import ReportContent, write_report
 
 from .result import RegistrationResult
 
+#: Parts of the plan that the page shows elsewhere.
+_SHOWN = ('curves', 'metrics', 'warnings', 'files')
 #: Name of the page in a folder of results.
 REPORT = 'report.html'
 
@@ -49,7 +51,7 @@ def report_content(
         rows=result.rows,
         warnings=result.warnings,
         curves=result.curves if curves is None else curves,
-        plan=result.provenance if plan is None else plan,
+        plan={key: value for key, value in (result.provenance if plan is None else plan).items() if key not in _SHOWN},
     )
 
 
@@ -88,7 +90,7 @@ def _labels(result: RegistrationResult, given: Mapping[str, Volume]) -> dict[str
 
 def _headline(result: RegistrationResult) -> dict[str, str]:
     """The facts on top of the page."""
-    facts = {'fixed image': result.fixed.name, 'moving image': result.moving.name}
+    facts = {'fixed image': Path(result.fixed.name).name, 'moving image': Path(result.moving.name).name}
     shape, spacing = result.geometry.shape, result.geometry.spacing
     facts['fixed grid'] = f'{" x ".join(map(str, shape))} voxels, {" x ".join(f"{s:.3g}" for s in spacing)} mm'
     for name, title, digits in (('dice', 'Dice', 3), ('tre', 'TRE, mm', 2)):

@@ -20,7 +20,9 @@ def curves_html(curves: Mapping[str, Sequence[Point]]) -> str:
 
 
 def curve_svg(name: str, points: Sequence[Point]) -> str:
-    """A curve over the steps of the optimisation, levels told apart by vertical lines.
+    """A curve over the steps of the optimisation; vertical lines where another level, a new stage, begins.
+
+    Values of different stages are those of images of different resolution, hence the jumps between them.
 
     Args:
         name: Of the term.
@@ -39,10 +41,10 @@ def curve_svg(name: str, points: Sequence[Point]) -> str:
         return f'{x:.1f},{y:.1f}'
 
     path = ' '.join(at(n, value) for n, value in enumerate(values))
-    title = f'{name}: from {values[0]:.5g} to {values[-1]:.5g} in {len(values)} steps'
+    title = f'{name}: {_stages_in_words(points)}'
     return (
         f'<figure class="curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'<title>{escape(title)}</title>{_axes(low, high)}{_levels(points, last)}'
+        f'<title>{escape(title)}</title>{_axes(low, high)}{_stages(points, last)}'
         f'<polyline class="line" points="{path}"/></svg><figcaption>{escape(title)}</figcaption></figure>'
     )
 
@@ -56,16 +58,27 @@ def _axes(low: float, high: float) -> str:
     )
 
 
-def _levels(points: Sequence[Point], last: int) -> str:
-    """A line where a level begins, and its name below."""
+def _starts(points: Sequence[Point]) -> list[int]:
+    """Where the level changes, and the first step."""
+    return [n for n, point in enumerate(points) if not n or point[0] != points[n - 1][0]]
+
+
+def _stages_in_words(points: Sequence[Point]) -> str:
+    starts = _starts(points)
+    ends = [*(n - 1 for n in starts[1:]), len(points) - 1]
+    return ', '.join(
+        f'stage {i} {points[a][2]:.4g} to {points[b][2]:.4g}' for i, (a, b) in enumerate(zip(starts, ends), 1)
+    )
+
+
+def _stages(points: Sequence[Point], last: int) -> str:
+    """A line where a stage begins, and its number below."""
     marks = []
-    for n, (level, _, _) in enumerate(points):
-        if n and level == points[n - 1][0]:
-            continue
+    for number, n in enumerate(_starts(points), 1):
         x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * n / last
         if n:
             marks.append(f'<path class="level" d="M{x:.1f},{_TOP} V{_HEIGHT - _BOTTOM}"/>')
-        marks.append(f'<text x="{x + 2:.1f}" y="{_HEIGHT - _BOTTOM + 14}">level {level}</text>')
+        marks.append(f'<text x="{x + 2:.1f}" y="{_HEIGHT - _BOTTOM + 14}">stage {number}</text>')
     return ''.join(marks)
 
 

@@ -78,7 +78,7 @@ def test_page_is_whole_and_refers_to_nothing(tmp_path):
     assert 'a </script><b>x</b> & y' in said and 'Low <overlap>' in said  # as text, not as markup
     assert text.count('</script>') == 2
     assert 'Dice, mean of 2' in said and 'better' in said and 'worse' in said
-    assert 'total: from 3 to 1 in 4 steps' in said and 'level 1' in said and 'level 0' in said
+    assert 'total: stage 1 3 to 2, stage 2 1.5 to 1' in said
     assert 'ab' * 32 in said and 'inputs' in said
     assert [p.name for p in tmp_path.iterdir()] == ['report.html']
 
