@@ -1,9 +1,11 @@
 """Packaging of mmreg. Ranges live here; the exact versions that were tested live in constraints.txt."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r"__version__ = '([^']+)'", (HERE / 'mmreg/version.py').read_text()).group(1)
@@ -20,6 +22,19 @@ EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
 EXTRAS['clip'] = ['open_clip_torch>=2.24']
 EXTRAS['hf'] = ['transformers>=4.40']
 EXTRAS['elastix'] = ['itk-elastix>=0.19']
+
+
+class BuildWithConfigs(build_py):
+    """The configs lie beside the package in a checkout; an installed package carries them as ``mmreg/configs``."""
+
+    def run(self):
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / 'mmreg' / 'configs'
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(HERE / 'configs', target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
+
 
 setup(
     name='mmreg',
@@ -42,5 +57,6 @@ setup(
         'rich>=13',
     ],
     extras_require=EXTRAS,
+    cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['mmreg = mmreg.cli:main']},
 )
