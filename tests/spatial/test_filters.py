@@ -154,3 +154,14 @@ def test_published_kernel_is_anisotropic():
 def test_refusals(call, words):
     with pytest.raises(InputError, match=words):
         call()
+
+
+@pytest.mark.parametrize('size', [(24, 19), (16, 12, 9)])
+def test_block_pyramid_is_one_mean_per_block(size):
+    """Halving again and again gives the means of the large blocks; what fills no block is left out."""
+    image = torch.rand(2, 1, *size)
+    pool = F.avg_pool2d if len(size) == 2 else F.avg_pool3d
+    for level, reduced in enumerate(image_pyramid(image, 4, kernel='block')):
+        torch.testing.assert_close(reduced, pool(image, 2**level))
+    kept = image_pyramid(image, 2, kernel='block', factors=[2] * (len(size) - 1) + [1])[1]
+    assert kept.shape[-1] == size[-1]
