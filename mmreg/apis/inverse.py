@@ -22,10 +22,10 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry) -> tuple[np.ndarray
     """Inverse on the fixed grid, (ndim, *S) voxels, and its residual in mm."""
     import torch
 
-    from mmreg.spatial import compose, invert
+    from mmreg.spatial import compose, invert_multilevel
 
     field = torch.from_numpy(displacement)[None]
-    inverse, found = invert(field, iterations=100, tolerance=1e-3)
+    inverse, found = invert_multilevel(field, iterations=100, tolerance=1e-3)
     error = compose(field, inverse, 'border')[0].numpy()
     length = np.linalg.norm(np.einsum('ab,b...->a...', geometry.matrix, error), axis=0)
     residual = InverseResidual(float(length.mean()), float(length.max()), int(found.iterations))

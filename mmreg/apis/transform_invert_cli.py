@@ -38,7 +38,7 @@ def _invert(args: argparse.Namespace) -> None:
     reference = as_grid(args.reference) if args.reference else None
     inverse, residual = invert_transform(args.transform, reference)
     write_any(args.out, inverse, reference)
-    if residual.iterations == 0:
+    if residual.max == 0:
         console.say(f'wrote {args.out}, exact')
         return
     console.say(f'wrote {args.out}, residual {residual.mean:.3g} mm (mean), {residual.max:.3g} mm (max)')
