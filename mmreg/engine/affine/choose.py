@@ -19,7 +19,7 @@ from .start import Body, Start, axis_starts, centre_pairs, find_body
 #: Iterations of the climb from a start, and of the short one that sorts the findings of the search.
 _STEPS, _SHORT = 12, 5
 #: After a search the best few, if they have at least this share of the best score, are followed for longer.
-_FINALISTS, _RIVAL, _LONG = 4, 0.6, 40
+_FINALISTS, _RIVAL, _LONG = 4, 0.85, 40
 #: How many starts of each kind are climbed from, and how many findings of the search get a short climb.
 _FEW, _MANY, _SORTED = 3, 6, 40
 #: Matrices that move the points by less than this, in voxels of the level, lead to the same place.
@@ -64,8 +64,7 @@ def merit(objective: Objective, matrices: Sequence[np.ndarray]) -> np.ndarray:
 
 def choose_start(
     levels: tuple[Level, Level],
-    objective: Objective,
-    quick: Objective,
+    objectives: tuple[Objective, Objective, Objective],
     settings: AffineSettings,
     initial: np.ndarray | None,
     flat: np.ndarray | None,
@@ -74,18 +73,18 @@ def choose_start(
 
     Args:
         levels: fixed and moving image, coarse.
-        objective: similarity there.
-        quick: the same with fewer points.
+        objectives: similarity there with few, more, and all points.
         settings: see there.
         initial: given matrix; it takes the place of the headers.
         flat: directions without extent.
     """
     first = Start('headers', np.eye(len(levels[0].size) + 1)) if initial is None else Start('given', initial)
+    quick, objective, full = objectives
     mode = 'none' if initial is not None and settings.search == 'auto' else settings.search
     if mode == 'none':
         value = float(merit(objective, [first.matrix])[0])
         return Choice(Candidate(first.name, first.matrix, value, value), [], False)
-    trial = _Trial(objective, settings, flat)
+    trial = _Trial(objective, 'translation' if settings.transform == 'translation' else 'rigid', flat)
     bodies = find_body(levels[0]), find_body(levels[1])
     trial.follow([first])
     trial.follow_new(trial.ranked(_simple(*bodies, flat, initial))[:_FEW])
@@ -96,31 +95,23 @@ def choose_start(
         axes += axis_starts(*bodies, mirrored=True)
     trial.follow_new(trial.ranked(axes)[:_FEW])
     extent = float((levels[0].spacing * levels[0].size).max())
-    return _searched(trial, bodies, first, quick, settings, mode, extent)
+    return _searched(trial, search_starts(*bodies, first.matrix, extent, settings.reflections), quick, full, mode)
 
 
-def _searched(
-    trial: _Trial,
-    bodies: tuple[Body, Body],
-    first: Start,
-    quick: Objective,
-    settings: AffineSettings,
-    mode: str,
-    extent: float,
-) -> Choice:
-    """Look at rotations all around; follow them where nothing found before is clearly better."""
+def _searched(trial: _Trial, around: list[Start], quick: Objective, full: Objective, mode: str) -> Choice:
+    """Look at rotations all around; follow them far if they do not point to the best place found before."""
     if mode == 'moments':
-        return Choice(trial.best(), trial.stages(), False)
-    sorter = _Trial(quick, settings, trial.flat)
-    around = sorter.ranked(search_starts(*bodies, first.matrix, extent, mirrored=settings.reflections))
+        return Choice(trial.finish(full), trial.stages(), False)
+    sorter = _Trial(quick, trial.transform, trial.flat)
+    around = sorter.ranked(around)
     near = quick.points.distance(around[0].matrix, trial.best().matrix) < _CONFIRMED * quick.points.radius
     if mode == 'auto' and near:
-        return Choice(trial.best(), trial.stages(), False)
+        trial.follow_new(around[:_MANY], _FEW)
+        return Choice(trial.finish(full), trial.stages(), False)
     sorter.follow_new(around, _SORTED, _SHORT)
     found = sorted(sorter.tried, key=lambda candidate: -candidate.after)
     trial.follow_new([Start(c.name, c.matrix) for c in found], _MANY)
-    trial.finish()
-    return Choice(trial.best(), trial.stages(), True)
+    return Choice(trial.finish(full), trial.stages(), True)
 
 
 def _simple(fixed: Body, moving: Body, flat: np.ndarray | None, initial: np.ndarray | None) -> list[Start]:
@@ -140,9 +131,8 @@ def _simple(fixed: Body, moving: Body, flat: np.ndarray | None, initial: np.ndar
 class _Trial:
     """Candidates so far."""
 
-    def __init__(self, objective: Objective, settings: AffineSettings, flat: np.ndarray | None):
-        self.objective, self.flat = objective, flat
-        self.transform = 'translation' if settings.transform == 'translation' else 'rigid'
+    def __init__(self, objective: Objective, transform: str, flat: np.ndarray | None):
+        self.objective, self.transform, self.flat = objective, transform, flat
         self.tried: list[Candidate] = []
 
     def ranked(self, starts: Sequence[Start]) -> list[Start]:
@@ -171,23 +161,30 @@ class _Trial:
         far = _SAME_PLACE * self.objective.spacing
         return all(self.objective.points.distance(matrix, known.matrix) > far for known in self.tried)
 
-    def finish(self) -> None:
-        """Climb on from the best few places as long as it takes: the first steps do not tell who arrives highest."""
+    def finish(self, objective: Objective) -> Candidate:
+        """The best place after longer climbs from the best few with more points: first steps do not tell who wins."""
         order = sorted(self.tried, key=lambda candidate: -candidate.after)
         rivals = [c for c in order[:_FINALISTS] if c.after >= _RIVAL * order[0].after]
         if len(rivals) == 1:
-            return
-        for candidate in rivals:
-            top = climb(self.objective, candidate.matrix, self.transform, _LONG, 0.0, self.flat)
-            after = float(merit(self.objective, [top.matrix])[0])
-            self.tried[self.tried.index(candidate)] = replace(candidate, matrix=top.matrix, after=after)
+            return rivals[0]
+        finals = []
+        for rival in rivals:
+            top = climb(objective, rival.matrix, self.transform, _LONG, 0.01 * objective.spacing, self.flat)
+            finals.append(replace(rival, matrix=top.matrix, after=float(merit(objective, [top.matrix])[0])))
+        return _preferred(finals, rivals.index(self.tried[0]) if self.tried[0] in rivals else None)
 
     def best(self) -> Candidate:
-        """The best place, with a little preference for the first."""
-        first = self.tried[0]
-        best = max(self.tried, key=lambda candidate: candidate.after)
-        return best if best.after > first.after + _MARGIN * abs(first.after) else first
+        """The best place so far."""
+        return _preferred(self.tried, 0)
 
     def stages(self) -> list[AffineStage]:
         level, spacing = self.objective.index, self.objective.spacing
         return [AffineStage(f'start: {c.name}', level, spacing, c.before, c.after, _STEPS) for c in self.tried]
+
+
+def _preferred(candidates: Sequence[Candidate], first: int | None) -> Candidate:
+    """The best, with a little preference for the one at ``first``: the headers or the given matrix."""
+    best = max(candidates, key=lambda candidate: candidate.after)
+    if first is None or best.after > candidates[first].after + _MARGIN * abs(candidates[first].after):
+        return best
+    return candidates[first]

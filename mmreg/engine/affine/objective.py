@@ -7,7 +7,7 @@ background out of view.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -76,6 +76,24 @@ class Objective:
         similarity = self._at(matrix[None])[0].sum()
         (gradient,) = torch.autograd.grad(similarity, theta)
         return float(similarity.detach()), gradient.numpy()
+
+    def within(self, matrix: np.ndarray, least: float) -> Objective:
+        """The same with those points only that lie inside the moving image after ``matrix``.
+
+        Small steps from there neither gain nor lose points, so that the border of the images has no pull.
+
+        Args:
+            matrix: fixed world -> moving world.
+            least: share of the points below which all are kept.
+        """
+        with torch.no_grad():
+            mapped = torch.from_numpy(self._to_voxels(matrix))[:-1].to(self.points.world) @ self.points.world
+            reach = mapped.new_tensor([(n - 1) / 2 if n > 1 else 0.5 for n in self.moving.size])[:, None]
+            inside = (mapped.abs() <= reach).all(0).to(mapped.dtype)
+            kept = self.points.weights * inside
+            if kept.sum() < least * self.points.weights.sum():
+                return self
+        return replace(self, points=replace(self.points, weights=kept))
 
     def moved(self, start: np.ndarray, basis: Tensor, parameters: np.ndarray) -> np.ndarray:
         """The matrix of those parameters, fixed world -> moving world."""

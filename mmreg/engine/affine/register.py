@@ -100,14 +100,15 @@ class _Run:
         ]
         self.coarsest: tuple[Level, Level] = (levels[0][-1], levels[1][-1])
         last = len(spacings) - 1
-        self.trial, self.quick = (
+        few, more = (
             make_objective(*self.coarsest, settings, last, spacings[last], min(count, settings.samples), seed + last)
-            for count in (_TRIAL_POINTS, _QUICK_POINTS)
+            for count in (_QUICK_POINTS, _TRIAL_POINTS)
         )
+        self.trials = (few, more, self.objectives[-1])
         self.flat = flat_directions(self.fixed, self.moving)
 
     def result(self) -> AffineResult:
-        choice = choose_start(self.coarsest, self.trial, self.quick, self.settings, self.initial, self.flat)
+        choice = choose_start(self.coarsest, self.trials, self.settings, self.initial, self.flat)
         self.stages += choice.stages
         matrix = self._optimised(choice.best.matrix)
         return self._judged(matrix, choice)
@@ -132,7 +133,7 @@ class _Run:
 
     def _stage(self, name: str, levels: list[int], matrix: np.ndarray) -> np.ndarray:
         for level in levels:
-            objective = self.objectives[level]
+            objective = self.objectives[level].within(matrix, self.settings.minimum_overlap)
             # Coarse levels only have to hand over a good start.
             tolerance = self.settings.tolerance * objective.spacing * (1 if level == levels[-1] else 10)
 
@@ -148,8 +149,9 @@ class _Run:
 
     def _judged(self, matrix: np.ndarray, choice: Choice) -> AffineResult:
         """Keep the start if nothing better was found; say what a user should know."""
-        finest = self.objectives[0]
-        (before, after), (shared, overlap) = finest.score(np.stack([self.first, matrix]))
+        pair = np.stack([self.first, matrix])
+        shared, overlap = self.objectives[0].score(pair)[1]
+        before, after = self.objectives[0].within(matrix, self.settings.minimum_overlap).score(pair)[0]
         start = choice.best.name
         refused = overlap < self.settings.minimum_overlap and overlap < shared
         if refused or not after > before:
