@@ -56,6 +56,10 @@ class Stage:
         """A length of ``factor`` times the field's finest voxel size, in voxels per axis."""
         return [factor * self.field.finest / step for step in self.field.spacing]
 
+    def mobility(self, metric: float) -> list[float]:
+        """How readily a component moves, per axis: finest over own voxel size to the power of ``metric``."""
+        return [min(1.0, self.field.finest / step) ** metric for step in self.field.spacing]
+
 
 def make_stages(settings: Settings, full: Grid) -> list[Stage]:
     """The levels that run on a working grid, coarsest first."""

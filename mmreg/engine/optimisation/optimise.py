@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmreg.engine.optimisation.folding import folded, unfold
 from mmreg.engine.optimisation.levels import Grid, Stage, make_stages, on_grid
 from mmreg.engine.optimisation.result import Optimised, Progress
 from mmreg.engine.optimisation.rules import TRUNCATE, make_rule
@@ -16,7 +17,7 @@ from mmreg.engine.optimisation.settings import Settings
 from mmreg.errors import ConfigError, DataError
 from mmreg.models.flow_heads.free_field import FreeField
 from mmreg.models.registrars.registrar import Registrar
-from mmreg.spatial import gaussian_filter, invert_multilevel, jacobian_determinant, resize_field, warp
+from mmreg.spatial import gaussian_filter, invert_multilevel, resize_field, warp
 
 Report = Callable[[Progress], None]
 
@@ -100,23 +101,37 @@ class _Run:
         level = stage.level
         data = on_grid(self.inputs, self.full, stage.images)
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
-        rule = self.make_rule(stage.sigma(level.smooth_update), level.step)
+        rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
         smooth = stage.sigma(level.smooth_field)
+        values: list[float] = []
         for iteration in range(level.iterations):
             losses, gradient = self._evaluate(data)
-            with torch.no_grad():
-                increment = rule(self.head.slope(gradient))
-                self.head.move(increment)
-                if level.smooth_field:
-                    self.head.reset(gaussian_filter(self.head.field, smooth, truncate=TRUNCATE, padding='border'))
+            self._move(rule(self.head.slope(gradient), level.share(iteration)), smooth)
             self._record(number, iteration, stage, losses)
+            values.append(losses['loss'])
+            if self._converged(values):
+                break
         self.result.seconds[f'level {number}'] = time.perf_counter() - began
         assert self.head.field is not None
         return self.head.field.detach()
 
+    @torch.no_grad()
+    def _move(self, increment: Tensor, smooth: list[float]) -> None:
+        self.head.move(increment)
+        if any(smooth):
+            assert self.head.field is not None
+            self.head.reset(gaussian_filter(self.head.field, smooth, truncate=TRUNCATE, padding='border'))
+
+    def _converged(self, values: list[float]) -> bool:
+        tolerance, patience = self.settings.tolerance, self.settings.patience
+        if tolerance is None or len(values) < 2 * patience:
+            return False
+        before, now = (sum(part) / patience for part in (values[-2 * patience : -patience], values[-patience:]))
+        return before - now < tolerance * abs(values[0] - now)
+
     def _evaluate(self, data: Mapping[str, Any]) -> tuple[dict[str, float], Tensor]:
         """Values of the terms, and the gradient of each pair's own loss by the field."""
-        with torch.enable_grad(), torch.autocast(self.full_device, enabled=self.settings.amp):
+        with torch.enable_grad(), torch.autocast(self.device_type, enabled=self.settings.amp):
             terms = self.model(self._weighted(data), mode='loss')
             loss = torch.stack([value for key, value in terms.items() if key.startswith('loss_')]).sum()
             assert self.head.field is not None
@@ -125,7 +140,7 @@ class _Run:
         return {'loss': float(loss.detach()), **plain}, gradient
 
     @property
-    def full_device(self) -> str:
+    def device_type(self) -> str:
         return self.inputs['fixed'].device.type
 
     def _weighted(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,16 +162,22 @@ class _Run:
             level = stage.level
             self.report(
                 Progress(
-                    number, len(self.stages), iteration, level.iterations, losses, level.step, stage.images.spacing
+                    number,
+                    len(self.stages),
+                    iteration,
+                    level.iterations,
+                    losses,
+                    level.step * level.share(iteration),
+                    stage.images.spacing,
                 )
             )
 
     @torch.no_grad()
     def _finish(self, field: Tensor) -> None:
         displacement = resize_field(self.model.integrator(field), size=self.full.size, values='aligned')
+        displacement = unfold(displacement, self.settings.unfold)
         self.result.displacement = displacement
-        determinant = jacobian_determinant(displacement).flatten(1)
-        self.result.folds = (determinant <= 0).float().mean(1).tolist()
+        self.result.folds = folded(displacement).float().flatten(1).mean(1).tolist()
         if self.settings.inverse:
             began = time.perf_counter()
             self.result.inverse_displacement, self.result.residual = invert_multilevel(displacement)
@@ -173,8 +194,11 @@ def _free_head(model: Registrar) -> FreeField:
 
 def _working_grid(inputs: Mapping[str, Any]) -> Grid:
     fixed, moving = inputs['fixed'], inputs['moving']
-    if fixed.shape != moving.shape:
-        raise DataError(f'moving has the shape {tuple(moving.shape)}, expected that of fixed, {tuple(fixed.shape)}.')
+    if fixed.shape != moving.shape or min(fixed.shape[2:]) < 2:
+        raise DataError(
+            f'moving has the shape {tuple(moving.shape)}, expected that of fixed, {tuple(fixed.shape)}, '
+            'and at least 2 voxels per axis.'
+        )
     size = tuple(fixed.shape[2:])
     spacing = tuple(float(s) for s in inputs.get('spacing', (1.0,) * len(size)))
     if len(spacing) != len(size) or min(spacing) <= 0:

@@ -22,23 +22,29 @@ class Rule:
     Args:
         settings: Momentum, memory and floor.
         sigma: Of the Gaussian on the gradient, voxels per axis.
+        mobility: Factor on each component of the gradient and of the increment.
         step: Longest increment, voxels.
     """
 
-    def __init__(self, settings: Settings, sigma: Sequence[float], step: float):
-        self.settings, self.sigma, self.step = settings, sigma, step
+    def __init__(self, settings: Settings, sigma: Sequence[float], mobility: Sequence[float], step: float):
+        self.settings, self.sigma, self.mobility, self.step = settings, sigma, mobility, step
         self.mean: Tensor | None = None
         self.count = 0
 
-    def __call__(self, gradient: Tensor) -> Tensor:
-        """The increment, ``(N, ndim, *grid)`` voxels, for the gradient of the same shape."""
-        gradient = gaussian_filter(gradient, self.sigma, truncate=TRUNCATE)
+    def __call__(self, gradient: Tensor, share: float = 1.0) -> Tensor:
+        """The increment, ``(N, ndim, *grid)`` voxels, for the gradient of the same shape; ``share`` of the step."""
+        gradient = self._scaled(gaussian_filter(gradient, self.sigma, truncate=TRUNCATE))
         self.count += 1
         self.mean = _running(self.mean, gradient, self.settings.momentum)
-        direction = self.direction(gradient)
+        direction = self._scaled(self.direction(gradient))
         longest = direction.square().sum(1).flatten(1).amax(1).sqrt()
-        scale = -self.step / torch.where(longest > 0, longest, torch.ones_like(longest))
+        scale = -share * self.step / torch.where(longest > 0, longest, torch.ones_like(longest))
         return direction * scale.view(-1, *[1] * (gradient.dim() - 1))
+
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        if all(m == 1 for m in self.mobility):
+            return vectors
+        return vectors * vectors.new_tensor(self.mobility).view(1, -1, *[1] * (vectors.dim() - 2))
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Uphill, of any length: the running mean itself."""
@@ -49,8 +55,8 @@ class Rule:
 class Component(Rule):
     """Adam: every component is divided by the root of its running square (Kingma and Ba, ICLR 2015)."""
 
-    def __init__(self, settings: Settings, sigma: Sequence[float], step: float):
-        super().__init__(settings, sigma, step)
+    def __init__(self, settings: Settings, sigma: Sequence[float], mobility: Sequence[float], step: float):
+        super().__init__(settings, sigma, mobility, step)
         self.square: Tensor | None = None
 
     def energy(self, gradient: Tensor) -> Tensor:
@@ -80,7 +86,7 @@ def _running(past: Tensor | None, new: Tensor, weight: float) -> Tensor:
 RULES: dict[str, type[Rule]] = {'plain': Rule, 'component': Component, 'length': Length}
 
 
-def make_rule(settings: Settings) -> Callable[[Sequence[float], float], Rule]:
+def make_rule(settings: Settings) -> Callable[[Sequence[float], Sequence[float], float], Rule]:
     """The rule that ``optimisation.rule`` names.
 
     Raises:

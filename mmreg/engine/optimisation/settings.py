@@ -8,6 +8,9 @@ from typing import Any
 
 from mmreg.errors import ConfigError
 
+#: Keys of a level that may stand beside ``levels``.
+SHARED = ('step', 'last_step', 'smooth_update', 'smooth_field', 'field')
+
 
 @dataclass(frozen=True)
 class Level:
@@ -20,6 +23,7 @@ class Level:
         iterations: At most so many.
         field: The field's voxels are so many times larger than the images' ones.
         step: Longest increment of an iteration, voxels of the field.
+        last_step: The step shrinks evenly to this share of itself towards the end of the level.
         smooth_update: Standard deviation of the Gaussian on the increments, in units of the field's finest voxel size;
             the same length in mm along every axis.
         smooth_field: The same for the whole field after every iteration.
@@ -30,8 +34,14 @@ class Level:
     scale: float | None = None
     field: float = 1.0
     step: float = 0.5
+    last_step: float = 1.0
     smooth_update: float = 1.7
     smooth_field: float = 0.7
+
+    def share(self, iteration: int) -> float:
+        """The part of the step that an iteration may take."""
+        done = iteration / max(self.iterations - 1, 1)
+        return 1.0 - (1.0 - self.last_step) * done
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class Settings:
         momentum: Weight of the past in the running mean of the gradient.
         memory: The same for its running square.
         floor: Added to the root of the running square, as a fraction of its largest value.
+        metric: Where voxels are not cubes, lengths are compared in voxels (0), in mm (2) or half-way (1): an axis with
+            voxels ``r`` times larger than the finest moves ``r ** metric`` times less readily, in voxels.
         inverse: Whether the inverse is computed.
         tolerance: A level ends when the mean of the loss over the last ``patience`` iterations has fallen by less than
             this fraction of the level's whole fall; None: never before ``iterations``.
@@ -57,6 +69,7 @@ class Settings:
     momentum: float = 0.9
     memory: float = 0.99
     floor: float = 1e-3
+    metric: float = 1.0
     inverse: bool = True
     tolerance: float | None = None
     patience: int = 10
@@ -77,13 +90,14 @@ class Settings:
         given = rest.pop('levels', None)
         if not isinstance(given, Sequence) or not given:
             raise ConfigError(f'optimisation.levels is {given!r}, expected a list with at least one level.')
-        shared = {key: rest.pop(key) for key in ('step', 'smooth_update', 'smooth_field', 'field') if key in rest}
+        shared: dict[str, Any] = {key: rest.pop(key) for key in SHARED if key in rest}
         levels = tuple(_level(k, {**shared, **level}) for k, level in enumerate(given))
         _refuse_unknown('optimisation', rest, cls, ('levels',))
         settings = cls(levels=levels, **rest)
         _check_range('optimisation.momentum', settings.momentum, 0, 0.9999)
         _check_range('optimisation.memory', settings.memory, 0, 0.9999)
         _check_range('optimisation.floor', settings.floor, 0, 1)
+        _check_range('optimisation.metric', settings.metric, 0, 2)
         return settings
 
     def refinement(self, iterations: int) -> Settings:
@@ -101,6 +115,7 @@ def _level(number: int, config: Mapping[str, Any]) -> Level:
     level = Level(**config)
     _check_range(f'{name}.iterations', level.iterations, 0, 100_000)
     _check_range(f'{name}.step', level.step, 1e-6, 10)
+    _check_range(f'{name}.last_step', level.last_step, 0, 1)
     _check_range(f'{name}.field', level.field, 1, 8)
     for key in ('smooth_update', 'smooth_field'):
         _check_range(f'{name}.{key}', getattr(level, key), 0, 100)
