@@ -36,6 +36,8 @@ def judge(
     result.metrics = {**measure.summary(result.rows), 'overlap_percent': overlap, 'mapped_inside_percent': mapped}
     if result.inverse_residual is not None:
         result.metrics['inverse_residual_mm'] = vars(result.inverse_residual)
+    for image in (result.fixed, result.moving):
+        result.warnings += measure.geometry_warnings(image.name, image.geometry)
     result.warnings += result.alignment.warnings
     ranges = [range_warning(x.volume.array, x.name, method.preparation) for x in (result.fixed, result.moving)]
     result.warnings += [text for text in ranges if text]

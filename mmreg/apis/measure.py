@@ -20,6 +20,8 @@ from .result import InverseResidual
 LOW_OVERLAP = 50.0
 #: More of the fixed image mapped out of the moving image than this, in percent.
 OUTSIDE = 5.0
+#: Voxels and fields of view outside of these are no images of a patient, mm.
+SMALLEST_VOXEL, LARGEST_VOXEL, LARGEST_VIEW = 0.01, 30.0, 2500.0
 #: More voxels than this are represented by every second one along each axis where only a percentage is asked for.
 _MANY = 1_000_000
 
@@ -135,3 +137,36 @@ def warnings_in_words(
             'identity.'
         )
     return found
+
+
+def geometry_warnings(name: str, geometry: Geometry) -> list[str]:
+    """What in a header looks wrong, in words: sizes no scanner makes, and a header that holds only defaults.
+
+    Args:
+        name: Path of the image or its role.
+        geometry: Its grid.
+    """
+    found = []
+    spacing = geometry.spacing
+    sizes = [n * step for n, step in zip(geometry.shape, spacing)]
+    if min(spacing) < SMALLEST_VOXEL or max(spacing) > LARGEST_VOXEL:
+        found.append(
+            f'suspicious geometry: {name} has voxels of {" x ".join(f"{s:.4g}" for s in spacing)} mm; the unit in its '
+            'header may be wrong.'
+        )
+    elif max(sizes) > LARGEST_VIEW:
+        found.append(
+            f'suspicious geometry: the field of view of {name} is {" x ".join(f"{s:.0f}" for s in sizes)} mm; the '
+            'spacing in its header may be wrong.'
+        )
+    if geometry.ndim == 3 and _is_default(geometry):
+        found.append(
+            f'suspicious geometry: the header of {name} holds only defaults (1 mm, origin 0, axes along the world); '
+            'distances in mm and left and right may be wrong.'
+        )
+    return found
+
+
+def _is_default(geometry: Geometry) -> bool:
+    """Identity in RAS (NIfTI) or in LPS (ITK)."""
+    return any(np.allclose(geometry.affine, np.diag(signs), atol=1e-6) for signs in ((1, 1, 1, 1), (-1, -1, 1, 1)))
