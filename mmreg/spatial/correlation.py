@@ -47,7 +47,8 @@ def local_correlation(
         padding: ``moving`` outside the volume: 'zeros' or 'border'.
 
     Returns:
-        ``(N, prod(2 radius + 1), *spatial)``, float32 or float64. Kept for backward: the two feature maps.
+        ``(N, prod(2 radius + 1), *spatial)``, float32 or float64, also under autocast. Kept for backward: the
+        two feature maps.
 
     Raises:
         InputError: shapes differ, the radius is no positive integer, unknown padding.
@@ -80,7 +81,8 @@ def global_correlation(fixed: Tensor, moving: Tensor, normalise: bool = False, s
     """
     _check_channels(fixed, moving)
     fixed, moving = _prepared(fixed, moving, normalise)
-    volume = torch.bmm(moving.flatten(2).transpose(1, 2), fixed.flatten(2))
+    with torch.autocast(fixed.device.type, enabled=False):
+        volume = torch.bmm(moving.flatten(2).transpose(1, 2), fixed.flatten(2))
     if scale:
         volume = volume * fixed.shape[1] ** -0.5
     return volume.view(fixed.shape[0], -1, *fixed.shape[2:])
@@ -107,9 +109,13 @@ def softmax_matching(
 
     Source: golden pyramid_designs/correlation ``match*``.
     """
-    if radius is None:
-        return _match_everywhere(fixed, moving, normalise, scale)
-    radii = _radii(fixed, moving, radius)
+    with torch.autocast(fixed.device.type, enabled=False):
+        if radius is None:
+            return _match_everywhere(fixed, moving, normalise, scale)
+        return _match_window(fixed, moving, _radii(fixed, moving, radius), normalise, scale)
+
+
+def _match_window(fixed: Tensor, moving: Tensor, radii: tuple[int, ...], normalise: bool, scale: bool) -> Tensor:
     logits = local_correlation(fixed, moving, radii, normalise, scale)
     ones = logits.new_ones(1, 1, *fixed.shape[2:])
     inside = local_correlation(ones, ones, radii, scale=False)

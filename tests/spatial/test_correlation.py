@@ -86,6 +86,16 @@ def test_kept_memory_does_not_grow_with_the_window(radius):
     assert sum(kept.values()) == fixed.nbytes + moving.nbytes
 
 
+def test_autocast_changes_nothing():
+    fixed, moving = features((6, 5), dtype=torch.float32)
+    calls = [local_correlation, global_correlation, softmax_matching, lambda x, y: softmax_matching(x, y, None)]
+    for call in calls:
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            result = call(fixed, moving)
+        assert result.dtype == torch.float32
+        torch.testing.assert_close(result, call(fixed, moving))
+
+
 def test_precision_of_the_result():
     fixed, moving = features((6, 5), dtype=torch.float32)
     assert local_correlation(fixed.half(), moving.half()).dtype == torch.float32
