@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 
 from .base import Loss, full_precision, without_autocast
-from .field_base import check_field, forward_difference
+from .field_base import check_field, forward_difference, sum_of_terms
 
 DERIVATIVES = ('all', 'published')
 
@@ -20,7 +22,9 @@ class GaussianKL(Loss):
 
     ``ndim / 2 * ( mean(precision D exp(s) - s) + mean_precision / 2 * roughness(mean) )`` without constants, with the
     number ``D`` of neighbours of a voxel and the log-variance ``s``. ``roughness`` is the mean over axes of the mean
-    squared forward difference of all components. Not bounded below by 0.
+    squared forward difference of all components.
+
+    Value: in (-inf, inf), since constants are left out; fields in voxels. Saved for backward: the inputs only.
 
     With ``derivative='published'`` (TransMorph-diff) it is the sum over axes i of the mean of the squared derivative of
     component i along axis i, central, one-sided at the border; the published recipe takes it of the integrated field:
@@ -52,19 +56,24 @@ class GaussianKL(Loss):
         check_field(field, type(self).__name__)
         field, log_variance = full_precision(field, log_variance)
         with without_autocast(field):
-            spread = self.precision * neighbours(log_variance) * log_variance.exp() - log_variance
-            rough = self._published(field) if self.derivative == 'published' else self._roughness(field)
-            return field.shape[1] / 2 * (spread.mean() + self.mean_precision / 2 * rough)
+            ndim = field.shape[1]
+            steepness = _own_derivative if self.derivative == 'published' else _differences
+            rough = sum_of_terms([partial(steepness, axis=axis) for axis in range(ndim)], field)
+            spread = sum_of_terms([partial(_spread, precision=self.precision)], log_variance)
+            return ndim / 2 * (spread + self.mean_precision / 2 * rough)
 
-    @staticmethod
-    def _roughness(field: Tensor) -> Tensor:
-        axes = range(field.shape[1])
-        return torch.stack([forward_difference(field, axis).square().mean() for axis in axes]).mean()
 
-    @staticmethod
-    def _published(field: Tensor) -> Tensor:
-        parts = [torch.gradient(field[:, i], dim=i + 1)[0].square().mean() for i in range(field.shape[1])]
-        return torch.stack(parts).sum()
+def _spread(log_variance: Tensor, precision: float) -> Tensor:
+    return (precision * neighbours(log_variance) * log_variance.exp() - log_variance).mean()
+
+
+def _differences(field: Tensor, axis: int) -> Tensor:
+    """Share of one axis in the mean over axes."""
+    return forward_difference(field, axis).square().mean() / field.shape[1]
+
+
+def _own_derivative(field: Tensor, axis: int) -> Tensor:
+    return torch.gradient(field[:, axis], dim=axis + 1)[0].square().mean()
 
 
 def neighbours(field: Tensor) -> Tensor:

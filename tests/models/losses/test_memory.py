@@ -83,6 +83,7 @@ CASES = {
         for name in ('Diffusion', 'BendingEnergy', 'Curvature', 'LinearElastic', 'TotalVariation')
         + ('JacobianFolding', 'JacobianVolume', 'NonDiffeomorphicVolume')
     },
+    'GaussianKL': Kept(two_fields, 0),
     **{name: Kept(field_and_labels, 0) for name in ('OrthonormalityCondition', 'PropernessCondition', 'Linearity')},
     'RigidField': Kept(field_and_labels, NDIM + 2, {'min_voxels': 10}),
     'RigidDice': Kept(field_and_labels, 2 * 2, {'min_voxels': 10, 'num_iterations': 2}),  # two bodies
