@@ -189,30 +189,6 @@ def test_several_channels(preset):
     assert result.metrics['dice']['after'] > result.metrics['dice']['before'] + 0.02
 
 
-def test_a_preset_of_ones_own(tmp_path):
-    """A config that inherits from a shipped preset and changes a line."""
-    from mmreg.apis.presets import find_presets, load_preset
-
-    base = next(iter(find_presets().values()))
-    path = tmp_path / 'mine.py'
-    path.write_text(f"_base_ = ['{base}']\npreset = dict(summary='Mine')\naffine = dict(transform='rigid')\n")
-    preset = load_preset(path)
-    assert preset.name == 'mine' and preset.summary == 'Mine' and preset.cfg.affine.transform == 'rigid'
-    assert preset.cfg.model.type == 'Registrar'
-
-
-def test_list_presets(capfd):
-    from mmreg.apis import list_presets
-
-    assert main(['--list-presets']) == 0
-    text = capfd.readouterr().out
-    presets = list_presets()
-    assert {'brain_t1', 'generic'} <= {preset.name for preset in presets}
-    for preset in presets:
-        assert f'{preset.name}: {preset.summary}' in text and preset.summary and preset.suits
-        assert str(preset.path) in text
-
-
 def test_interruption_leaves_nothing(files, preset, tmp_path, monkeypatch, capfd):
     import signal
 
