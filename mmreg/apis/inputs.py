@@ -63,7 +63,7 @@ def load_image(source: ImageLike, name: str, channels: int | None = 1) -> Image:
     if isinstance(source, str | Path):
         image = Image(read_volume(source, channels=channels != 1), str(source), _stored_type(Path(source)))
     else:
-        volume = _as_volume(source, name)
+        volume = as_volume(source, name)
         array = np.ascontiguousarray(volume.array, dtype=np.float32)
         check_image(array, name)
         image = Image(Volume(array, volume.geometry), name, volume.array.dtype)
@@ -81,7 +81,7 @@ def load_labels(source: ImageLike, name: str, of: Image) -> Image:
     if isinstance(source, str | Path):
         image = Image(read_volume(source, 'labels'), str(source), np.dtype(np.int16))
     else:
-        volume = _as_volume(source, name)
+        volume = as_volume(source, name)
         image = Image(Volume(as_labels(volume.array, name), volume.geometry), name, volume.array.dtype)
     return _on_grid_of(image, of)
 
@@ -95,7 +95,7 @@ def load_mask(source: ImageLike, name: str, of: Image) -> Image:
     if isinstance(source, str | Path):
         image = Image(read_volume(source, 'mask'), str(source), np.dtype(np.uint8))
     else:
-        volume = _as_volume(source, name)
+        volume = as_volume(source, name)
         image = Image(Volume(as_mask(volume.array, name), volume.geometry), name, volume.array.dtype)
     return _on_grid_of(image, of)
 
@@ -174,13 +174,14 @@ def digest(source: Any) -> str:
     if isinstance(source, Landmarks | np.ndarray):
         total.update(np.ascontiguousarray(getattr(source, 'points', source)).tobytes())
         return total.hexdigest()
-    volume = _as_volume(source, 'image')
+    volume = as_volume(source, 'image')
     total.update(np.ascontiguousarray(volume.array).tobytes())
     total.update(volume.geometry.affine.tobytes())
     return total.hexdigest()
 
 
-def _as_volume(source: Any, name: str) -> Volume:
+def as_volume(source: Any, name: str) -> Volume:
+    """A volume from any form of an image but a path; ``name`` is what an error calls it."""
     if isinstance(source, Volume):
         return source
     if isinstance(source, sitk.Image):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import Geometry, Transform
+from mmreg.io.transform_parts import own_grid
 from mmreg.utils import console
 
 from .transform_files import load_chain, load_transform
@@ -116,7 +117,7 @@ def _application(args: argparse.Namespace, chain: Transform, images: Sequence[st
         reference = as_grid(args.reference)
     wanted = bool(images and (args.fixed_landmarks or args.moving_landmarks))
     source = as_grid(images[0]) if wanted and not args.moving else None
-    fixed, moving = (source, reference) if args.inverse else (reference, source)
+    fixed, moving = (source, reference) if args.inverse else (reference or own_grid(chain), source)
     return Application(
         chain,
         pull,

@@ -13,7 +13,7 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.io import Volume, as_labels, check_finite
 from mmreg.io.volumes import read_sitk, read_volume
 
-from .inputs import ImageLike, _as_volume
+from .inputs import ImageLike, as_volume
 
 KINDS = ('auto', 'image', 'labels')
 #: More values than this are intensities, whatever their pattern.
@@ -60,7 +60,7 @@ def load_moving(source: ImageLike, name: str, kind: str = 'auto') -> MovingImage
         name = str(source)
         volume, frames = _read(source)
     else:
-        volume = _as_volume(source, name)
+        volume = as_volume(source, name)
         check_finite(volume.array, name)
     is_labels = kind == 'labels' or (kind == 'auto' and looks_like_labels(volume.array, volume.ndim))
     dtype = volume.array.dtype

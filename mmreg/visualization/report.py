@@ -111,7 +111,7 @@ def viewer_data(content: ReportContent) -> dict[str, Any]:
     images = {name: np.asarray(content.images[name], np.float32) for name in IMAGES if name in content.images}
     field_ = np.asarray(content.displacement, np.float32)
     determinant = jacobian_of(field_)
-    cuts = choose_cuts(images['fixed'], determinant <= 0, len(images) + 1)
+    cuts = choose_cuts(images['fixed'], determinant <= 0, len(images) + 1 + bool(content.labels))
     ranges = {name: intensity_range(images['fixed' if name == 'fixed' else 'moving']) for name in images}
     return {
         'images': [{'key': name, 'name': IMAGES[name]} for name in images],

@@ -13,8 +13,8 @@ from PIL import Image
 
 from .slices import PLANE_NAMES, Plane, grey, intensity_range
 
-#: Pixels of all grey pictures together, and of one side of a slice: keeps the page below 10 MB.
-PIXELS, SIDE = 7_500_000, 256
+#: Characters of all pictures together, and pixels of one side of a slice: keeps the page below 10 MB.
+BUDGET, SIDE = 6_500_000, 256
 MOST_SLICES, FEWEST_SLICES = 24, 7
 #: Determinants shown, on a logarithmic scale: from a half to twice the volume.
 JACOBIAN_RANGE = (0.5, 2.0)
@@ -52,14 +52,13 @@ def choose_cuts(fixed: np.ndarray, folds: np.ndarray, pictures: int) -> list[Cut
     Args:
         fixed: ``(*S)`` intensities.
         folds: ``(*S)`` bool.
-        pictures: How many grey pictures there are of each slice; the more, the fewer slices.
+        pictures: How many pictures there are of each slice; the more, and the worse they compress, the fewer slices.
     """
-    shape = fixed.shape
-    if len(shape) == 2:
+    if fixed.ndim == 2:
         return [Cut(None, (0,))]
-    sides = np.minimum(shape, SIDE)
-    per_slice = pictures * (sides[1] * sides[2] + sides[0] * sides[2] + sides[0] * sides[1])
-    count = int(np.clip(PIXELS // per_slice, FEWEST_SLICES, MOST_SLICES))
+    middle = [Cut(axis, (fixed.shape[axis] // 2,)) for axis in range(3)]
+    one_of_each = sum(len(grey_sprite(fixed, cut, intensity_range(fixed))) for cut in middle)
+    count = int(np.clip(BUDGET // (pictures * one_of_each), FEWEST_SLICES, MOST_SLICES))
     return [Cut(axis, _indices(fixed, folds, axis, count)) for axis in (2, 1, 0)]
 
 
