@@ -12,6 +12,7 @@ from mmreg.io import Geometry, Transform
 from mmreg.io.transform_parts import own_grid
 from mmreg.utils import console
 
+from .run_cli import stopping_on_sigterm
 from .transform_files import load_chain, load_transform
 from .transform_options import ORDER, add_debug, add_reference
 from .transform_outputs import Application, Moved, is_landmark_file, write_moved
@@ -74,7 +75,9 @@ def _apply(args: argparse.Namespace) -> None:
     application = _application(args, load_chain(transforms), [path for path, _ in kinds])
     jobs = [(path, partial(application.image, path, kind)) for path, kind in kinds]
     jobs += [(path, partial(application.landmarks, path, direction)) for path, direction in points]
-    _tell(write_moved(args.out, jobs), args.out)
+    with stopping_on_sigterm():
+        moved = write_moved(args.out, jobs)
+    _tell(moved, args.out)
 
 
 def _split(args: argparse.Namespace) -> tuple[list[str], list[str]]:

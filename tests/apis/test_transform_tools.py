@@ -1,5 +1,6 @@
 """`mmreg apply`: against SimpleITK alone, files of others, labels, landmarks, chains."""
 
+import signal
 import subprocess
 import sys
 
@@ -372,3 +373,17 @@ def test_wrong_direction_is_told(cases, tmp_path, capsys):
     fixed = folder / 'fixed.nii.gz'
     assert run('apply', tmp_path / 'far.txt', folder / 'moving.nrrd', '-r', fixed, '-o', tmp_path / 'out') == 0
     assert 'nothing of it lies on the reference grid' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_leaves_nothing(cases, tmp_path, monkeypatch, number):
+    folder = cases[3][0]
+    original = mmreg.apis.transform_outputs.write_sitk
+
+    def interrupted(path, image):
+        original(path, image)
+        signal.raise_signal(number)
+
+    monkeypatch.setattr(mmreg.apis.transform_outputs, 'write_sitk', interrupted)
+    assert run('apply', folder / 'warp.nii.gz', folder / 'moving.nrrd', '-o', tmp_path / 'out') == 130
+    assert not list(tmp_path.iterdir())
