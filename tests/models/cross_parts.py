@@ -54,6 +54,32 @@ HEAD_FORMS = {
     },
     'TimeVaryingHead': {'steps': 2, 'width': 3, 'channels': 3},
 }
+_ENCODER = {'type': 'EOIREncoder', 'channels': 2}
+_SWIN = {'width': 4, 'depths': (1, 2), 'heads': (1, 2), 'window': 2}
+#: Further forms of backbones: features that end at coarser grids, one level, axes reduced differently, any sizes.
+OTHER_BACKBONES = {
+    'half': ('ConvPyramid', {'channels': (2, 3, 4), 'first_level': 1}),
+    'joint': ('ConvPyramid', {'channels': (2, 3), 'siamese': False, 'first_level': 0}),
+    'two-channels': ('ConvPyramid', {'channels': (2, 3), 'image_channels': 2, 'first_level': 0}),
+    'one-level': ('ImagePyramid', {'levels': 1}),
+    'slices': ('ImagePyramid', {'levels': 3, 'factors': 'slices'}),
+    'thirds': ('ImagePyramid', {'levels': 2, 'factors': 3, 'method': 'block'}),
+    'partial-blocks': ('ImagePyramid', {'levels': 2, 'method': 'block_partial', 'any_size': True}),
+    'any-size': ('ImagePyramid', {'levels': 2, 'any_size': True}),
+    'quarter': ('PoolingPyramid', {'levels': 1, 'first_level': 2}),
+    'resized-half': ('ResizePyramid', {'levels': 2, 'first_level': 1, 'encoder': _ENCODER}),
+    'resized-slices': ('ResizePyramid', {'levels': 3, 'factors': 'slices', 'encoder': _ENCODER}),
+    'fractions': ('ResizePyramid', {'levels': 2, 'factors': 1.5, 'encoder': _ENCODER}),
+    'padded': ('SITRegEncoder', {'channels': (4, 4, 4), 'num_convs': 1, 'any_size': False}),
+    'patches-of-4': ('SwinPyramid', {'patch_size': 4, **_SWIN}),
+    'swin-joint': ('SwinPyramid', {'patch_size': 2, 'convolution_skip': False, 'siamese': False, **_SWIN}),
+    'transmorph-half': ('TransMorph', {'patch_size': 4, 'channels': 3, 'finest': 1, **_SWIN}),
+    'transmorph-averaged': ('TransMorph', {'patch_size': 4, 'channels': 3, 'image_downsample': 2, **_SWIN}),
+    'unet-slices': ('UNet', {'features': ((2, 2), (2, 2, 3)), 'factors': 'slices'}),
+    'unet-half': ('UNet', {'features': ((2, 2), (2, 2, 3)), 'half_res': True}),
+    'lku-half': ('LKUNet', {'channels': 1, 'kernel': 5, 'half_resolution': True}),
+    'lapirn-slices': ('LapIRN', {'levels': 2, 'channels': 4, 'blocks': 1, 'factors': 'slices'}),
+}
 #: Other forms where the one above asks for more than a joint feature map gives.
 JOINT_FORMS = {'PyramidHead': {'channels': 3, 'warp': False}}
 INTEGRATOR_FORMS = {
@@ -75,6 +101,9 @@ NATURAL = {
 #: Heads that compare or warp features of each image, heads that need the images themselves; all others take anything.
 NEED_PAIRS = {'AffineTransformerHead', 'CoarseToFineHead', 'LapIRNHead', 'MatchingHead', 'SITRegHead'}
 NEED_IMAGES = {'GraDIRNHead', 'MultiStepHead'}
+#: With the forms above: heads that use two levels, heads that need strides of whole numbers.
+NEED_TWO_LEVELS = {'AffineTransformerHead', 'MultiStepHead'}
+NEED_WHOLE_STRIDES = {'AffineTransformerHead', 'LapIRNHead', 'MatchingHead', 'PyramidHead', 'SITRegHead'}
 #: Heads that give control points, heads that give no flow to integrate; all others give a flow per voxel.
 GIVE_CONTROL_POINTS = {'FFDHead'}
 GIVE_NO_FLOW = {'AffineTransformerHead'}
@@ -93,13 +122,21 @@ def natural(head):
     return NATURAL.get(head, 'ScalingSquaring')
 
 
+def other_backbone(name, ndim):
+    """The config of a further form; ``'slices'`` keeps the last axis."""
+    part, form = OTHER_BACKBONES[name]
+    if form.get('factors') == 'slices':
+        form = {**form, 'factors': (2,) * (ndim - 1) + (1,)}
+    return {'type': part, 'ndim': ndim, **form}
+
+
 def config(backbone, head, integrator, ndim, siamese):
-    """A model of the three parts with an objective."""
+    """A model of the three parts with an objective; ``backbone``: a name of the table, or a config."""
     form = HEAD_FORMS[head] if siamese else JOINT_FORMS.get(head, HEAD_FORMS[head])
     return {
         'type': 'Registrar',
         'ndim': ndim,
-        'backbone': {'type': backbone, **BACKBONE_FORMS[backbone]},
+        'backbone': backbone if isinstance(backbone, dict) else {'type': backbone, **BACKBONE_FORMS[backbone]},
         'flow_head': {'type': head, **form},
         'integrator': {'type': integrator, **INTEGRATOR_FORMS[integrator]},
         'losses': {
@@ -121,6 +158,9 @@ def refusal(spec, head, integrator):
         return rf'{head} needs the images themselves at every level \(ImagePyramid\), found learned or joint features'
     if head in NEED_PAIRS and not spec.siamese:
         return rf'{head} needs (one feature map per image|features of each image).*found joint features'
+    grids = _refused_grids(spec, head)
+    if grids is not None:
+        return grids
     wants_control_points = INTEGRATORS.get(integrator).control_points
     if head in GIVE_NO_FLOW and integrator != 'IdentityIntegrator':
         return rf'{head} finds an affine map, which is not integrated: found {integrator}, expected'
@@ -128,6 +168,20 @@ def refusal(spec, head, integrator):
         return rf'{head} got the integrator {integrator}, expected BSplineFFD'
     if head not in GIVE_CONTROL_POINTS and wants_control_points:
         return rf'returns a flow per voxel, found the integrator {integrator}, which takes control points'
+    return None
+
+
+def _refused_grids(spec, head):
+    """Why a head of the table cannot work on the grids of a backbone."""
+    strides = [stride for level in spec.strides for stride in level]
+    if head in NEED_TWO_LEVELS and spec.levels < 2:
+        return rf'{head} got (stages=2, expected 1 to 1|level=1, expected 0 to 0)'
+    if head in NEED_WHOLE_STRIDES and any(stride != int(stride) for stride in strides):
+        return r'needs .*whole|needs grids that are multiples'
+    if head == 'AffineTransformerHead' and any(len(set(level)) > 1 for level in spec.strides):
+        return 'needs levels that are reduced alike along all axes'
+    if head == 'TimeVaryingHead' and not any(all(s % 2 == 0 for s in level) for level in spec.strides):
+        return 'needs features with an even stride along every axis'
     return None
 
 

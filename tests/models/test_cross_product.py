@@ -11,14 +11,16 @@ import pytest
 import torch
 
 from mmreg.errors import ConfigError
-from mmreg.registry import FLOW_HEADS, REGISTRARS
+from mmreg.registry import BACKBONES, FLOW_HEADS, REGISTRARS
 
 from .cross_parts import (
     NEED_IMAGES,
+    OTHER_BACKBONES,
     PARTS,
     config,
     ends_as_one_sentence,
     natural,
+    other_backbone,
     refusal,
     spec_of,
 )
@@ -47,10 +49,12 @@ def features(backbone, ndim):
     return spec_of(backbone, ndim)
 
 
-def pair(ndim):
+def pair(ndim, channels=1):
     generator = torch.Generator().manual_seed(3)
     shape = (2, 1, *SIZES[ndim])
-    images = {key: torch.rand(shape, generator=generator) for key in ('fixed', 'moving')}
+    images = {
+        key: torch.rand(shape, generator=generator).expand(2, channels, *SIZES[ndim]) for key in ('fixed', 'moving')
+    }
     labels = {f'{key}_labels': torch.randint(0, 3, shape, generator=generator) for key in ('fixed', 'moving')}
     return images | labels
 
@@ -101,9 +105,8 @@ def check_saving(parts, model, inputs):
         assert found.displacement.abs().max() > 1e-4
 
 
-@pytest.mark.parametrize(('backbone', 'head', 'integrator', 'ndim'), list(combinations()))
-def test_works_or_says_why_when_it_is_built(backbone, head, integrator, ndim):
-    spec = features(backbone, ndim)
+def check(backbone, head, integrator, ndim, spec):
+    """The three parts make a model that learns and is saved, or the build refuses them for the reason expected."""
     parts = config(backbone, head, integrator, ndim, spec.siamese)
     reason = refusal(spec, head, integrator)
     if reason is not None:
@@ -112,9 +115,23 @@ def test_works_or_says_why_when_it_is_built(backbone, head, integrator, ndim):
         assert ends_as_one_sentence(str(refused.value))
         return
     model = build(parts, seed=1)
-    inputs = pair(ndim)
+    inputs = pair(ndim, spec.image_channels)
     check_training(model, inputs)
     check_saving(parts, model, inputs)
+
+
+@pytest.mark.parametrize(('backbone', 'head', 'integrator', 'ndim'), list(combinations()))
+def test_works_or_says_why_when_it_is_built(backbone, head, integrator, ndim):
+    check(backbone, head, integrator, ndim, features(backbone, ndim))
+
+
+@pytest.mark.parametrize('ndim', [2, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize('head', HEADS_HERE)
+@pytest.mark.parametrize('name', OTHER_BACKBONES)
+def test_other_grids_work_or_are_refused_when_the_model_is_built(name, head, ndim):
+    """Coarse, single, anisotropic and fractional levels: never an error in the forward pass."""
+    backbone = other_backbone(name, ndim)
+    check(backbone, head, natural(head), ndim, BACKBONES.build(backbone).spec)
 
 
 @pytest.mark.parametrize(('names', 'forms'), PARTS, ids=['backbones', 'flow heads', 'integrators'])

@@ -63,15 +63,16 @@ class AffineTransformerHead(FlowHead):
         )
         self.levels = list(range(features.levels))[::-1][:stages]
         token = [2 * s for s in features.strides[-1]]
-        self.tokens = tuple(token)
+        self.tokens = tuple(int(t) for t in token)
         self.stages = nn.ModuleList()
         for k, level in enumerate(self.levels):
-            strides = {t // s for t, s in zip(token, features.strides[level])}
-            exact = all(t % s == 0 for t, s in zip(token, features.strides[level]))
+            strides = {int(t // s) for t, s in zip(token, features.strides[level])}
+            exact = all(t % s == 0 and float(s).is_integer() for t, s in zip(token, features.strides[level]))
             require(
                 exact and len(strides) == 1,
                 self,
-                f'needs levels that are reduced alike along all axes, found the strides {features.strides}.',
+                'needs levels that are reduced alike along all axes, by whole numbers, found the strides '
+                f'{features.strides}.',
             )
             self.stages.append(
                 AffineStage(
