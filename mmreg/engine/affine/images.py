@@ -19,8 +19,8 @@ from mmreg.spatial import gaussian_filter
 _LOOKED_AT = 200_000
 #: Intensities outside these percentiles are clamped.
 _RANGE = (0.1, 99.9)
-#: Smoothing of a pooled level, in its working spacing.
-_SIGMA = 0.7
+#: Smoothing of a coarse level and of the finest, in working spacings. Blur lets edges move a little unnoticed.
+_SIGMA, _SIGMA_FINEST = 0.7, 0.4
 #: Bins of the histogram that is equalised, and the limits of the slope before it is made to end at 1.
 _KNOTS, _SLOPES = 64, (0.2, 2.0)
 _POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -88,7 +88,8 @@ def make_levels(
         if equalise and not levels:
             array = _equalised(array)
         sizes = np.linalg.norm(affine[:-1, :-1], axis=0)
-        sigma = [_SIGMA * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
+        width = _SIGMA if levels else _SIGMA_FINEST
+        sigma = [width * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
         levels.append(Level(gaussian_filter(array, sigma, padding='border'), weight, affine))
     return levels
 
@@ -104,8 +105,6 @@ def _normalised(volume: Volume, name: str) -> np.ndarray:
         low, high = np.percentile(flat[::step], _RANGE)
         if not high > low:
             low, high = float(flat.min()), float(flat.max())
-        if not high > low:
-            raise DataError(f'{name}: found the intensity {low:g} everywhere, expected an image with contrast')
         np.multiply(source, 1 / (high - low), out=target)
         target -= low / (high - low)
         np.clip(target, 0, 1, out=target)

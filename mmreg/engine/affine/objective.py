@@ -25,6 +25,8 @@ from .similarity import PointSimilarity, make_similarity
 
 #: Points (all candidates together) that are mapped at once.
 _AT_ONCE = 2**18
+#: Share of the points that a moving mask has to leave; with less, similarity counts for less.
+_LEAST_LEFT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,15 +112,20 @@ class Objective:
     def _at(self, matrices: Tensor) -> tuple[Tensor, Tensor]:
         """Similarity times overlap, and overlap, ``(B,)``, of maps ``(B, ndim+1, ndim+1)`` of :meth:`_to_voxels`."""
         matrices = matrices[:, :-1].to(device=self.points.world.device, dtype=torch.float32)
-        values, weights = self._sampled(matrices @ self.points.world)
-        weights = weights * self.points.weights
-        overlap = weights.sum(1) / self.points.weights.sum()
-        return self.similarity(values, weights) * overlap, overlap
+        values, inside, masked = self._sampled(matrices @ self.points.world)
+        inside = inside * self.points.weights
+        overlap = inside.sum(1) / self.points.weights.sum()
+        if masked is None:
+            return self.similarity(values, inside) * overlap, overlap
+        # What a mask hides is no loss, as long as enough is left to compare.
+        weights = inside * masked
+        left = weights.sum(1) / (_LEAST_LEFT * self.points.weights.sum())
+        return self.similarity(values, weights) * overlap * left.clamp(max=1), overlap
 
-    def _sampled(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Intensities ``(B, C, P)`` and weights ``(B, P)`` at voxels from the middle of the grid, ``(B, ndim, P)``.
+    def _sampled(self, position: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Intensities ``(B, C, P)``, being inside ``(B, P)``, and the mask, at voxels from the middle ``(B, ndim, P)``.
 
-        The weight fades to zero within the voxel outside the border.
+        Being inside fades from one to zero within the voxel outside the border.
         """
         sizes = self.moving.size
         reach = position.new_tensor([(n - 1) / 2 for n in sizes])[:, None]
@@ -133,9 +140,7 @@ class Objective:
         grid = grid.reshape(1, *grid.shape[:2], *[1] * (len(sizes) - 2), len(sizes))
         found = F.grid_sample(image, grid, mode='bilinear', padding_mode='border', align_corners=True)
         found = found.view(image.shape[1], len(position), -1).transpose(0, 1)
-        if self.moving.weight is not None:
-            weights = weights * found[:, channels]
-        return found[:, :channels], weights
+        return found[:, :channels], weights, found[:, channels] if self.moving.weight is not None else None
 
 
 def make_objective(

@@ -15,6 +15,8 @@ from .images import Level
 
 #: Blocks with less than this share of the mean variance tell nothing about position.
 _FLAT = 0.05
+#: A voxel of a small image is drawn at most so often.
+_REPEATS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +56,16 @@ class Points:
 
 
 def scattered_points(level: Level, count: int, seed: int) -> Points:
-    """Voxels drawn without replacement, each moved at random within its voxel.
+    """Voxels drawn at random (a small image several times), each moved at random within its voxel.
 
     The random part keeps points off the moving image's grid: a joint histogram of two equal grids has false optima
     at whole voxels.
     """
     generator = torch.Generator().manual_seed(seed)
     inside = _inside(level)
-    chosen = inside[torch.randperm(len(inside), generator=generator)[:count].sort().values]
+    turns = min(_REPEATS, -(-count // len(inside)))
+    order = torch.cat([torch.randperm(len(inside), generator=generator) for _ in range(turns)])
+    chosen = inside[order[:count].sort().values]
     voxels = chosen + torch.rand(chosen.shape, generator=generator, dtype=torch.float32) - 0.5
     return _points(level, voxels, block=len(voxels))
 

@@ -14,6 +14,8 @@ from mmreg.models.losses.mutual_information import mutual_information
 Score = Callable[[Tensor], Tensor]
 #: Variance, on intensities in [0, 1], below which a block counts as flat.
 _NOISE = 1e-4
+#: Squared correlations count up to here as information.
+_HIGHEST = 0.9999
 
 
 class PointSimilarity(Protocol):
@@ -122,15 +124,17 @@ def _accumulate(target: Tensor, index: Tensor, values: Tensor) -> None:
 
 
 class CorrelationSimilarity:
-    """Mean over blocks of the squared correlation with its sign: -1 to 1; one block of all points is NCC.
+    """Correlation inside blocks of points, weighted mean over blocks and channels.
 
     Args:
         fixed: ``(C, P)``, the points of a block follow one another.
         block: points per block.
+        information: with the correlation r, the value is ``-log(1 - r^2) / 2`` with the sign of r, the mutual
+            information of two Gaussian variables; otherwise ``r |r|``.
     """
 
-    def __init__(self, fixed: Tensor, block: int):
-        self.fixed, self.block = fixed.unflatten(1, (-1, block)), block
+    def __init__(self, fixed: Tensor, block: int, information: bool = False):
+        self.fixed, self.block, self.information = fixed.unflatten(1, (-1, block)), block, information
 
     def __call__(self, values: Tensor, weights: Tensor) -> Tensor:
         moving = values.unflatten(2, (-1, self.block))
@@ -141,13 +145,15 @@ class CorrelationSimilarity:
         moving = moving - (share * moving).sum(-1, keepdim=True)
         cross = (share * fixed * moving).sum(-1)
         product = ((share * fixed.square()).sum(-1) + _NOISE) * ((share * moving.square()).sum(-1) + _NOISE)
-        correlation = cross * cross.abs() / product
+        square = cross.square() / product
+        if self.information:
+            square = -0.5 * torch.log1p(-square.clamp(max=_HIGHEST))
         size = total[..., 0]
-        return ((size * correlation).sum(-1) / size.sum(-1).clamp(min=1e-6)).mean(1)
+        return ((size * square * cross.sign()).sum(-1) / size.sum(-1).clamp(min=1e-6)).mean(1)
 
 
 def make_similarity(name: str, fixed: Tensor, block: int, bins: int) -> PointSimilarity:
     """The similarity of that name for fixed intensities ``(C, P)``."""
     if name in SCORES:
         return HistogramSimilarity(fixed, bins, SCORES[name])
-    return CorrelationSimilarity(fixed, block)
+    return CorrelationSimilarity(fixed, block, information=name == 'ncc')
