@@ -7,8 +7,9 @@ from mmreg.engine.optimisation import Settings, optimise
 from mmreg.engine.optimisation.folding import folded, unfold
 from mmreg.engine.optimisation.levels import Grid, make_stages
 from mmreg.errors import ConfigError, DataError
-from mmreg.registry import REGISTRARS
-from mmreg.spatial import compose, gaussian_filter, jacobian_determinant, warp
+from mmreg.models.backbones.image_pyramid import ImagePyramid
+from mmreg.registry import FLOW_HEADS, REGISTRARS
+from mmreg.spatial import compose, gaussian_filter, invert, jacobian_determinant, warp
 
 LEVELS = [dict(scale=2, iterations=15), dict(scale=1, iterations=15)]
 
@@ -219,3 +220,40 @@ def test_inputs_are_refused_in_one_sentence():
     model.objective = None
     with pytest.raises(ConfigError, match='model.losses is missing'):
         register(fixed, moving, model=model)
+
+
+def test_symmetric_field_and_inverse_are_optimised_together():
+    fixed, moving, true = make_pair()
+    losses = dict(similarity=dict(type='LNCC', window=5, direction='both'))
+    result = register(fixed, moving, model=make_model(losses=losses, symmetric=True))
+    assert (result.displacement - true).norm() < 0.5 * true.norm()
+    swapped = register(moving, fixed, model=make_model(losses=losses, symmetric=True))
+    inner = (result.displacement - swapped.inverse_displacement)[..., 4:-4, 4:-4].norm(dim=1).mean()
+    assert inner < 0.3 * true.norm(dim=1).mean()
+
+
+def test_slopes_are_the_derivatives_by_the_increment():
+    """Both directions against finite differences of the losses along one smooth increment."""
+    head = FLOW_HEADS.build(dict(type='FreeField', features=ImagePyramid(levels=1, ndim=2).spec, symmetric=True))
+    generator = torch.Generator().manual_seed(3)
+    smooth = [gaussian_filter(torch.randn(1, 2, 40, 44, generator=generator).double(), 5.0) * 10 for _ in range(2)]
+    images = [gaussian_filter(torch.randn(1, 1, 40, 44, generator=generator).double(), 4.0) for _ in range(2)]
+    field, increment = smooth
+    inverse = invert(field, 100, 1e-9)[0]
+    u, w = field.clone().requires_grad_(), inverse.clone().requires_grad_()
+    weight = torch.zeros_like(images[0])
+    weight[..., 10:-10, 10:-10] = 1
+
+    def forward(u):
+        return (warp(images[0], u, padding='border') * weight * images[1]).sum()
+
+    def backward(w):
+        return (warp(images[1], w, padding='border') * weight * images[0]).sum()
+
+    head.reset(field)
+    found = head.slope(torch.autograd.grad(forward(u), u)[0], torch.autograd.grad(backward(w), w)[0])
+    h = 1e-3
+    ahead, behind = (compose(field, sign * h * increment, 'border') for sign in (1, -1))
+    slope = (forward(ahead) - forward(behind)) / (2 * h)
+    slope = slope + (backward(invert(ahead, 100, 1e-9)[0]) - backward(invert(behind, 100, 1e-9)[0])) / (2 * h)
+    assert float((found * increment).sum()) == pytest.approx(float(slope), rel=0.05)

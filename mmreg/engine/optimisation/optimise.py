@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -102,11 +103,12 @@ class _Run:
         data = on_grid(self.inputs, self.full, stage.images)
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
         rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
-        smooth = stage.sigma(level.smooth_field)
+        smooth = _smoother(stage.sigma(level.smooth_field)) if level.smooth_field else None
         values: list[float] = []
         for iteration in range(level.iterations):
-            losses, gradient = self._evaluate(data)
-            self._move(rule(self.head.slope(gradient), level.share(iteration)), smooth)
+            losses, gradients = self._evaluate(data)
+            with torch.no_grad():
+                self.head.move(rule(self.head.slope(*gradients), level.share(iteration)), smooth)
             self._record(number, iteration, stage, losses)
             values.append(losses['loss'])
             if self._converged(values):
@@ -115,13 +117,6 @@ class _Run:
         assert self.head.field is not None
         return self.head.field.detach()
 
-    @torch.no_grad()
-    def _move(self, increment: Tensor, smooth: list[float]) -> None:
-        self.head.move(increment)
-        if any(smooth):
-            assert self.head.field is not None
-            self.head.reset(gaussian_filter(self.head.field, smooth, truncate=TRUNCATE, padding='border'))
-
     def _converged(self, values: list[float]) -> bool:
         tolerance, patience = self.settings.tolerance, self.settings.patience
         if tolerance is None or len(values) < 2 * patience:
@@ -129,15 +124,16 @@ class _Run:
         before, now = (sum(part) / patience for part in (values[-2 * patience : -patience], values[-patience:]))
         return before - now < tolerance * abs(values[0] - now)
 
-    def _evaluate(self, data: Mapping[str, Any]) -> tuple[dict[str, float], Tensor]:
-        """Values of the terms, and the gradient of each pair's own loss by the field."""
+    def _evaluate(self, data: Mapping[str, Any]) -> tuple[dict[str, float], list[Tensor]]:
+        """Values of the terms, and the gradients of each pair's own loss by the field and its inverse."""
         with torch.enable_grad(), torch.autocast(self.device_type, enabled=self.settings.amp):
             terms = self.model(self._weighted(data), mode='loss')
             loss = torch.stack([value for key, value in terms.items() if key.startswith('loss_')]).sum()
-            assert self.head.field is not None
-            (gradient,) = torch.autograd.grad(loss * len(data['fixed']), self.head.field)
+            leaves = self.head.leaves
+            found = torch.autograd.grad(loss * len(data['fixed']), leaves, allow_unused=True)
+        gradients = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves)]
         plain = {key: float(value) for key, value in terms.items() if not key.startswith('loss_')}
-        return {'loss': float(loss.detach()), **plain}, gradient
+        return {'loss': float(loss.detach()), **plain}, gradients
 
     @property
     def device_type(self) -> str:
@@ -182,6 +178,10 @@ class _Run:
             began = time.perf_counter()
             self.result.inverse_displacement, self.result.residual = invert_multilevel(displacement)
             self.result.seconds['inverse'] = time.perf_counter() - began
+
+
+def _smoother(sigma: list[float]) -> Callable[[Tensor], Tensor]:
+    return partial(gaussian_filter, sigma=sigma, truncate=TRUNCATE, padding='border')
 
 
 def _free_head(model: Registrar) -> FreeField:
