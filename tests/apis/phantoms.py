@@ -43,7 +43,7 @@ def draw(geometry, world=None, bend=0.0, scale=1.0, seed=0, labels=False):
             found[distance < 1] = label
     if labels:
         return Volume(found, geometry)
-    image += 0.01 * np.random.default_rng(seed).normal(size=image.shape)
+    image += 0.004 * np.random.default_rng(seed).normal(size=image.shape)
     return Volume((scale * image).astype(np.float32), geometry)
 
 

@@ -1,8 +1,6 @@
 """Two files, one command, no training: any grids and poses, everything in the folder, the same bits again."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ import SimpleITK as sitk
 
 import mmreg
 from mmreg.apis.register_cli import main
-from mmreg.io import Volume, read_labels, read_transform, write_volume
+from mmreg.io import Volume, read_transform, write_volume
 from tests.io.helpers import rotation
 
 from .phantoms import centred, draw, pose, write_preset
@@ -203,13 +201,3 @@ def test_interruption_leaves_nothing(files, preset, tmp_path, monkeypatch, capfd
     assert command(*arguments, '-o', tmp_path / 'deep' / 'out', '--preset', preset) == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert 'stopped by the user' in capfd.readouterr().err
-
-
-def test_as_a_process(files, preset, tmp_path):
-    arguments = [*files(FIXED, FIXED), '-o', tmp_path / 'out', '--preset', preset, '--outputs', 'warped']
-    run = subprocess.run(
-        [sys.executable, '-m', 'mmreg.cli', 'register', *map(str, arguments)], capture_output=True, text=True
-    )
-    assert run.returncode == 0 and run.stderr == '', run.stderr
-    assert {path.name for path in (tmp_path / 'out').iterdir()} == {'warped.nii.gz', 'plan.json'}
-    assert read_labels(tmp_path / 'fixed_labels.nii.gz').array.max() == 2
