@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -254,8 +255,7 @@ def layout_name(layout: str, case: Case) -> str:
     Raises:
         InputError: a subject's id is no number.
     """
-    # '0002_0001' is image 1 of subject 2: challenge files are named after subjects alone.
-    ids = [str(source['id']).split('_')[0] for source in (case.fixed, case.moving)]
+    ids = [_subject(str(source['id'])) for source in (case.fixed, case.moving)]
     try:
         return oasis_name(*ids) if layout == 'oasis' else lumir_name(*ids)
     except ValueError as error:
@@ -263,6 +263,11 @@ def layout_name(layout: str, case: Case) -> str:
             f'{case.case_id}: found the subjects {ids[0]!r} and {ids[1]!r}, expected numbers in the file names as the '
             f'layout {layout} wants'
         ) from error
+
+
+def _subject(name: str) -> str:
+    """The number of the subject: '0002' of '0002_0001' (its image 1) and of 'OASIS_0002_0000' (modality 0)."""
+    return next((part for part in re.split('[_-]', name) if part.isdecimal()), name)
 
 
 def write_layout(layout: str, path: Path, result: RegistrationResult) -> None:
