@@ -27,7 +27,7 @@ class GroupCycle(ConsistencyLoss):
 
     Unit: voxels, or with ``unit='half_extent'`` lengths of which half the longest axis is 1. Source: the group
     consistency of the LUMIR 2024 winner (SITReg, second stage): ``GroupCycle(unit='half_extent')``. Saved for
-    backward: the fields, and per composition a sampling grid and a field.
+    backward, per direction: the field after each composition, and one mask.
 
     Args:
         group: Images per group, 2 or more.

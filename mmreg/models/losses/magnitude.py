@@ -16,7 +16,8 @@ class MagnitudeBalance(ConsistencyLoss):
 
     ``V`` is the number of voxels. With the two halves of a symmetric method (``on='half'``), 0 puts the image in the
     middle half way: neither image does all of the moving. Source: Mok and Chung, CVPR 2020 (SYMNet); golden
-    baselines/symnet ``magnitude``. A mask (N, 1, *S) weights voxels. Saved for backward: the signs of both fields.
+    baselines/symnet ``magnitude``. A mask (N, 1, *S) weights voxels. Saved for backward:
+    nothing but the fields, and a mask.
 
     Args:
         per_sample: balance every pair; False: only the batch on the whole, as published.
@@ -28,8 +29,11 @@ class MagnitudeBalance(ConsistencyLoss):
 
     def penalty(self, forward: Tensor, backward: Tensor, mask: Tensor | None) -> Tensor:
         difference = forward.abs() - backward.abs()
-        weight = torch.ones_like(difference) if mask is None else mask.expand_as(difference)
-        sums, total = (difference * weight).flatten(1).sum(1), weight.flatten(1).sum(1)
+        if mask is None:
+            sums, total = difference.flatten(1).sum(1), difference.new_full((len(difference),), difference[0].numel())
+        else:
+            weight = mask.expand_as(difference)
+            sums, total = (difference * weight).flatten(1).sum(1), weight.flatten(1).sum(1)
         if not self.per_sample:
             sums, total = sums.sum(), total.sum()
         return (sums / total.where(total > 0, total.new_ones(()))).abs().mean()

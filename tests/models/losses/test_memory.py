@@ -55,6 +55,10 @@ def three_fields() -> tuple[Tensor, ...]:
     return (*two_fields(), *field())
 
 
+def groups() -> tuple[Tensor, ...]:
+    return tuple(torch.randn(3, NDIM, *SIZE, requires_grad=True) for _ in range(2))
+
+
 def classes() -> tuple[Tensor, ...]:
     return torch.rand(1, CLASSES, *SIZE, requires_grad=True), onehot(blocks(SIZE, CLASSES), CLASSES, torch.float32)
 
@@ -70,6 +74,7 @@ CASES = {
         for name in ('LNCC', 'NCC', 'MIND', 'MINDSSC', 'MutualInformation', 'NMI', 'CorrelationRatio', 'NGF')
     },
     'LocalMutualInformation': Kept(images, 2, {'patch': 4}),
+    'MultiScaleLNCC': Kept(images, 2.5),  # two volumes, and an eighth and a sixty-fourth of them and their padding
     'MSE': Kept(images, 1),
     'L1': Kept(images, 1),
     'Charbonnier': Kept(images, 2),
@@ -91,6 +96,8 @@ CASES = {
     'ICON': Kept(two_fields, 2 * 3 * NDIM),
     'GradICON': Kept(two_fields, 2 * (1 + NDIM) * 3 * NDIM),
     'Cycle': Kept(two_fields, 2 * NDIM),
+    'MagnitudeBalance': Kept(two_fields, 0),
+    'GroupCycle': Kept(groups, 2 * (2 * NDIM + 1)),
     'GroupConsistency': Kept(three_fields, 2 * NDIM),
 }
 OWN = sorted(name for name, cls in LOSSES.module_dict.items() if cls.__module__.startswith('mmreg.'))
