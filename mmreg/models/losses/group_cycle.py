@@ -26,8 +26,8 @@ class GroupCycle(ConsistencyLoss):
     inside the volume. 0 if the maps agree.
 
     Unit: voxels, or with ``unit='half_extent'`` lengths of which half the longest axis is 1. Source: the group
-    consistency of the LUMIR 2024 winner (SITReg, second stage): ``GroupCycle(unit='half_extent')``. Saved for
-    backward, per direction: the field after each composition, and one mask.
+    consistency of the LUMIR 2024 winner (SITReg, second stage): ``GroupCycle(unit='half_extent')``. Saved for backward:
+    per direction the field after each composition, and one mask.
 
     Args:
         group: Images per group, 2 or more.
