@@ -174,6 +174,13 @@ def test_levels_follow_millimetres():
     assert len(make_stages(coarse, Grid((40, 40), (2.0, 2.0)))) == 1
 
 
+@pytest.mark.parametrize('spacing, levels, finest', [(2.0, 1, 2.0), (1.5, 2, 2.0), (1.0, 2, 2.0), (0.5, 2, 2.0)])
+def test_coarse_field_keeps_what_the_level_before_resolved(spacing, levels, finest):
+    settings = Settings.parse(dict(levels=[dict(spacing=2, iterations=1), dict(spacing=1, iterations=1, field=2)]))
+    stages = make_stages(settings, Grid((81, 81), (spacing, spacing)))
+    assert len(stages) == levels and stages[-1].field.finest == pytest.approx(finest, rel=0.05)
+
+
 def test_level_ends_when_nothing_falls_any_more():
     fixed, moving, _ = make_pair()
     levels = [dict(scale=1, iterations=200)]

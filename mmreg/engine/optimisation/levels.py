@@ -67,7 +67,10 @@ def make_stages(settings: Settings, full: Grid) -> list[Stage]:
     for level in settings.levels:
         step = level.spacing if level.spacing is not None else (level.scale or 1.0) * full.finest
         images = full.coarser(step)
-        stage = Stage(level, images, full.coarser(max(step, images.finest) * level.field))
+        coarseness = max(step, images.finest) * level.field
+        if stages:  # what the level before has resolved is not given up
+            coarseness = min(coarseness, stages[-1].field.finest)
+        stage = Stage(level, images, full.coarser(coarseness))
         if stages and (stages[-1].images, stages[-1].field) == (stage.images, stage.field):
             continue
         stages.append(stage)
