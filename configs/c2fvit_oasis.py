@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='C2FViT',
+    paper='CVPR 2022',
+    page='methods/c2fvit',
+    published='affine, validation: Dice 0.560 (0.293 before)',
+)
+
 train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'))
 train_cfg = dict(max_iters=160001, val_interval=5000)
 

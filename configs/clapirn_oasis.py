@@ -9,6 +9,13 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='Conditional LapIRN',
+    paper='MICCAI 2021',
+    page='methods/lapirn',
+    published='validation: Dice 0.826 at s = 0.1 (lite)',
+)
+
 train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'), dataset=dict(pairing='ordered'))
 train_cfg = dict(max_iters=60001, val_interval=5000)
 coarser = [f'flow_head.pyramid.{part}.{level}' for part in ('networks', 'flows') for level in (1, 2)]

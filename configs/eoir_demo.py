@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='EOIR',
+    paper='arXiv 2509.00451',
+    page='methods/eoir',
+    measured='simulated brains: tissue Dice 0.631 -> 0.833',
+)
+
 # The network works on a grid of 4 mm, which minutes on a CPU can afford; files keep their own grid.
 resolution = 4
 inference = dict(spacing=4.0, orientation='RAS')

@@ -6,6 +6,13 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='EOIR',
+    paper='arXiv 2509.00451',
+    page='methods/eoir',
+    published='OASIS validation: Dice 0.888, HD95 1.28, SDlogJ 0.52',
+)
+
 default_hooks = dict(
     checkpoint=dict(interval=5, max_keep_ckpts=10, save_best='reg/dice', rule='greater'),
 )

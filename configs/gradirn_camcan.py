@@ -6,6 +6,12 @@ _base_ = [
     '_base_/schedules/gradirn.py',
 ]
 
+__card__ = dict(
+    method='GraDIRN',
+    paper='MICCAI 2022, arXiv 2112.03915',
+    page='methods/gradirn',
+)
+
 model = dict(ndim=3, flow_head=dict(checkpoint_steps=True))
 train_dataloader = dict(batch_size=4)
 default_hooks = dict(

@@ -1,6 +1,12 @@
 # Domain shift: trained on ACDC as gradirn_acdc.py, tested on M&Ms, which it never saw.
 _base_ = ['gradirn_acdc.py']
 
+__card__ = dict(
+    method='GraDIRN',
+    paper='MICCAI 2022, arXiv 2112.03915',
+    page='methods/gradirn',
+)
+
 mms = dict(
     type='MMsDataset',
     data_root='{{$MMREG_DATA:data}}/MMs',

@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='LapIRN',
+    paper='MICCAI 2020',
+    page='methods/lapirn',
+    published='Dice 0.546, HD95 20.5, SDlogJ 1.73 (EOIR paper)',
+)
+
 levels = [1.0, 1 / 2, 1 / 4]
 model = dict(
     integrator=dict(_delete_=True, type='IdentityIntegrator'),

@@ -1,4 +1,10 @@
 # Less-DWPI on LUMIR: two passes at 1/4 and 1/2. Correlation is left out: it does not help LessNet.
 _base_ = ['lessnet_dwp_lumir.py']
 
+__card__ = dict(
+    method='Pyramid designs',
+    paper='WBIR 2024, arXiv 2407.19274',
+    page='methods/pyramid_designs',
+)
+
 model = dict(flow_head=dict(iterations=[2, 2, 1, 1]))

@@ -6,6 +6,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='Pyramid designs',
+    paper='WBIR 2024, arXiv 2407.19274',
+    page='methods/pyramid_designs',
+)
+
 model = dict(
     backbone=dict(_delete_=True, type='PoolingPyramid'),
     flow_head=dict(channels=[48, 64, 96, 128], convs=2),

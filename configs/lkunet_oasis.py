@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='LKU-Net',
+    paper='MLMI 2022',
+    page='methods/lkunet',
+    published='OASIS validation: Dice 0.886, HD95 1.26, SDlogJ 0.52',
+)
+
 model = dict(
     backbone=dict(channels=32),
     label_values=36,

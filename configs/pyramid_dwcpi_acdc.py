@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='Pyramid designs',
+    paper='WBIR 2024, arXiv 2407.19274',
+    page='methods/pyramid_designs',
+)
+
 model = dict(
     ndim=2,
     flow_head=dict(correlation=dict(radius=1), iterations=[2, 2, 1, 1]),

@@ -6,6 +6,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='Pyramid designs',
+    paper='WBIR 2024, arXiv 2407.19274',
+    page='methods/pyramid_designs',
+)
+
 default_hooks = dict(
     checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
 )

@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='Pyramid designs',
+    paper='WBIR 2024, arXiv 2407.19274',
+    page='methods/pyramid_designs',
+)
+
 train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'))
 
 default_hooks = dict(

@@ -6,6 +6,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='Pyramid designs',
+    paper='WBIR 2024, arXiv 2407.19274',
+    page='methods/pyramid_designs',
+)
+
 train_pipeline = [
     dict(type='RandomFlip', axes=(0,), prob=0.5),
     dict(type='PackRegInputs'),

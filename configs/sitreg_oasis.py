@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='SITReg',
+    paper='MELBA 2024',
+    page='methods/sitreg',
+)
+
 norm_cfg = dict(type='GN', num_groups=2)
 model = dict(
     backbone=dict(channels=[8, 40, 40, 40], norm_cfg=norm_cfg),

@@ -8,6 +8,13 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='Spine CT/MR',
+    paper='MICCAI 2022, arXiv 2205.07568',
+    page='methods/spine',
+    measured='synthetic spines: Dice 0.737 -> 0.809, residual inside vertebrae 0.890 mm',
+)
+
 model = dict(
     backbone=dict(
         encoder=dict(out_channels=[8, 16, 32, 32]),

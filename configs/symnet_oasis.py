@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='SYMNet',
+    paper='CVPR 2020',
+    page='methods/symnet',
+    published='validation, five subjects onto one: Dice 0.807',
+)
+
 train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'), dataset=dict(pairing='ordered'))
 train_cfg = dict(max_iters=150001, val_interval=5000)
 

@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='TextSCF',
+    paper='arXiv 2311.15607, TNNLS',
+    page='methods/textscf',
+)
+
 # FreeSurfer numbers become labels 1..35; the arrays lie on the pickles' voxels.
 segmenter = dict(
     type='FileSegmenter',

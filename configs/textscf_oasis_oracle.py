@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='TextSCF',
+    paper='arXiv 2311.15607, TNNLS',
+    page='methods/textscf',
+    published='OASIS validation, true labels as prompts: Dice 0.9005, HD95 1.22, SDlogJ 0.387',
+)
+
 model = dict(flow_head=dict(prompt='fixed_labels'))
 
 default_hooks = dict(

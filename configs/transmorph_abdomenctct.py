@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='TransMorph',
+    paper='MedIA 2022',
+    page='methods/transmorph',
+)
+
 model = dict(
     backbone=dict(window=[3, 3, 4]),
     label_values=14,

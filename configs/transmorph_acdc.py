@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='TransMorph',
+    paper='MedIA 2022',
+    page='methods/transmorph',
+    published='Dice 0.750 (EOIR paper)',
+)
+
 model = dict(
     backbone=dict(window=[4, 4, 2]),
     losses=dict(

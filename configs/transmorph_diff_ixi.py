@@ -3,6 +3,13 @@
 # voxels as full ones (docs/methods/transmorph.md); this one does neither.
 _base_ = ['transmorph_ixi.py']
 
+__card__ = dict(
+    method='TransMorph',
+    paper='MedIA 2022',
+    page='methods/transmorph',
+    published='Dice 0.594, folds < 1e-4 %',
+)
+
 model = dict(
     backbone=dict(finest=1),
     flow_head=dict(type='GaussianFlowHead', int_downsize=2, resampling='centres'),

@@ -6,6 +6,12 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='TransMorph',
+    paper='MedIA 2022',
+    page='methods/transmorph',
+)
+
 default_hooks = dict(
     checkpoint=dict(interval=1, max_keep_ckpts=8, save_best='reg/dice', rule='greater'),
 )

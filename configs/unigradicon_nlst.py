@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='uniGradICON',
+    paper='MICCAI 2024',
+    page='methods/gradicon',
+)
+
 preprocess = [
     dict(type='LoadVolumes'),
     dict(type='ClipWindow', low=-1000.0, high=1000.0),

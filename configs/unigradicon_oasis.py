@@ -7,6 +7,12 @@ _base_ = [
     '_base_/default_runtime_iterations.py',
 ]
 
+__card__ = dict(
+    method='uniGradICON',
+    paper='MICCAI 2024',
+    page='methods/gradicon',
+)
+
 train_dataloader = dict(batch_size=4, sampler=dict(type='SeededInfiniteSampler'))
 
 default_hooks = dict(

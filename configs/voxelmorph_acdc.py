@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='VoxelMorph',
+    paper='TMI 2019',
+    page='methods/voxelmorph',
+    published='Dice 0.753 (EOIR paper)',
+)
+
 model = dict(
     losses=dict(
         similarity=dict(_delete_=True, type='MSE', weight=1.0),

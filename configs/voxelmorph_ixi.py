@@ -7,6 +7,13 @@ _base_ = [
     '_base_/default_runtime.py',
 ]
 
+__card__ = dict(
+    method='VoxelMorph',
+    paper='TMI 2019',
+    page='methods/voxelmorph',
+    published='Dice 0.729 (VoxelMorph-1), folds 1.59 %',
+)
+
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
 train_cfg = dict(max_epochs=500)
 

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'convert': ('mmreg.converters.cli', 'convert a published checkpoint'),
     'reparameterise': ('mmreg.apis.reparameterise_cli', 'merge parallel kernels of a checkpoint, for inference'),
     'config': ('mmreg.utils.config_cli', 'print a config with everything merged'),
+    'models': ('mmreg.apis.models_cli', 'list the methods with config, paper, parameters and results'),
     'list': ('mmreg.utils.list_cli', 'print every registered part'),
 }
 ALIASES = {'inference': 'infer', 'convert-checkpoint': 'convert', 'print-config': 'config'}
