@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,8 +80,9 @@ def make_levels(
     Raises:
         DataError: the image is constant or not finite, or the mask is on another grid or empty.
     """
-    array = torch.from_numpy(_normalised(volume, name)).to(device)[None]
-    weight = None if mask is None else torch.from_numpy(_mask(mask, volume, name)).to(device)[None, None]
+    shown = None if mask is None else _mask(mask, volume, name)
+    array = torch.from_numpy(_normalised(volume, shown, name)).to(device)[None]
+    weight = None if shown is None else torch.from_numpy(shown).to(device)[None, None]
     levels: list[Level] = []
     affine = volume.geometry.affine.copy()
     for spacing in spacings:
@@ -90,21 +92,22 @@ def make_levels(
         sizes = np.linalg.norm(affine[:-1, :-1], axis=0)
         width = _SIGMA if levels else _SIGMA_FINEST
         sigma = [width * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
-        levels.append(Level(gaussian_filter(array, sigma, padding='border'), weight, affine))
+        smooth = _averaged(partial(gaussian_filter, sigma=sigma, padding='border'), array, weight)
+        levels.append(Level(smooth, weight, affine))
     return levels
 
 
-def _normalised(volume: Volume, name: str) -> np.ndarray:
-    """``(C, *S)`` float32, percentiles to [0, 1], channel by channel."""
+def _normalised(volume: Volume, shown: np.ndarray | None, name: str) -> np.ndarray:
+    """``(C, *S)`` float32, percentiles (inside the mask) to [0, 1], channel by channel."""
     array = np.asarray(volume.channel_first(), dtype=np.float32)
     check_image(array, name)
     out = np.empty_like(array)
     for source, target in zip(array, out):
-        flat = source.ravel()
+        flat = source.ravel() if shown is None else source[shown > 0]
         step = max(1, flat.size // _LOOKED_AT)
         low, high = np.percentile(flat[::step], _RANGE)
         if not high > low:
-            low, high = float(flat.min()), float(flat.max())
+            low, high = float(source.min()), float(source.max())
         np.multiply(source, 1 / (high - low), out=target)
         target -= low / (high - low)
         np.clip(target, 0, 1, out=target)
@@ -153,4 +156,13 @@ def _pooled(
     coarse = affine.copy()
     coarse[:-1, :-1] = affine[:-1, :-1] * factors
     coarse[:-1, -1] = affine[:-1, -1] + affine[:-1, :-1] @ ((np.asarray(factors) - 1) / 2)
-    return pool(array, factors), None if weight is None else pool(weight, factors), coarse
+    average = partial(pool, kernel_size=factors)
+    return _averaged(average, array, weight), None if weight is None else average(weight), coarse
+
+
+def _averaged(average: Callable[[Tensor], Tensor], array: Tensor, weight: Tensor | None) -> Tensor:
+    """A local average of what the mask shows: intensities behind it do not leak over its edge."""
+    if weight is None:
+        return average(array)
+    shown = average(weight)
+    return torch.where(shown > 1e-3, average(array * weight) / shown.clamp(min=1e-3), average(array))

@@ -80,9 +80,9 @@ class Objective:
         return float(similarity.detach()), gradient.numpy()
 
     def within(self, matrix: np.ndarray, least: float) -> Objective:
-        """The same with those points only that lie inside the moving image after ``matrix``.
+        """The same with those points only that lie well inside the moving image after ``matrix``.
 
-        Small steps from there neither gain nor lose points, so that the border of the images has no pull.
+        Steps of up to a voxel of the level neither gain nor lose points, so that the border of the image has no pull.
 
         Args:
             matrix: fixed world -> moving world.
@@ -90,8 +90,9 @@ class Objective:
         """
         with torch.no_grad():
             mapped = torch.from_numpy(self._to_voxels(matrix))[:-1].to(self.points.world) @ self.points.world
-            reach = mapped.new_tensor([(n - 1) / 2 if n > 1 else 0.5 for n in self.moving.size])[:, None]
-            inside = (mapped.abs() <= reach).all(0).to(mapped.dtype)
+            edges = zip(self.moving.size, self.moving.spacing)
+            reach = [(n - 1) / 2 - min(self.spacing / step, 0.1 * n) if n > 1 else 0.5 for n, step in edges]
+            inside = (mapped.abs() <= mapped.new_tensor(reach)[:, None]).all(0).to(mapped.dtype)
             kept = self.points.weights * inside
             if kept.sum() < least * self.points.weights.sum():
                 return self

@@ -11,6 +11,10 @@ from scipy.optimize import OptimizeResult, minimize
 from .objective import Objective
 from .parameters import generators
 
+#: Starts of L-BFGS within one climb, and the relative gain below which there is no further one.
+_RESTARTS, _GAIN = 3, 1e-4
+#: Status of a minimisation that the callback ended.
+_STOPPED = 99
 #: Told after every iteration: (iteration, similarity).
 Watch = Callable[[int, float], None]
 
@@ -81,12 +85,18 @@ def climb(
         if step < tolerance:
             raise StopIteration
 
-    minimize(
-        cost,
-        np.zeros(len(basis)),
-        jac=True,
-        method='L-BFGS-B',
-        callback=after_iteration,
-        options={'maxiter': iterations, 'maxfun': 3 * iterations, 'ftol': 1e-9, 'gtol': 1e-9, 'maxcor': 20},
-    )
+    # Rounding in float32 can end a line search early: start again from the best place as long as that helps.
+    for _ in range(_RESTARTS):
+        reached = best
+        done = minimize(
+            cost,
+            reached[1],
+            jac=True,
+            method='L-BFGS-B',
+            callback=after_iteration,
+            options={'maxiter': max(1, iterations - len(seen)), 'ftol': 1e-7, 'gtol': 0.0, 'maxcor': 20},
+        )
+        small = best[0] - reached[0] < _GAIN * abs(best[0])
+        if small or done.status == _STOPPED or len(seen) >= iterations:
+            break
     return Climbed(objective.moved(start, basis, best[1]), before, best[0], seen)

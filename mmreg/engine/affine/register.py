@@ -133,19 +133,28 @@ class _Run:
 
     def _stage(self, name: str, levels: list[int], matrix: np.ndarray) -> np.ndarray:
         for level in levels:
-            objective = self.objectives[level].within(matrix, self.settings.minimum_overlap)
-            # Coarse levels only have to hand over a good start.
-            tolerance = self.settings.tolerance * objective.spacing * (1 if level == levels[-1] else 10)
-
-            def watch(iteration: int, value: float, level: int = level) -> None:
-                if self.progress is not None:
-                    self.progress(name, level, iteration, value)
-
-            top = climb(objective, matrix, name, self.settings.iterations, tolerance, self.flat, watch)
-            matrix = top.matrix
-            self.curves[f'{name} {level}'] = top.curve
-            self.stages.append(AffineStage(name, level, objective.spacing, top.before, top.after, len(top.curve)))
+            start = matrix
+            matrix = self._climb(name, level, start, last=level == levels[-1])
+            moved = self.objectives[level].points.distance(start, matrix)
+            if level == levels[-1] and moved > 0.1 * self.objectives[level].spacing:
+                # The points that lie inside the moving image are others by now.
+                matrix = self._climb(name, level, matrix, last=True)
         return matrix
+
+    def _climb(self, name: str, level: int, start: np.ndarray, last: bool) -> np.ndarray:
+        objective = self.objectives[level].within(start, self.settings.minimum_overlap)
+        # Coarse levels only have to hand over a good start.
+        tolerance = self.settings.tolerance * objective.spacing * (1 if last else 10)
+        curve = self.curves.setdefault(f'{name} {level}', [])
+
+        def watch(iteration: int, value: float) -> None:
+            curve.append(value)
+            if self.progress is not None:
+                self.progress(name, level, len(curve), value)
+
+        top = climb(objective, start, name, self.settings.iterations, tolerance, self.flat, watch)
+        self.stages.append(AffineStage(name, level, objective.spacing, top.before, top.after, len(top.curve)))
+        return top.matrix
 
     def _judged(self, matrix: np.ndarray, choice: Choice) -> AffineResult:
         """Keep the start if nothing better was found; say what a user should know."""
@@ -183,7 +192,7 @@ class _Run:
             )
         if 'search' in start:
             self.warnings.append('The headers do not bring the images together; a search over rotations did.')
-        elif start not in ('headers', 'given'):
+        elif start not in ('headers', 'given', 'given matrix'):
             self.warnings.append(f'The headers do not bring the images together; it started from the {start}.')
         if np.linalg.det(matrix[:-1, :-1]) < 0:
             self.warnings.append('The affine map mirrors the image.')
