@@ -17,7 +17,7 @@ optimisation = dict(
     # Fractions of a voxel decide: small steps that shrink.
     step=0.25,
     # Vertebrae do not deform within a session: only motion that is smooth over a vertebra is let through.
-    smooth_update=8.0,
+    smooth_update=10.0,
     smooth_field=1.5,
 )
 
