@@ -97,6 +97,8 @@ class Cohort:
         """
         outcomes: list[Outcome] = []
         mine = self.shard.share(self.cases)
+        if self.shard.world > 1:  # a process that fails must not remove the folder under the others
+            self.out_dir.mkdir(parents=True, exist_ok=True)
         try:
             for outcome in self._outcomes(mine):
                 outcomes.append(outcome)

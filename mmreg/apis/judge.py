@@ -30,8 +30,11 @@ def judge(
     if method.preparation.rigidity:
         add_rigidity(result, labels)
     geometry = result.geometry
-    mapped = measure.inside_percent(
-        measure.mapped_points(geometry, result.displacement, result.affine), result.moving.geometry
+    shown = measure.shown_voxels(result.fixed.volume)
+    fields = ((result.displacement, None), (None, shown), (result.displacement, shown))
+    mapped, before, after = (
+        measure.inside_percent(measure.mapped_points(geometry, field, result.affine, where), result.moving.geometry)
+        for field, where in fields
     )
     result.metrics = {**measure.summary(result.rows), 'overlap_percent': overlap, 'mapped_inside_percent': mapped}
     if result.inverse_residual is not None:
@@ -42,7 +45,7 @@ def judge(
     ranges = [range_warning(x.volume.array, x.name, method.preparation) for x in (result.fixed, result.moving)]
     result.warnings += [text for text in ranges if text]
     result.warnings += measure.warnings_in_words(
-        overlap, mapped, result.rows, result.inverse_residual, min(geometry.spacing)
+        overlap, (before, after), result.rows, result.inverse_residual, min(geometry.spacing)
     )
     if method.checkpoint is None and any(True for _ in method.source.model.parameters()):
         result.warnings.append('no checkpoint was given: the weights are random and the result means nothing.')

@@ -12,7 +12,7 @@ import torch
 from mmreg.evaluation.functional import jacobian, landmarks, overlap, surface
 from mmreg.evaluation.functional.aggregate import nan_mean
 from mmreg.evaluation.tables import Row
-from mmreg.io import Geometry
+from mmreg.io import Geometry, Volume
 
 from .result import InverseResidual
 
@@ -88,30 +88,54 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 def inside_percent(points: np.ndarray, geometry: Geometry) -> float:
     """Percentage of world points ``(..., ndim)`` (RAS mm) inside a grid's field of view (half a voxel around it)."""
+    if len(points) == 0:
+        return 100.0
     voxels = geometry.world_to_voxel(points)
     inside = ((voxels >= -0.5) & (voxels <= np.asarray(geometry.shape) - 0.5)).all(axis=-1)
     return 100.0 * float(inside.mean())
 
 
-def mapped_points(geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None) -> np.ndarray:
-    """World positions in the moving space of the fixed grid's voxels, ``(P, ndim)`` RAS mm; every second if many."""
+def shown_voxels(volume: Volume) -> np.ndarray:
+    """Where an image shows something, ``(*S)`` bool: its first channel above the dark end of its intensities."""
+    array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
+    low, high = np.percentile(array, (1, 99))
+    return array > low + 0.1 * (high - low) if high > low else np.ones(array.shape, bool)
+
+
+def mapped_points(
+    geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None, where: np.ndarray | None = None
+) -> np.ndarray:
+    """World positions in the moving space of the fixed grid's voxels, ``(P, ndim)`` RAS mm; every second if many.
+
+    Args:
+        geometry: Fixed grid.
+        displacement: ``(ndim, *S)`` voxels; None for none.
+        affine: fixed world -> moving world, RAS mm; None for the identity.
+        where: ``(*S)`` bool: only these voxels.
+    """
     step = 1 if np.prod(geometry.shape) <= _MANY else 2
     cut = (slice(None), *(slice(None, None, step),) * geometry.ndim)
     grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float64)[::step] for n in geometry.shape], indexing='ij'))
     if displacement is not None:
         grid = grid + displacement[cut]
-    points = geometry.voxel_to_world(grid.reshape(geometry.ndim, -1).T)
+    voxels = grid.reshape(geometry.ndim, -1).T
+    points = geometry.voxel_to_world(voxels if where is None else voxels[where[cut[1:]].ravel()])
     return points if affine is None else points @ affine[:-1, :-1].T + affine[:-1, -1]
 
 
 def warnings_in_words(
-    overlap_percent: float, mapped_percent: float, rows: Sequence[Row], residual: InverseResidual | None, voxel: float
+    overlap_percent: float,
+    shown_percent: tuple[float, float],
+    rows: Sequence[Row],
+    residual: InverseResidual | None,
+    voxel: float,
 ) -> list[str]:
     """What a careful reader of the numbers would say.
 
     Args:
         overlap_percent: Of the fixed grid inside the moving field of view before the deformation.
-        mapped_percent: The same after it.
+        shown_percent: Of what the fixed image shows (not its dark background), inside the moving field of view
+            before and after the deformation.
         rows: From :func:`field_rows`.
         residual: Of the inverse.
         voxel: Smallest voxel size in mm.
@@ -122,11 +146,11 @@ def warnings_in_words(
             f'low overlap: only {overlap_percent:.0f} % of the fixed image lies inside the moving image before the '
             'registration; check the headers, or give an affine.'
         )
-    outside = 100.0 - mapped_percent
-    if outside > OUTSIDE:
+    before, after = (100.0 - percent for percent in shown_percent)
+    if after > OUTSIDE:
         found.append(
-            f'{outside:.1f} % of the fixed image is mapped out of the field of view of the moving image '
-            f'({100 - overlap_percent:.1f} % before); the warped image is empty there.'
+            f'{after:.1f} % of what the fixed image shows is mapped out of the field of view of the moving image '
+            f'({before:.1f} % before); the warped image is empty there.'
         )
     folds = next((row.value for row in rows if row.metric == 'folds_percent'), math.nan)
     if folds > 0:

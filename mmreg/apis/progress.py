@@ -81,7 +81,8 @@ class CohortProgress:
         self._task = self._bar.add_task('', total=total)
 
     def __enter__(self) -> CohortProgress:
-        self._bar.start()
+        if self._shard.is_first or not self._bar.console.is_terminal:  # one terminal has room for one bar
+            self._bar.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -174,6 +174,33 @@ def test_masks_weight_the_similarity(preset):
     assert {'fixed_mask', 'moving_mask'} <= set(masked.provenance['inputs'])
 
 
+def test_labels_and_landmarks_steer_where_a_preset_says_so(tmp_path):
+    """A label and a landmark loss see what came with the images, brought to the working grid."""
+    losses = """
+model['losses'] = dict(
+    overlap=dict(type='Dice', weight=1.0),
+    points=dict(type='LandmarkDistance', weight=0.02),
+)
+model['label_values'] = 3
+affine = None
+"""
+    path = write_preset(tmp_path, losses)
+    noise = np.random.default_rng(0).normal(size=(2, *FIXED.shape)).astype(np.float32)
+    world = pose(0, (5.0, 0, 0))
+    points = np.array([[-9.0, 4.0, 3.0], [10.0, -6.0, 2.0], [3.0, 8.0, -7.0]])
+    extras = dict(
+        fixed_labels=draw(FIXED, labels=True), moving_labels=draw(FIXED, world, labels=True),
+        fixed_landmarks=points, moving_landmarks=points + (5.0, 0, 0),
+    )  # fmt: skip
+    for affine in ('none', pose(0, (1.0, 0, 0))):
+        result = mmreg.register(
+            (noise[0], FIXED), (noise[1], FIXED), preset=path, device='cpu', affine=affine, **extras
+        )
+        assert result.metrics['dice']['after'] > 0.9 > result.metrics['dice']['before']
+        assert result.metrics['tre']['after'] < 2 < result.metrics['tre']['before']
+        assert {'overlap', 'points'} <= set(result.curves)
+
+
 def test_several_channels(preset):
     """Two contrasts of one scan count together."""
 
