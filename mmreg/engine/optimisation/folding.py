@@ -10,7 +10,7 @@ from mmreg.spatial import box_sum, gaussian_filter, jacobian_determinant
 #: Voxels with a determinant below this are mended: a margin above a fold.
 SMALLEST = 0.02
 #: Standard deviation of the smoothing in voxels, and the half width of the neighbourhood that it acts on.
-SIGMA, REACH = 1.0, 2
+SIGMA, REACH = 0.6, 1
 
 
 def folded(displacement: Tensor, below: float = 0.0) -> Tensor:

@@ -74,7 +74,7 @@ class Settings:
     tolerance: float | None = None
     patience: int = 10
     amp: bool = False
-    unfold: int = 20
+    unfold: int = 50
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> Settings:
