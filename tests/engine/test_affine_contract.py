@@ -42,7 +42,7 @@ def test_aligned_images_stay(fixed):
 def test_nothing_better_keeps_the_start(fixed):
     result = register_affine(fixed, fixed, initial=np.eye(4), iterations=1, **SMALL)
     noise = Volume(np.random.default_rng(0).normal(size=fixed.array.shape).astype(np.float32), fixed.geometry)
-    kept = register_affine(fixed, noise, minimum_overlap=0.999, **SMALL)
+    kept = register_affine(fixed, noise, minimum_overlap=0.999, search='moments', **SMALL)
     assert result.after >= result.before
     assert np.array_equal(kept.matrix, np.eye(4))
     assert any('it is kept' in sentence for sentence in kept.warnings)
@@ -60,7 +60,7 @@ def test_no_search_starts_from_the_headers(pair):
     fixed, moving, true = pair
     result = register_affine(fixed, moving, search='none', **SMALL)
     assert result.start == 'headers'
-    assert error_mm(result.matrix, true) < 0.6
+    assert error_mm(result.matrix, true) < 0.4
 
 
 def test_fixed_mask_takes_the_disturbed_part_out(pair):
