@@ -10,6 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mmreg.models import norm_rows
+from mmreg.spatial.precision import without_autocast
 
 
 class _NormAct(torch.autograd.Function):
@@ -81,7 +82,7 @@ def norm_act(x: Tensor, slope: Tensor, eps: float = 1e-5) -> Tensor:
         slope: One number, a tensor.
         eps: Added to the variance.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    with without_autocast(x):
         dtype = x.dtype
         x = x if dtype == torch.float64 else x.float()
         return _NormAct.apply(x, slope.to(x.dtype), eps).to(dtype)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmreg.errors import InputError
 from mmreg.spatial._checks import check_field, coordinate_dtype, per_axis
+from mmreg.spatial.precision import without_autocast
 
 
 def cubic_bspline(t: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def bspline_field(control: Tensor, size: Sequence[int], spacing: int | Sequence[
     if any(have < need for have, need in zip(found, needed)):
         raise InputError(f'control has {found} points, expected at least {needed} for a grid of {tuple(size)}.')
     field = control.to(coordinate_dtype(control))
-    with torch.autocast(device_type=field.device.type, enabled=False):
+    with without_autocast(field):
         for axis, step in enumerate(per_axis(spacing, len(size), 'spacing')):
             basis = _basis(size[axis], field.shape[axis + 2], step).to(field)
             field = torch.tensordot(field, basis, dims=([axis + 2], [1])).movedim(-1, axis + 2)
@@ -76,7 +77,7 @@ def bspline_refine(control: Tensor, size: Sequence[int], factors: Sequence[float
     Source: Honkamaa and Marttinen, MELBA 2024 (SITReg); golden baselines/sitreg.
     """
     out = control.to(coordinate_dtype(control))
-    with torch.autocast(device_type=out.device.type, enabled=False):
+    with without_autocast(out):
         for axis, (voxels, factor) in enumerate(zip(size, factors)):
             basis = _edge_basis(voxels, out.shape[axis + 2], factor).to(out)
             out = torch.tensordot(out, basis, dims=([axis + 2], [1])).movedim(-1, axis + 2)

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from mmreg.errors import InputError
 from mmreg.spatial._checks import Padding, check_padding, coordinate_dtype, per_axis, spatial_ndim
 from mmreg.spatial.grid import identity_grid
+from mmreg.spatial.precision import without_autocast
 
 #: Elements of a block of features on a CPU: features, a shifted view and their product fit the second-level cache.
 BLOCK = 1 << 18
@@ -81,7 +82,7 @@ def global_correlation(fixed: Tensor, moving: Tensor, normalise: bool = False, s
     """
     _check_channels(fixed, moving)
     fixed, moving = _prepared(fixed, moving, normalise)
-    with torch.autocast(fixed.device.type, enabled=False):
+    with without_autocast(fixed):
         volume = torch.bmm(moving.flatten(2).transpose(1, 2), fixed.flatten(2))
     if scale:
         volume = volume * fixed.shape[1] ** -0.5
@@ -109,7 +110,7 @@ def softmax_matching(
 
     Source: golden pyramid_designs/correlation ``match*``.
     """
-    with torch.autocast(fixed.device.type, enabled=False):
+    with without_autocast(fixed):
         if radius is None:
             return _match_everywhere(fixed, moving, normalise, scale)
         return _match_window(fixed, moving, _radii(fixed, moving, radius), normalise, scale)

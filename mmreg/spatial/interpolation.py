@@ -8,6 +8,7 @@ from torch import Tensor
 from mmreg.errors import InputError
 from mmreg.spatial._checks import check_field, coordinate_dtype
 from mmreg.spatial.grid import axis_index
+from mmreg.spatial.precision import without_autocast
 
 #: Flat index of a corner per axis (below, above) and the weight of the one above.
 _Axis = tuple[Tensor, Tensor, Tensor]
@@ -40,7 +41,7 @@ def warp_with_gradient(image: Tensor, displacement: Tensor) -> tuple[Tensor, Ten
             f'{tuple(image.shape)}.'
         )
     dtype = coordinate_dtype(image, displacement)
-    with torch.autocast(device_type=image.device.type, enabled=False):
+    with without_autocast(image):
         source = image.to(dtype).flatten(2)
         axes = _corners(displacement.to(dtype))
         value, slopes = _contract(source, axes, None)

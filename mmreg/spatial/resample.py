@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mmreg.errors import InputError
 from mmreg.spatial._checks import check_field, coordinate_dtype, per_axis, spatial_ndim
+from mmreg.spatial.precision import without_autocast
 
 _LINEAR = {1: 'linear', 2: 'bilinear', 3: 'trilinear'}
 
@@ -75,7 +76,7 @@ def resize(
 def _resize_linear(image: Tensor, new: tuple[int, ...], ndim: int, corners: bool) -> Tensor:
     if not image.is_floating_point():
         raise InputError(f"image has dtype {image.dtype}, expected floating point or mode='nearest' for labels.")
-    with torch.autocast(device_type=image.device.type, enabled=False):
+    with without_autocast(image):
         return F.interpolate(image, size=new, mode=_LINEAR[ndim], align_corners=corners)
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from mmreg.errors import InputError
 from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
 from mmreg.spatial.grid import axis_index, grid_adjoint, half_extent, identity_grid, write_grid
+from mmreg.spatial.precision import without_autocast
 
 MODES = ('linear', 'nearest')
 
@@ -69,7 +70,7 @@ def linear_warp(image: Tensor, displacement: Tensor, padding: Padding) -> Tensor
     if image.shape[0] != displacement.shape[0]:
         batch = max(image.shape[0], displacement.shape[0])
         source, field = source.expand(batch, *source.shape[1:]), field.expand(batch, *field.shape[1:])
-    with torch.autocast(device_type=image.device.type, enabled=False):
+    with without_autocast(image):
         out: Tensor = _LinearWarp.apply(source, field, PADDINGS.index(padding))  # type: ignore[no-untyped-call]
     return out.to(image.dtype)
 
@@ -150,7 +151,7 @@ def sample(image: Tensor, points: Tensor, padding: Padding = 'zeros') -> Tensor:
     grid = (points.to(dtype) / halves - 1.0).flip(-1).view(*points.shape[:2], *[1] * (ndim - 1), ndim)
     batch = max(image.shape[0], points.shape[0])
     source, grid = image.to(dtype).expand(batch, *image.shape[1:]), grid.expand(batch, *grid.shape[1:])
-    with torch.autocast(device_type=image.device.type, enabled=False):
+    with without_autocast(image):
         out = F.grid_sample(source, grid, mode='bilinear', padding_mode=padding, align_corners=True)
     return out.flatten(2).to(image.dtype)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmreg.models.base import require
 from mmreg.models.layers import ConvBlock
 from mmreg.spatial.interpolation import warp_with_gradient
+from mmreg.spatial.precision import without_autocast
 
 from .forces import ImageForce
 
@@ -116,7 +117,7 @@ class DescentBlock(nn.Module):
 
     def increments(self, force: ImageForce, displacement: Tensor, fixed: Tensor, moving: Tensor) -> Increments:
         """The two vectors that a step subtracts. Only the convolutions take part in autocast."""
-        with torch.autocast(device_type=displacement.device.type, enabled=False):
+        with without_autocast(displacement):
             unit = kappa(displacement)
             warped, slopes = warp_with_gradient(moving, displacement * unit)
             gradient = (force(warped, fixed).unsqueeze(2) * slopes).sum(1) * unit

@@ -19,7 +19,6 @@ inside a loss (sums of squares over a window lose all digits in half precision).
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import ClassVar
 
 import torch
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 
 from mmreg.errors import InputError
 from mmreg.spatial import resize
+from mmreg.spatial.precision import without_autocast
 
 KINDS = ('image', 'label', 'field', 'consistency', 'landmark')
 
@@ -83,11 +83,6 @@ def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors in one dtype: float64 if any of them is, float32 otherwise."""
     dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
     return tuple(t.to(dtype) for t in tensors)
-
-
-def without_autocast(tensor: Tensor) -> AbstractContextManager:
-    """Context in which autocast is off on the device of ``tensor``."""
-    return torch.autocast(tensor.device.type, enabled=False)
 
 
 def same_shape(part: object, **tensors: Tensor) -> None:

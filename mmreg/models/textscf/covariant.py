@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from mmreg.spatial.precision import without_autocast
+
 
 def covariant(features: Tensor, filters: Tensor, rows: Tensor) -> Tensor:
     """``out_j(p) = sum_c filters[j, rows(p), c] * features_c(p)``, region by region.
@@ -27,7 +29,7 @@ def covariant(features: Tensor, filters: Tensor, rows: Tensor) -> Tensor:
 
     Source: TextSCF (arXiv 2311.15607), golden textscf/textscf_net ``scf_flow``.
     """
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features):
         features = _full_precision(features)
         return _Covariant.apply(features, filters.to(features.dtype), rows)
 
@@ -43,7 +45,7 @@ def covariant_soft(features: Tensor, filters: Tensor, probabilities: Tensor) -> 
     Returns:
         ``(N, J, *spatial)``; components are computed again in the backward pass, one at a time.
     """
-    with torch.autocast(features.device.type, enabled=False):
+    with without_autocast(features):
         features = _full_precision(features)
         filters, probabilities = filters.to(features.dtype), probabilities.to(features.dtype)
         parts = [checkpoint(_mixture, features, bank, probabilities, use_reentrant=False) for bank in filters]
@@ -62,6 +64,9 @@ def _full_precision(x: Tensor) -> Tensor:
 
 def _regions(rows: Tensor, count: int) -> Iterator[tuple[int, Tensor]]:
     """Each region of one sample's flat ``rows``: its row and the positions of its voxels."""
+    if rows.is_meta:  # no values: one region of all voxels costs as much
+        yield 0, torch.empty_like(rows)
+        return
     order = rows.argsort()
     sizes = torch.bincount(rows, minlength=count).tolist()
     start = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mmreg.spatial.precision import without_autocast
+
 
 class FilterBank(nn.Module):
     """Three linear layers with ReLU per component: ``dim -> hidden -> 2 hidden -> channels``.
@@ -36,6 +38,6 @@ class FilterBank(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """``(L, dim)`` to ``(components, L, channels)``, float32 also under autocast."""
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with without_autocast(embeddings):
             filters = torch.cat([mlp(embeddings) for mlp in self.mlps], dim=1)
         return filters.unflatten(1, (self.components, -1)).transpose(0, 1)

@@ -1,0 +1,14 @@
+"""Where autocast ends: positions, integration and window sums are computed in the precision they come in."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager:
+    """Context in which autocast is off on the device of ``tensor``; devices that have none (``meta``) need nothing."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
