@@ -18,6 +18,8 @@ from mmreg.utils.config import fix_dataloaders, load_config, merge_options
 from mmreg.utils.plugins import register_all_modules
 
 _run_numbers = itertools.count()
+#: Hooks that the engine adds by itself: None in a config is what keeps them away.
+_ENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def read(args: argparse.Namespace) -> Config:
@@ -31,7 +33,15 @@ def read(args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     fix_dataloaders(cfg, torch.cuda.is_available())
+    drop_hooks(cfg)
     return cfg
+
+
+def drop_hooks(cfg: Config) -> None:
+    """``default_hooks.name=None`` turns any hook off; the engine itself knows None for its own six only."""
+    hooks = cfg.get('default_hooks')
+    for name in [name for name, hook in (hooks or {}).items() if hook is None and name not in _ENGINE_HOOKS]:
+        del hooks[name]
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:

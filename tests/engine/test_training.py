@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from mmengine.runner import Runner
 from torch import nn
 
 from mmreg.engine import PolynomialRounded
@@ -65,6 +66,33 @@ def test_nan_stops_with_the_name_of_the_term(tmp_path, train, capsys):
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "loss term 'similarity_loss' is nan" in error and 'case4' in error
     assert not list((tmp_path / 'w').glob('epoch_2.pth'))
+
+
+@pytest.mark.parametrize(
+    ('hook', 'kind'),
+    [
+        ('mean_loss', 'MeanLossHook'),
+        ('graceful_stop', 'GracefulStopHook'),
+        ('invalid_loss', 'CheckInvalidLossHook'),
+        ('timer', 'IterTimerHook'),
+    ],
+)
+def test_any_hook_is_turned_off_by_none(tmp_path, train, monkeypatch, hook, kind):
+    """The engine's own hooks and ours alike, from the command line and from the config."""
+    built = []
+    register = Runner.register_hooks
+
+    def registered(self, *args, **kwargs):
+        register(self, *args, **kwargs)
+        built.append(self)
+
+    monkeypatch.setattr(Runner, 'register_hooks', registered)
+    config = write_config(tmp_path, length=1)
+    assert train(config, tmp_path / 'on') == 0
+    assert train(config, tmp_path / 'off', '--cfg-options', f'+default_hooks.{hook}=None') == 0
+    own = write_config(tmp_path / 'own', length=1, extra=f'default_hooks["{hook}"] = None\n')
+    assert train(own, tmp_path / 'own_off') == 0
+    assert [kind in {type(h).__name__ for h in runner.hooks} for runner in built] == [True, False, False]
 
 
 def test_auto_scale_lr_no_validate_and_options(tmp_path, train):
