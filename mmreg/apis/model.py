@@ -12,6 +12,7 @@ from mmengine.config import Config
 
 from mmreg.errors import ConfigError
 from mmreg.models import Registrar
+from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import REGISTRARS
 from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
@@ -39,6 +40,8 @@ def init_model(
     Raises:
         ConfigError: the config cannot be read or has no model, or there is no such device.
         CheckpointError: the checkpoint is damaged, holds code, or belongs to another architecture.
+
+    A converted checkpoint that fits the network but was trained with other settings is loaded with a warning.
     """
     register_all_modules()
     cfg = read_config(config, cfg_options)
@@ -48,6 +51,7 @@ def init_model(
     model = REGISTRARS.build(cfg.model)
     checkpoint = checkpoint or cfg.get('load_from')
     model.checkpoint_meta = load_weights(model, checkpoint) if checkpoint else {}
+    warn_of_other_settings(model, model.checkpoint_meta, checkpoint or '')
     model.checkpoint = None if checkpoint is None else Path(checkpoint)
     model.cfg = cfg
     return model.to(target).eval()

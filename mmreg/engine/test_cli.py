@@ -14,6 +14,7 @@ from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 
 from mmreg.evaluation.tables import write_json
+from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import METRICS
 from mmreg.utils import console
 from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
@@ -48,7 +49,9 @@ def _test(args: argparse.Namespace) -> None:
     runner = launch.build_runner(cfg)
     if args.checkpoint:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        check_architecture(model, weights_of(read_checkpoint(args.checkpoint)), args.checkpoint)
+        content = read_checkpoint(args.checkpoint)
+        check_architecture(model, weights_of(content), args.checkpoint)
+        warn_of_other_settings(model, content.get('meta') or {}, args.checkpoint)
         runner.load_checkpoint(args.checkpoint)
     metrics = runner.test()
     if is_main_process():

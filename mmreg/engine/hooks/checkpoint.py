@@ -15,6 +15,7 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 
+from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import HOOKS
 from mmreg.utils import atomic
 from mmreg.utils.checkpoint import check_architecture, weights_of
@@ -112,7 +113,9 @@ class SafeCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         if self.strict or runner._resume:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            check_architecture(model, weights_of(checkpoint), runner._load_from or 'the checkpoint')
+            source = runner._load_from or 'the checkpoint'
+            check_architecture(model, weights_of(checkpoint), source)
+            warn_of_other_settings(model, checkpoint.get('meta') or {}, source)
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
         outdated = self._forget_oldest(runner, step)
