@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / 'docs' / 'adding_a_network.md'
+TEXT = PAGE.read_text('utf-8')
 SHOWN = re.findall(r'```diff\n--- /dev/null\n\+\+\+ b/(\S+)\n@@ -0,0 \+1,(\d+) @@\n(.*?)```', TEXT, re.S)
 NETWORKS = {'PoolingPyramid': 'backbones/pooling_pyramid.py', 'GaussianFlowHead': 'flow_heads/gaussian.py'}
 
