@@ -12,7 +12,7 @@ import numpy as np
 
 from mmreg.engine.plan import plain
 from mmreg.errors import DataError
-from mmreg.io import read_transform
+from mmreg.io import Geometry, read_transform
 
 from .alignment import Alignment
 from .pair import Pair
@@ -63,6 +63,7 @@ def align(
         pair: The images; masks weight the similarity.
         wanted: One of :data:`WORDS`, a matrix, a file, or None for the headers alone. ``'auto'`` follows ``settings``.
         settings: Keyword arguments of :func:`mmreg.engine.affine.register_affine`; None: a preset that trusts headers.
+            ``trust_headers=R`` keeps the headers where an ``'auto'`` search moves the image by less than R mm.
         device: Where the search runs.
         seed: Of the search.
         watch: Called while the search runs.
@@ -84,8 +85,9 @@ def align(
 def _searched(pair: Pair, wanted: str, settings: dict[str, Any], device: Any, seed: int, watch: Watch) -> Alignment:
     from mmreg.engine.affine import register_affine
 
+    trusted = settings.pop('trust_headers', None)
     if wanted != 'auto':
-        settings['transform'] = wanted
+        settings['transform'], trusted = wanted, None
     masks: dict[str, Any] = {f'{role}_mask': image.volume for role, image in pair.masks.items()}
 
     def told(stage: str, level: int, iteration: int, similarity: float) -> None:
@@ -99,4 +101,17 @@ def _searched(pair: Pair, wanted: str, settings: dict[str, Any], device: Any, se
         'settings': plain(settings),
         **plain({key: value for key, value in asdict(found).items() if key not in ('curves', 'warnings')}),
     }
+    motion = mean_motion(found.matrix, pair.fixed.geometry)
+    record['mean_motion_mm'] = motion
+    if trusted is not None and motion < float(trusted):
+        return Alignment(record={**record, 'used': f'the headers: the motion found is below {float(trusted):g} mm'})
     return Alignment(found.matrix, record, found)
+
+
+def mean_motion(matrix: np.ndarray, geometry: Geometry) -> float:
+    """How far an affine ``(ndim+1, ndim+1)``, world mm, moves the corners and the centre of a grid, mean in mm."""
+    ends = [(0, n - 1) for n in geometry.shape]
+    corners = np.stack(np.meshgrid(*ends, indexing='ij'), axis=-1).reshape(-1, geometry.ndim)
+    points = geometry.voxel_to_world(np.vstack([corners, corners.mean(axis=0)]))
+    moved = points @ matrix[:-1, :-1].T + matrix[:-1, -1]
+    return float(np.linalg.norm(moved - points, axis=1).mean())
