@@ -80,7 +80,7 @@ def _checked(path: Path, value: ast.expr) -> dict[str, str]:
             raise ValueError
         card = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in value.keywords}
     except ValueError:
-        raise ConfigError(f'{path}: __card__ is no dict(...) of constants, expected one with the keys {_KEYS}') from None
+        raise ConfigError(f'{path}: __card__ is no dict(...) of constants, expected the keys {_KEYS}') from None
     unknown, missing = set(card) - set(_KEYS), set(_KEYS[:3]) - set(card)
     if unknown or missing:
         raise ConfigError(
