@@ -19,10 +19,17 @@ class _NormAct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor, eps: float) -> Tensor:
         rows = _stored_as_rows(x)
-        normed, mean, rstd = _normalise(_instances(x, rows), rows, eps)
+        instances = _instances(x, rows)
+        if rows:
+            mean, variance = norm_rows.statistics(instances)
+            rstd = (variance + eps).rsqrt()
+            out = norm_rows.forward(instances, mean, rstd, slope)
+        else:
+            normed, mean, rstd = torch.native_batch_norm(instances, None, None, None, None, True, 0.0, eps)
+            out = F.prelu(normed, slope.reshape(1))
         ctx.save_for_backward(x, slope, mean, rstd)
         ctx.eps, ctx.rows = eps, rows
-        return _restore(F.prelu(normed, slope.reshape(1)), x, rows)
+        return _restore(out, x, rows)
 
     @staticmethod
     @once_differentiable
@@ -61,14 +68,6 @@ def _restore(instances: Tensor, like: Tensor, rows: bool) -> Tensor:
     if rows:
         return instances.view(1, *like.shape[2:], like.shape[1]).movedim(-1, 1)
     return instances.view(like.shape)
-
-
-def _normalise(instances: Tensor, rows: bool, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    if rows:
-        mean, variance = norm_rows.statistics(instances)
-        normed = torch.native_batch_norm(instances, None, None, mean, variance, False, 0.0, eps)[0]
-        return normed, mean, (variance + eps).rsqrt()
-    return torch.native_batch_norm(instances, None, None, None, None, True, 0.0, eps)
 
 
 def norm_act(x: Tensor, slope: Tensor, eps: float = 1e-5) -> Tensor:

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-#: Elements per block on one thread. Several threads take the whole at once: they would wait for each other at every
-#: block.
+#: Elements per block on one thread, and on several. Threads wait for each other after every block, but memory of that
+#: size is used again, where that of a whole volume is asked from the system each time.
 BLOCK = 1 << 15
+BLOCK_THREADED = 1 << 20
 
 
 def blocks(x: Tensor) -> Iterator[slice]:
     """Ranges of rows of ``x`` ``(V, C)``."""
-    step = max(1, BLOCK // x.shape[1]) if torch.get_num_threads() == 1 else len(x)
+    elements = BLOCK if torch.get_num_threads() == 1 else BLOCK_THREADED
+    step = max(1, elements // x.shape[1])
     return (slice(first, min(first + step, len(x))) for first in range(0, len(x), step))
 
 
@@ -35,6 +37,14 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     mean = (share * block_means).sum(0)
     between = (share * (block_means - mean).square()).sum(0)
     return mean, between + torch.stack(spreads).sum(0) / len(x)
+
+
+def forward(x: Tensor, mean: Tensor, rstd: Tensor, slope: Tensor) -> Tensor:
+    """``prelu((x - mean) rstd, slope)`` of ``x`` ``(V, C)``, written once."""
+    out, below = torch.empty_like(x), float(slope)
+    for rows in blocks(x):
+        torch.nn.functional.leaky_relu_(torch.sub(x[rows], mean, out=out[rows]).mul_(rstd), below)
+    return out
 
 
 def backward(grad: Tensor, x: Tensor, mean: Tensor, rstd: Tensor, slope: Tensor) -> tuple[Tensor, Tensor]:
