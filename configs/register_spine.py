@@ -11,8 +11,8 @@ model = dict(
 optimisation = dict(
     _delete_=True,
     levels=[
-        dict(spacing=2, iterations=15, last_step=0.2),
-        dict(spacing=1, iterations=15, last_step=0.1),
+        dict(spacing=2, iterations=8, last_step=0.2),
+        dict(spacing=1, iterations=10, last_step=0.1),
     ],
     # Fractions of a voxel decide: small steps that shrink.
     step=0.25,
