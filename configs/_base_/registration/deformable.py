@@ -14,8 +14,8 @@ optimisation = dict(
     # A level finer than the images is left out, so one list serves 2 mm and 1 mm scans alike.
     levels=[
         dict(spacing=8, iterations=40),
-        dict(spacing=4, iterations=60),
-        dict(spacing=2, iterations=25),
+        dict(spacing=4, iterations=30),
+        dict(spacing=2, iterations=21),
         # What is left at 1 mm is small; a field with 2 mm voxels follows it at two thirds of the cost.
         dict(spacing=1, iterations=12, field=2, smooth_update=1.0, smooth_field=0.5),
     ],
