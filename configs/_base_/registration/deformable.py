@@ -15,7 +15,7 @@ optimisation = dict(
     levels=[
         dict(spacing=8, iterations=40),
         dict(spacing=4, iterations=30),
-        dict(spacing=2, iterations=21),
+        dict(spacing=2, iterations=18),
         # What is left at 1 mm is small; a field with 2 mm voxels follows it at two thirds of the cost.
         dict(spacing=1, iterations=12, field=2, smooth_update=1.0, smooth_field=0.5),
     ],
