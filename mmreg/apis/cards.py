@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import ast
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import MMLogger
 
 from mmreg.errors import ConfigError
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config
+from mmreg.utils.quiet import quiet
 from mmreg.utils.shipped import config_folder
 
 _KEYS = ('method', 'paper', 'page', 'published', 'measured')
@@ -91,20 +87,6 @@ def _checked(path: Path, value: ast.expr) -> dict[str, str]:
 
 def count_parameters(config: str | Path) -> int:
     """Numbers that training changes in the model of ``config``, built without memory for them."""
-    with _quiet(), torch.device('meta'):
+    with quiet(), torch.device('meta'):
         model = REGISTRARS.build(load_config(config).model)
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What parts say about themselves when they are built is of no interest to a list."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)

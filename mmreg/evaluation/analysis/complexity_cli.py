@@ -6,17 +6,13 @@ import argparse
 import csv
 import inspect
 import io
-import logging
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 
 from mmreg.errors import ConfigError
 from mmreg.evaluation.progress import track
@@ -27,6 +23,7 @@ from mmreg.utils.atomic import write_text
 from mmreg.utils.cli_options import add_common
 from mmreg.utils.config import load_config, merge_options
 from mmreg.utils.plugins import register_all_modules
+from mmreg.utils.quiet import quiet
 from mmreg.utils.shipped import config_folder
 
 from . import complexity
@@ -171,20 +168,6 @@ def _crops(config: Any) -> Iterator[Any]:
         children = list(config)
     for child in reversed(children):
         yield from _crops(child)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """What parts say about themselves when they are built and run does not belong into a table."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def reason_of(error: Exception) -> str:
