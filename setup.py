@@ -4,7 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
@@ -36,6 +37,25 @@ class BuildWithConfigs(build_py):
         shutil.copytree(HERE / 'configs', target, ignore=shutil.ignore_patterns('__pycache__', '*.pyc'))
 
 
+class BuildKernels(build_ext):
+    """The kernels are a plain shared library in C, loaded by name; without a compiler the package works as well."""
+
+    FLAGS = ['-std=gnu11', '-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-pthread']
+
+    def build_extension(self, ext):
+        if self.compiler.compiler_type == 'unix':
+            ext.extra_compile_args, ext.extra_link_args = self.FLAGS, ['-pthread']
+        super().build_extension(ext)
+
+
+SOURCES = 'mmreg/spatial/compiled/csrc'
+KERNELS = Extension(
+    'mmreg.spatial.compiled._kernels',
+    sources=sorted(str(path.relative_to(HERE)) for path in (HERE / SOURCES).glob('*.c')),
+    depends=sorted(str(path.relative_to(HERE)) for path in (HERE / SOURCES).glob('*.h')),
+    optional=True,
+)
+
 setup(
     name='mmreg',
     version=VERSION,
@@ -57,6 +77,7 @@ setup(
         'rich>=13',
     ],
     extras_require=EXTRAS,
-    cmdclass={'build_py': BuildWithConfigs},
+    ext_modules=[KERNELS],
+    cmdclass={'build_py': BuildWithConfigs, 'build_ext': BuildKernels},
     entry_points={'console_scripts': ['mmreg = mmreg.cli:main']},
 )

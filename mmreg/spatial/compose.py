@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import Any
 
-from mmreg.spatial._checks import Padding, coordinate_dtype
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype
+from mmreg.spatial.compiled.warping import serves_warp, warp_backward, warp_forward
+from mmreg.spatial.precision import without_autocast
 from mmreg.spatial.warp import warp
 
 
@@ -27,5 +33,54 @@ def compose(outer: Tensor, inner: Tensor, padding: Padding = 'zeros') -> Tensor:
     Source: golden eoir/ops ``compose``.
     """
     dtype = coordinate_dtype(outer, inner)
-    inner = inner.to(dtype)
-    return warp(outer.to(dtype), inner, 'linear', padding).add_(inner)
+    outer, inner = outer.to(dtype), inner.to(dtype)
+    if outer.shape == inner.shape and serves_warp(outer, inner):
+        check_field(inner)
+        check_padding(padding)
+        with without_autocast(outer):
+            return _composed(outer, inner, PADDINGS.index(padding))
+    return warp(outer, inner, 'linear', padding).add_(inner)
+
+
+def _composed(outer: Tensor, inner: Tensor, padding: int) -> Tensor:
+    if outer is inner:
+        return _Squared.apply(outer, padding)  # type: ignore[no-untyped-call]
+    return _Composed.apply(outer, inner, padding)  # type: ignore[no-untyped-call]
+
+
+class _Composed(torch.autograd.Function):
+    """The warp and the sum in one pass over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, outer: Tensor, inner: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(outer, inner)
+        ctx.padding = padding
+        return warp_forward(outer, inner, bool(padding), extra=inner)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        outer, inner = ctx.saved_tensors
+        first, second = ctx.needs_input_grad[:2]
+        to_inner = grad.clone(memory_format=torch.contiguous_format) if second else None
+        to_outer = torch.zeros(outer.shape) if first else None
+        warp_backward(grad, outer, inner, bool(ctx.padding), to_outer, to_inner)
+        return to_outer, to_inner, None
+
+
+class _Squared(torch.autograd.Function):
+    """A field composed with itself: one gradient, added up in place."""
+
+    @staticmethod
+    def forward(ctx: Any, field: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(field)
+        ctx.padding = padding
+        return warp_forward(field, field, bool(padding), extra=field)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (field,) = ctx.saved_tensors
+        total = grad.clone(memory_format=torch.contiguous_format)
+        warp_backward(grad, field, field, bool(ctx.padding), total, total)
+        return total, None

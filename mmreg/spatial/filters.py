@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from mmreg.errors import InputError
 from mmreg.spatial._checks import coordinate_dtype, per_axis, spatial_ndim
 from mmreg.spatial._linear import linear_map
+from mmreg.spatial.compiled.summing import correlate, serves_sums
 
 
 def gaussian_kernel(
@@ -106,6 +107,8 @@ def separable_filter(x: Tensor, taps: Sequence[Sequence[float]], padding: str = 
     if padding not in ('zeros', 'border', 'reflect'):
         raise InputError(f"padding is {padding!r}, expected 'zeros', 'border' or 'reflect'.")
     x = x.to(coordinate_dtype(x))
+    if padding == 'border' and serves_sums(x) and not (torch.is_grad_enabled() and x.requires_grad):
+        return correlate(x, taps, border=True)
     size = x.shape[2:]
     radii = [len(line) // 2 for line in taps]
     if padding != 'zeros':
@@ -121,6 +124,8 @@ def separable_filter(x: Tensor, taps: Sequence[Sequence[float]], padding: str = 
 
 
 def _correlate(x: Tensor, taps: tuple[tuple[float, ...], ...]) -> Tensor:
+    if serves_sums(x):
+        return correlate(x, taps)
     for i, line in enumerate(taps):
         if line != (1.0,):
             x = _correlate_axis(x, i + 2, line)

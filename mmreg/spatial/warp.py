@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mmreg.errors import InputError
 from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
+from mmreg.spatial.compiled.warping import serves_warp, warp_backward, warp_forward, zero_gradient
 from mmreg.spatial.grid import axis_index, grid_adjoint, half_extent, identity_grid, write_grid
 from mmreg.spatial.precision import without_autocast
 
@@ -49,6 +50,8 @@ class _LinearWarp(torch.autograd.Function):
     def forward(ctx: Any, image: Tensor, displacement: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(image, displacement)
         ctx.padding = padding
+        if serves_warp(image, displacement):
+            return warp_forward(image, displacement, bool(padding))
         return torch.grid_sampler(image, write_grid(displacement), 0, padding, True)
 
     @staticmethod
@@ -56,6 +59,11 @@ class _LinearWarp(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         image, displacement = ctx.saved_tensors
         needs = list(ctx.needs_input_grad[:2])
+        if serves_warp(image, displacement):
+            to_image = zero_gradient(image) if needs[0] else None
+            to_field = torch.zeros(displacement.shape) if needs[1] else None
+            warp_backward(grad, image, displacement, bool(ctx.padding), to_image, to_field)
+            return to_image, to_field, None
         ops = torch.ops.aten
         sampler = ops.grid_sampler_2d_backward if image.dim() == 4 else ops.grid_sampler_3d_backward
         grid = write_grid(displacement)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.compiled.correlating import local_correlation
+from mmreg.spatial.compiled.summing import serves_sums
 
 from .base import ImageLoss, masked_mean
 from .stored_gradient import stored_gradient
@@ -125,6 +127,8 @@ class LNCC(ImageLoss):
         self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Mean of the map and its gradients; the maths is in docs/losses_image.md."""
+        if window.taps is None and self.stabiliser == 'product' and serves_sums(warped) and serves_sums(fixed):
+            return self._compiled(warped, fixed, need, window, mask)
         sum_w, sum_f = window.sum(warped), window.sum(fixed)
         mean_w, mean_f = sum_w / window.volume, sum_f / window.volume  # a rounded 1/n would bias every variance
         cross = window.sum(warped * fixed).addcmul_(mean_w, sum_f, value=-1)
@@ -147,6 +151,18 @@ class LNCC(ImageLoss):
         grad_w = gradient(warped, fixed, mean_w, mean_f, factor_f, free_w) if need[0] else None
         grad_f = gradient(fixed, warped, mean_f, mean_w, factor_w, free_f) if need[1] else None
         return mean, grad_w, grad_f
+
+    def _compiled(
+        self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The same in one kernel."""
+        exponent = FORMS[self.form]
+        total = float(warped.numel())
+        if mask is not None:
+            total = float(mask.expand_as(warped[:, :1]).sum()) * warped.shape[1] or 1.0
+        arguments = (window.sizes, window.volume, self.eps, exponent, exponent / total)
+        value, grad_w, grad_f = local_correlation(warped, fixed, mask, need, *arguments)
+        return value / total, grad_w, grad_f
 
     def _factors_(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
         """:meth:`_factors` overwriting its arguments."""

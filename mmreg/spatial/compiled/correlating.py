@@ -1,0 +1,57 @@
+"""Local normalised cross correlation by the kernels: value and gradients without intermediate volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .library import call, sizes
+
+#: Columns per task of ``csrc/sums.h`` (``STRIP``), and volumes of working room per volume.
+STRIP, ROOM = 64, 5
+
+
+def local_correlation(
+    first: Tensor,
+    second: Tensor,
+    mask: Tensor | None,
+    need: tuple[bool, bool],
+    window: Sequence[int],
+    count: float,
+    eps: float,
+    exponent: int,
+    scale: float,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Sum of the map of the local correlation to a power, and ``scale`` times the gradients of that sum.
+
+    Args:
+        first: ``(N, C, *spatial)`` float32.
+        second: The same shape.
+        mask: ``(N, 1, *spatial)``, weights of the map, or None.
+        need: which gradients are wanted.
+        window: odd, voxels per axis.
+        count: voxels that a window counts.
+        eps: added to the product of the variances.
+        exponent: of the correlation: 1, 2 or 4.
+        scale: of the gradients.
+
+    Returns:
+        The sum ``()`` and the two gradients, None where not wanted.
+    """
+    first, second = first.contiguous(), second.contiguous()
+    mask = None if mask is None else mask.expand(len(first), 1, *first.shape[2:]).contiguous()
+    missing = 5 - first.dim()
+    size = [1] * missing + list(first.shape[2:])
+    reach = [0] * 2 * missing + [w // 2 for w in window for _ in range(2)]
+    volumes = first.shape[0] * first.shape[1]
+    gradients = [torch.empty(first.shape) if wanted else None for wanted in need]
+    room = torch.empty(ROOM * first.numel())
+    totals = torch.empty(volumes * -(-size[1] * size[2] // STRIP), dtype=torch.float64)
+    call(
+        'mmreg_local_correlation',
+        *(first, second, mask, *gradients, room, totals, volumes, first.shape[1]),
+        *(sizes(size), sizes(reach), float(count), float(eps), float(scale), exponent),
+    )
+    return totals.sum().float(), gradients[0], gradients[1]

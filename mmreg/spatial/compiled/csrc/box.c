@@ -1,0 +1,47 @@
+/* Sum over a box around every voxel. */
+#include "sums.h"
+
+typedef struct {
+    const float *in;
+    float *out;
+    int64_t depth, height, width, strips;
+    window z, y, x;
+} job;
+
+/* Both axes within a slice. */
+MMREG_CLONES static void slice(void *context, int64_t index) {
+    const job *b = context;
+    const int64_t plane = b->height * b->width;
+    const float *in = b->in + index * plane;
+    float *out = b->out + index * plane;
+    float *room = malloc((plane + 2 * (b->width + width_of(b->x)) + (width_of(b->y) + 1) * STRIP) * sizeof(float));
+    float *rows = room + 2 * (b->width + width_of(b->x)) + (width_of(b->y) + 1) * STRIP;
+    float *target = width_of(b->y) == 1 ? out : rows;
+    for (int64_t at = 0; at < plane; at += b->width) sum_row(in + at, target + at, b->width, b->x, room);
+    if (target == rows)
+        for (int64_t x = 0; x < b->width; x += STRIP)
+            sum_strip(rows + x, b->width, out + x, b->width, b->height, mmreg_min(STRIP, b->width - x), b->y, room);
+    free(room);
+}
+
+/* Across slices, in place: a strip of columns. */
+MMREG_CLONES static void column(void *context, int64_t index) {
+    const job *b = context;
+    const int64_t plane = b->height * b->width, first = index % b->strips * STRIP;
+    const int64_t columns = mmreg_min(STRIP, plane - first);
+    float *volume = b->out + index / b->strips * b->depth * plane + first;
+    float *room = malloc((b->depth + width_of(b->z) + 1) * STRIP * sizeof(float));
+    float *copy = room + (width_of(b->z) + 1) * STRIP;
+    for (int64_t z = 0; z < b->depth; z++) memcpy(copy + z * STRIP, volume + z * plane, columns * sizeof(float));
+    sum_strip(copy, STRIP, volume, plane, b->depth, columns, b->z, room);
+    free(room);
+}
+
+/* in, out (volumes, depth, height, width); `reach` has the voxels before and after for each of the three axes. */
+void mmreg_box(const float *in, float *out, int64_t volumes, const int64_t *size, const int64_t *reach, int threads) {
+    const int64_t plane = size[1] * size[2];
+    job b = {in, out, size[0], size[1], size[2], (plane + STRIP - 1) / STRIP, {reach[0], reach[1]},
+             {reach[2], reach[3]}, {reach[4], reach[5]}};
+    mmreg_parallel(slice, &b, volumes * size[0], threads);
+    if (width_of(b.z) > 1) mmreg_parallel(column, &b, volumes * b.strips, threads);
+}

@@ -1,0 +1,178 @@
+/* Local normalised cross correlation over a box: the sum of its map and its gradients, in closed form.
+
+   Four passes: sums of both images and their products within slices; across slices, with the maps that the gradients
+   are made of; sums of those maps within slices; across slices, with the gradients. */
+#include "sums.h"
+
+#define MOMENTS 5
+
+typedef struct {
+    const float *first, *second, *mask;
+    float *to_first, *to_second, *room;
+    double *totals; /* one per task of the second pass */
+    int64_t channels, depth, height, width, voxels, strips, maps;
+    float n, eps, scale;
+    int exponent;
+    window z, y, x;
+} job;
+
+static inline int64_t room_of_rows(const job *c) {
+    return 2 * (c->width + width_of(c->x)) + (width_of(c->y) + 1) * STRIP;
+}
+
+/* From x sums in `rows` to sums within the slice. */
+static inline void finish_slice(const job *c, const float *rows, float *out, float *room) {
+    for (int64_t x = 0; x < c->width; x += STRIP)
+        sum_strip(rows + x, c->width, out + x, c->width, c->height, mmreg_min(STRIP, c->width - x), c->y, room);
+}
+
+MMREG_CLONES static void moments_slice(void *context, int64_t index) {
+    const job *c = context;
+    const int64_t plane = c->height * c->width, volume = index / c->depth, z = index % c->depth;
+    const float *a = c->first + index * plane, *b = c->second + index * plane;
+    float *room = malloc((room_of_rows(c) + plane + c->width) * sizeof(float));
+    float *line = room + room_of_rows(c), *rows = line + c->width;
+    for (int q = 0; q < MOMENTS; q++) {
+        for (int64_t at = 0; at < plane; at += c->width) {
+            const float *p = a + at, *s = b + at, *source = q == 0 ? p : q == 1 ? s : line;
+            if (q >= 2) {
+                const float *l = q == 4 ? s : p, *r = q == 2 ? p : s;
+                for (int64_t i = 0; i < c->width; i++) line[i] = l[i] * r[i];
+            }
+            sum_row(source, rows + at, c->width, c->x, room);
+        }
+        finish_slice(c, rows, c->room + (volume * MOMENTS + q) * c->voxels + z * plane, room);
+    }
+    free(room);
+}
+
+/* Sums of `count` of the room's volumes across slices, for one strip: sums (count, depth, STRIP). */
+static inline void sum_columns(const job *c, const float *from, int64_t count, int64_t columns, float *sums,
+                               float *copy, float *room) {
+    const int64_t plane = c->height * c->width;
+    for (int64_t q = 0; q < count; q++) {
+        for (int64_t z = 0; z < c->depth; z++)
+            memcpy(copy + z * STRIP, from + q * c->voxels + z * plane, columns * sizeof(float));
+        sum_strip(copy, STRIP, sums + q * c->depth * STRIP, STRIP, c->depth, columns, c->z, room);
+    }
+}
+
+static inline int64_t room_of_columns(const job *c) {
+    return ((MOMENTS + 1) * c->depth + width_of(c->z) + 1) * STRIP;
+}
+
+/* What one row of a strip adds to the value, and its maps: by cross, by variance and mixed of the first image, and the
+   last two of the second. */
+static inline void maps_row(const job *c, const float *const *s, const float *mask, float *const *m, float *value,
+                            int64_t columns) {
+    for (int64_t i = 0; i < columns; i++) {
+        float sum_a = s[0][i], sum_b = s[1][i], mean_a = sum_a / c->n, mean_b = sum_b / c->n;
+        float cross = s[3][i] - mean_a * sum_b, var_a = s[2][i] - mean_a * sum_a, var_b = s[4][i] - mean_b * sum_b;
+        var_a = var_a > 0.0f ? var_a : 0.0f;
+        var_b = var_b > 0.0f ? var_b : 0.0f;
+        float denominator = var_a * var_b + c->eps, weight = mask ? mask[i] : 1.0f, power, by_cross, by_denominator;
+        if (c->exponent == 1) {
+            by_cross = 1.0f / __builtin_sqrtf(denominator);
+            power = cross * by_cross;
+            by_denominator = by_cross * by_cross * power;
+        } else {
+            float slope = cross / denominator, squared = cross * slope;
+            power = c->exponent == 2 ? squared : squared * squared;
+            by_cross = c->exponent == 2 ? slope : slope * squared;
+            by_denominator = c->exponent == 2 ? slope * slope : slope * slope * squared;
+        }
+        value[i] += power * weight;
+        by_cross *= weight;
+        by_denominator *= weight;
+        m[0][i] = by_cross;
+        if (c->to_first) {
+            float by_variance = by_denominator * var_b;
+            m[1][i] = by_variance;
+            m[2][i] = by_variance * mean_a - by_cross * mean_b;
+        }
+        if (c->to_second) {
+            float by_variance = by_denominator * var_a;
+            m[3][i] = by_variance;
+            m[4][i] = by_variance * mean_b - by_cross * mean_a;
+        }
+    }
+}
+
+MMREG_CLONES static void maps_columns(void *context, int64_t index) {
+    const job *c = context;
+    const int64_t plane = c->height * c->width, volume = index / c->strips, first = index % c->strips * STRIP;
+    const int64_t columns = mmreg_min(STRIP, plane - first), step = c->depth * STRIP;
+    float *base = c->room + volume * MOMENTS * c->voxels + first, value[STRIP] = {0};
+    float *room = malloc((room_of_columns(c) + MOMENTS * step) * sizeof(float));
+    float *sums = room + (width_of(c->z) + 1) * STRIP, *copy = sums + MOMENTS * step;
+    const float *mask = c->mask ? c->mask + volume / c->channels * c->voxels + first : NULL;
+    sum_columns(c, base, MOMENTS, columns, sums, copy, room);
+    /* The maps of the second image stand where those of the first would, if only the second needs a gradient. */
+    const int64_t second = c->to_first ? 3 : 1;
+    for (int64_t z = 0; z < c->depth; z++) {
+        const float *s[MOMENTS];
+        float *m[MOMENTS];
+        for (int q = 0; q < MOMENTS; q++) {
+            s[q] = sums + q * step + z * STRIP;
+            m[q] = base + (q < 3 ? q : mmreg_min(q - 3 + second, MOMENTS - 1)) * c->voxels + z * plane;
+        }
+        maps_row(c, s, mask ? mask + z * plane : NULL, m, value, columns);
+    }
+    double total = 0;
+    for (int64_t i = 0; i < columns; i++) total += value[i];
+    c->totals[index] = total;
+    free(room);
+}
+
+MMREG_CLONES static void spread_slice(void *context, int64_t index) {
+    const job *c = context;
+    const int64_t plane = c->height * c->width, volume = index / c->depth, z = index % c->depth;
+    float *room = malloc((room_of_rows(c) + plane) * sizeof(float)), *rows = room + room_of_rows(c);
+    for (int64_t q = 0; q < c->maps; q++) {
+        float *map = c->room + (volume * MOMENTS + q) * c->voxels + z * plane;
+        for (int64_t at = 0; at < plane; at += c->width) sum_row(map + at, rows + at, c->width, c->x, room);
+        finish_slice(c, rows, map, room);
+    }
+    free(room);
+}
+
+MMREG_CLONES static void gradient_columns(void *context, int64_t index) {
+    const job *c = context;
+    const int64_t plane = c->height * c->width, volume = index / c->strips, first = index % c->strips * STRIP;
+    const int64_t columns = mmreg_min(STRIP, plane - first), step = c->depth * STRIP;
+    float *room = malloc((room_of_columns(c) + MOMENTS * step) * sizeof(float));
+    float *sums = room + (width_of(c->z) + 1) * STRIP, *copy = sums + MOMENTS * step;
+    sum_columns(c, c->room + volume * MOMENTS * c->voxels + first, c->maps, columns, sums, copy, room);
+    for (int side = 0; side < 2; side++) {
+        float *to = side ? c->to_second : c->to_first;
+        if (!to) continue;
+        const float *own = (side ? c->second : c->first) + volume * c->voxels + first;
+        const float *other = (side ? c->first : c->second) + volume * c->voxels + first;
+        const float *variance = sums + (side && c->to_first ? 3 : 1) * step, *mixed = variance + step;
+        to += volume * c->voxels + first;
+        for (int64_t z = 0; z < c->depth; z++) {
+            const int64_t at = z * plane, row = z * STRIP;
+            for (int64_t i = 0; i < columns; i++)
+                to[at + i] = (mixed[row + i] + other[at + i] * sums[row + i] - own[at + i] * variance[row + i]) * c->scale;
+        }
+    }
+    free(room);
+}
+
+/* first, second (samples * channels, depth, height, width); mask (samples, ...) or NULL; gradients like the images, or
+   NULL. `room` holds 5 volumes per volume; `totals` one number per strip of 64 columns, whose sum is the sum of the map.
+   The gradients are those of the sum times `scale`. */
+void mmreg_local_correlation(const float *first, const float *second, const float *mask, float *to_first,
+                             float *to_second, float *room, double *totals, int64_t volumes, int64_t channels,
+                             const int64_t *size, const int64_t *reach, float n, float eps, float scale,
+                             int64_t exponent, int threads) {
+    const int64_t plane = size[1] * size[2];
+    job c = {first, second, mask, to_first, to_second, room, totals, channels, size[0], size[1], size[2],
+             size[0] * plane, (plane + STRIP - 1) / STRIP, 1 + (to_first ? 2 : 0) + (to_second ? 2 : 0), n, eps, scale,
+             (int)exponent, {reach[0], reach[1]}, {reach[2], reach[3]}, {reach[4], reach[5]}};
+    mmreg_parallel(moments_slice, &c, volumes * size[0], threads);
+    mmreg_parallel(maps_columns, &c, volumes * c.strips, threads);
+    if (!to_first && !to_second) return;
+    mmreg_parallel(spread_slice, &c, volumes * size[0], threads);
+    mmreg_parallel(gradient_columns, &c, volumes * c.strips, threads);
+}

@@ -1,0 +1,160 @@
+/* The linear warp of volumes whose channels are stored one after the other, and its two gradients. */
+#include "warp.h"
+
+static inline float value_at(const float *p, const cells *c, int64_t i) {
+    int32_t x0 = c->x.low[i], x1 = c->x.high[i];
+    int32_t a = c->z.low[i] + c->y.low[i], b = c->z.low[i] + c->y.high[i];
+    int32_t d = c->z.high[i] + c->y.low[i], e = c->z.high[i] + c->y.high[i];
+    float below = c->x.below[i], above = c->x.above[i];
+    float low = c->y.below[i] * (below * p[a + x0] + above * p[a + x1]) +
+                c->y.above[i] * (below * p[b + x0] + above * p[b + x1]);
+    float high = c->y.below[i] * (below * p[d + x0] + above * p[d + x1]) +
+                 c->y.above[i] * (below * p[e + x0] + above * p[e + x1]);
+    return c->z.below[i] * low + c->z.above[i] * high;
+}
+
+/* One slice of one sample. */
+MMREG_CLONES static void warp_slice(void *context, int64_t index) {
+    const job *w = context;
+    const volume *v = &w->v;
+    int64_t sample = index / v->depth, z = index % v->depth, plane = v->height * v->width;
+    const float *image = w->image + sample * w->image_step, *field = w->field + sample * w->field_step;
+    float *out = w->out + sample * w->channels * w->voxels;
+    cells c;
+    for (int64_t at = 0; at < plane; at += v->width) {
+        for (int64_t x = 0; x < v->width; x += CHUNK) {
+            int64_t count = mmreg_min(CHUNK, v->width - x), first = z * plane + at + x;
+            find_cells(&c, field + first, w->voxels, count, z, at / v->width, x, v);
+            for (int64_t k = 0; k < w->channels; k++) {
+                const float *p = image + k * w->voxels;
+                float *o = out + k * w->voxels + first;
+                for (int64_t i = 0; i < count; i++) o[i] = value_at(p, &c, i);
+                if (w->extra) {
+                    const float *e = w->extra + sample * w->field_step + k * w->voxels + first;
+                    for (int64_t i = 0; i < count; i++) o[i] += e[i];
+                }
+            }
+        }
+    }
+}
+
+/* Derivative by the displacement, added to `to_field`: one slice of one sample. */
+MMREG_CLONES static void field_slice(void *context, int64_t index) {
+    const job *w = context;
+    const volume *v = &w->v;
+    int64_t sample = index / v->depth, z = index % v->depth, plane = v->height * v->width;
+    const float *image = w->image + sample * w->image_step, *field = w->field + sample * w->field_step;
+    const float *grad = w->grad + sample * w->channels * w->voxels;
+    float *out = w->to_field + sample * 3 * w->voxels;
+    float sums[3][CHUNK];
+    cells c;
+    for (int64_t at = 0; at < plane; at += v->width) {
+        for (int64_t x = 0; x < v->width; x += CHUNK) {
+            int64_t count = mmreg_min(CHUNK, v->width - x), first = z * plane + at + x;
+            find_cells(&c, field + first, w->voxels, count, z, at / v->width, x, v);
+            memset(sums, 0, sizeof sums);
+            for (int64_t k = 0; k < w->channels; k++) {
+                const float *p = image + k * w->voxels, *g = grad + k * w->voxels + first;
+                for (int64_t i = 0; i < count; i++) {
+                    int32_t x0 = c.x.low[i], x1 = c.x.high[i];
+                    int32_t a = c.z.low[i] + c.y.low[i], b = c.z.low[i] + c.y.high[i];
+                    int32_t d = c.z.high[i] + c.y.low[i], e = c.z.high[i] + c.y.high[i];
+                    float xb = c.x.below[i], xa = c.x.above[i], sb = c.x.slope_below[i], sa = c.x.slope_above[i];
+                    float p0 = p[a + x0], p1 = p[a + x1], p2 = p[b + x0], p3 = p[b + x1];
+                    float p4 = p[d + x0], p5 = p[d + x1], p6 = p[e + x0], p7 = p[e + x1];
+                    float v0 = xb * p0 + xa * p1, v1 = xb * p2 + xa * p3;
+                    float v2 = xb * p4 + xa * p5, v3 = xb * p6 + xa * p7;
+                    float s0 = sb * p0 + sa * p1, s1 = sb * p2 + sa * p3;
+                    float s2 = sb * p4 + sa * p5, s3 = sb * p6 + sa * p7;
+                    float yb = c.y.below[i], ya = c.y.above[i], zb = c.z.below[i], za = c.z.above[i];
+                    float low = yb * v0 + ya * v1, high = yb * v2 + ya * v3;
+                    sums[0][i] += g[i] * (c.z.slope_below[i] * low + c.z.slope_above[i] * high);
+                    sums[1][i] += g[i] * (zb * (c.y.slope_below[i] * v0 + c.y.slope_above[i] * v1) +
+                                          za * (c.y.slope_below[i] * v2 + c.y.slope_above[i] * v3));
+                    sums[2][i] += g[i] * (zb * (yb * s0 + ya * s1) + za * (yb * s2 + ya * s3));
+                }
+            }
+            for (int64_t k = 0; k < 3; k++) {
+                float *o = out + k * w->voxels + first;
+                for (int64_t i = 0; i < count; i++) o[i] += sums[k][i];
+            }
+        }
+    }
+}
+
+static inline void scatter(float *p, const cells *c, int64_t i, float g, int low, int high) {
+    int32_t x0 = c->x.low[i], x1 = c->x.high[i];
+    float below = c->x.below[i] * g, above = c->x.above[i] * g;
+    if (low) {
+        float yb = c->y.below[i] * c->z.below[i], ya = c->y.above[i] * c->z.below[i];
+        float *a = p + c->z.low[i] + c->y.low[i], *b = p + c->z.low[i] + c->y.high[i];
+        a[x0] += yb * below;
+        a[x1] += yb * above;
+        b[x0] += ya * below;
+        b[x1] += ya * above;
+    }
+    if (high) {
+        float yb = c->y.below[i] * c->z.above[i], ya = c->y.above[i] * c->z.above[i];
+        float *a = p + c->z.high[i] + c->y.low[i], *b = p + c->z.high[i] + c->y.high[i];
+        a[x0] += yb * below;
+        a[x1] += yb * above;
+        b[x0] += ya * below;
+        b[x1] += ya * above;
+    }
+}
+
+/* Derivative by the image, added to `to_image`: what falls into one slab of slices. Every voxel of the image is written
+   by one thread only and in the order of the rows, so the sums do not depend on the number of threads. */
+MMREG_CLONES static void image_slab(void *context, int64_t index) {
+    const job *w = context;
+    const volume *v = &w->v;
+    int64_t sample = index / w->slabs, slab = index % w->slabs, plane = v->height * v->width;
+    int32_t begin = (int32_t)(slab * v->depth / w->slabs), end = (int32_t)((slab + 1) * v->depth / w->slabs);
+    int32_t begin_at = begin * (int32_t)plane, end_at = (int32_t)mmreg_min(end * plane, INT32_MAX);
+    const float *field = w->field + sample * w->field_step, *grad = w->grad + sample * w->channels * w->voxels;
+    float *out = w->to_image + sample * w->channels * w->voxels;
+    cells c;
+    for (int64_t row = 0; row < v->depth * v->height; row++) {
+        const int32_t *range = w->ranges + 2 * (sample * v->depth * v->height + row);
+        if (range[0] >= end || range[1] < begin) continue;
+        int whole = range[0] >= begin && range[1] < end;
+        for (int64_t x = 0; x < v->width; x += CHUNK) {
+            int64_t count = mmreg_min(CHUNK, v->width - x), first = row * v->width + x;
+            find_cells(&c, field + first, w->voxels, count, row / v->height, row % v->height, x, v);
+            for (int64_t k = 0; k < w->channels; k++) {
+                const float *g = grad + k * w->voxels + first;
+                float *p = out + k * w->voxels;
+                if (whole) {
+                    for (int64_t i = 0; i < count; i++) scatter(p, &c, i, g[i], 1, 1);
+                } else {
+                    for (int64_t i = 0; i < count; i++)
+                        scatter(p, &c, i, g[i], c.z.low[i] >= begin_at && c.z.low[i] < end_at,
+                                c.z.high[i] >= begin_at && c.z.high[i] < end_at);
+                }
+            }
+        }
+    }
+}
+
+/* image (samples, channels, depth, height, width), field (samples, 3, ...); a step of 0 repeats the first sample.
+   out[...] = image(x + field(x)), plus `extra` (laid out as the field, channels 3) where it is given. */
+void mmreg_warp_planar(const float *image, const float *field, const float *extra, float *out, int64_t samples,
+                       int64_t channels, const int64_t *size, int64_t image_step, int64_t field_step, int border,
+                       int threads) {
+    job w = {.image = image, .field = field, .extra = extra, .out = out, .channels = channels,
+             .voxels = size[0] * size[1] * size[2], .image_step = image_step, .field_step = field_step,
+             .v = {size[0], size[1], size[2], 1, border}};
+    mmreg_parallel(warp_slice, &w, samples * size[0], threads);
+}
+
+/* Adds to `to_image` (samples, channels, ...) and to `to_field` (samples, 3, ...); either may be NULL. `ranges` is room
+   for 2 * samples * depth * height numbers. */
+void mmreg_warp_planar_backward(const float *grad, const float *image, const float *field, float *to_image,
+                                float *to_field, int32_t *ranges, int64_t samples, int64_t channels,
+                                const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads) {
+    job w = {.image = image, .field = field, .grad = grad, .to_image = to_image, .to_field = to_field,
+             .channels = channels, .voxels = size[0] * size[1] * size[2], .image_step = image_step,
+             .field_step = field_step, .ranges = ranges, .v = {size[0], size[1], size[2], 1, border}};
+    if (to_field) mmreg_parallel(field_slice, &w, samples * size[0], threads);
+    if (to_image) by_slabs(image_slab, &w, samples, threads);
+}

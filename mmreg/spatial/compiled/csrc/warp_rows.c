@@ -1,0 +1,145 @@
+/* The linear warp of volumes whose channels are stored inside, next to each other, and its two gradients. */
+#include "warp.h"
+
+typedef struct {
+    int32_t at[8];
+    float weight[8];
+} corners;
+
+/* Offsets and weights of the eight neighbours, x fastest. */
+static inline corners corners_of(const cells *c, int64_t i) {
+    corners r;
+    for (int k = 0; k < 8; k++) {
+        float z = k & 4 ? c->z.above[i] : c->z.below[i], y = k & 2 ? c->y.above[i] : c->y.below[i];
+        float x = k & 1 ? c->x.above[i] : c->x.below[i];
+        r.at[k] = (k & 4 ? c->z.high[i] : c->z.low[i]) + (k & 2 ? c->y.high[i] : c->y.low[i]) +
+                  (k & 1 ? c->x.high[i] : c->x.low[i]);
+        r.weight[k] = z * y * x;
+    }
+    return r;
+}
+
+MMREG_CLONES static void warp_slice(void *context, int64_t index) {
+    const job *w = context;
+    const volume *v = &w->v;
+    int64_t sample = index / v->depth, z = index % v->depth, channels = w->channels;
+    const float *image = w->image + sample * w->image_step, *field = w->field + sample * w->field_step;
+    cells c;
+    for (int64_t y = 0; y < v->height; y++) {
+        for (int64_t x = 0; x < v->width; x += CHUNK) {
+            int64_t count = mmreg_min(CHUNK, v->width - x), first = (z * v->height + y) * v->width + x;
+            float *restrict out = w->out + (sample * w->voxels + first) * channels;
+            find_cells(&c, field + first, w->voxels, count, z, y, x, v);
+            for (int64_t i = 0; i < count; i++, out += channels) {
+                const corners r = corners_of(&c, i);
+                const float *p0 = image + r.at[0], *p1 = image + r.at[1], *p2 = image + r.at[2];
+                const float *p3 = image + r.at[3], *p4 = image + r.at[4], *p5 = image + r.at[5];
+                const float *p6 = image + r.at[6], *p7 = image + r.at[7];
+                for (int64_t k = 0; k < channels; k++)
+                    out[k] = ((r.weight[0] * p0[k] + r.weight[1] * p1[k]) +
+                              (r.weight[2] * p2[k] + r.weight[3] * p3[k])) +
+                             ((r.weight[4] * p4[k] + r.weight[5] * p5[k]) +
+                              (r.weight[6] * p6[k] + r.weight[7] * p7[k]));
+            }
+        }
+    }
+}
+
+/* Sum over the channels of `grad` times each of the eight neighbours. */
+static inline void products(const float *image, const float *grad, const corners *r, int64_t channels, float *sums) {
+    for (int k = 0; k < 8; k++) {
+        const float *p = image + r->at[k];
+        float lanes[8] = {0};
+        int64_t at = 0;
+        for (; at + 8 <= channels; at += 8)
+            for (int l = 0; l < 8; l++) lanes[l] += grad[at + l] * p[at + l];
+        float total = ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+        for (; at < channels; at++) total += grad[at] * p[at];
+        sums[k] = total;
+    }
+}
+
+/* Derivative by the displacement: one slice of one sample. */
+MMREG_CLONES static void field_slice(void *context, int64_t index) {
+    const job *w = context;
+    const volume *v = &w->v;
+    int64_t sample = index / v->depth, z = index % v->depth;
+    const float *image = w->image + sample * w->image_step, *field = w->field + sample * w->field_step;
+    float dots[CHUNK][8];
+    cells c;
+    for (int64_t y = 0; y < v->height; y++) {
+        for (int64_t x = 0; x < v->width; x += CHUNK) {
+            int64_t count = mmreg_min(CHUNK, v->width - x), first = (z * v->height + y) * v->width + x;
+            const float *grad = w->grad + (sample * w->voxels + first) * w->channels;
+            float *out = w->to_field + sample * 3 * w->voxels + first;
+            find_cells(&c, field + first, w->voxels, count, z, y, x, v);
+            for (int64_t i = 0; i < count; i++) {
+                const corners r = corners_of(&c, i);
+                products(image, grad + i * w->channels, &r, w->channels, dots[i]);
+            }
+            for (int64_t i = 0; i < count; i++) {
+                const float *d = dots[i];
+                float xb = c.x.below[i], xa = c.x.above[i], sb = c.x.slope_below[i], sa = c.x.slope_above[i];
+                float yb = c.y.below[i], ya = c.y.above[i], zb = c.z.below[i], za = c.z.above[i];
+                float v0 = xb * d[0] + xa * d[1], v1 = xb * d[2] + xa * d[3];
+                float v2 = xb * d[4] + xa * d[5], v3 = xb * d[6] + xa * d[7];
+                float s0 = sb * d[0] + sa * d[1], s1 = sb * d[2] + sa * d[3];
+                float s2 = sb * d[4] + sa * d[5], s3 = sb * d[6] + sa * d[7];
+                out[i] += c.z.slope_below[i] * (yb * v0 + ya * v1) + c.z.slope_above[i] * (yb * v2 + ya * v3);
+                out[i + w->voxels] += zb * (c.y.slope_below[i] * v0 + c.y.slope_above[i] * v1) +
+                                      za * (c.y.slope_below[i] * v2 + c.y.slope_above[i] * v3);
+                out[i + 2 * w->voxels] += zb * (yb * s0 + ya * s1) + za * (yb * s2 + ya * s3);
+            }
+        }
+    }
+}
+
+/* Derivative by the image: what falls into one slab of slices (see warp_planar.c). */
+MMREG_CLONES static void image_slab(void *context, int64_t index) {
+    const job *w = context;
+    const volume *v = &w->v;
+    int64_t sample = index / w->slabs, slab = index % w->slabs, channels = w->channels;
+    int64_t plane = v->height * v->width * channels;
+    int64_t begin = slab * v->depth / w->slabs, end = (slab + 1) * v->depth / w->slabs;
+    const float *field = w->field + sample * w->field_step;
+    float *image = w->to_image + sample * w->voxels * channels;
+    cells c;
+    for (int64_t row = 0; row < v->depth * v->height; row++) {
+        const int32_t *range = w->ranges + 2 * (sample * v->depth * v->height + row);
+        if (range[0] >= end || range[1] < begin) continue;
+        for (int64_t x = 0; x < v->width; x += CHUNK) {
+            int64_t count = mmreg_min(CHUNK, v->width - x), first = row * v->width + x;
+            const float *restrict grad = w->grad + (sample * w->voxels + first) * channels;
+            find_cells(&c, field + first, w->voxels, count, row / v->height, row % v->height, x, v);
+            for (int64_t i = 0; i < count; i++, grad += channels) {
+                const corners r = corners_of(&c, i);
+                for (int k = 0; k < 8; k++) {
+                    int32_t at_z = k & 4 ? c.z.high[i] : c.z.low[i];
+                    if (r.weight[k] == 0.0f || at_z < begin * plane || at_z >= end * plane) continue;
+                    float *restrict p = image + r.at[k];
+                    for (int64_t l = 0; l < channels; l++) p[l] += r.weight[k] * grad[l];
+                }
+            }
+        }
+    }
+}
+
+/* As mmreg_warp_planar, for image and out of (samples, depth, height, width, channels). */
+void mmreg_warp_rows(const float *image, const float *field, float *out, int64_t samples, int64_t channels,
+                     const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads) {
+    job w = {.image = image, .field = field, .out = out, .channels = channels,
+             .voxels = size[0] * size[1] * size[2], .image_step = image_step, .field_step = field_step,
+             .v = {size[0], size[1], size[2], channels, border}};
+    mmreg_parallel(warp_slice, &w, samples * size[0], threads);
+}
+
+/* As mmreg_warp_planar_backward, for grad, image and to_image of (samples, depth, height, width, channels). */
+void mmreg_warp_rows_backward(const float *grad, const float *image, const float *field, float *to_image,
+                              float *to_field, int32_t *ranges, int64_t samples, int64_t channels, const int64_t *size,
+                              int64_t image_step, int64_t field_step, int border, int threads) {
+    job w = {.image = image, .field = field, .grad = grad, .to_image = to_image, .to_field = to_field,
+             .channels = channels, .voxels = size[0] * size[1] * size[2], .image_step = image_step,
+             .field_step = field_step, .ranges = ranges, .v = {size[0], size[1], size[2], channels, border}};
+    if (to_field) mmreg_parallel(field_slice, &w, samples * size[0], threads);
+    if (to_image) by_slabs(image_slab, &w, samples, threads);
+}

@@ -1,0 +1,41 @@
+"""Box sums and separable filters by the kernels."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .library import call, serves, sizes
+
+
+def serves_sums(x: Tensor) -> bool:
+    """Whether the kernels can take ``x`` ``(N, C, *spatial)``, of one to three axes."""
+    return 3 <= x.dim() <= 5 and serves(x)
+
+
+def box(x: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
+    """Sum over ``[-before, after]`` along each axis of ``x`` ``(N, C, *spatial)``, zeros outside."""
+    source, out, size, missing = _volumes(x)
+    reach = [0, 0] * missing + [step for pair in zip(before, after) for step in pair]
+    call('mmreg_box', source, out, len(out), size, sizes(reach))
+    return out.view(x.shape)
+
+
+def correlate(x: Tensor, taps: Sequence[Sequence[float]], border: bool = False) -> Tensor:
+    """Correlate each axis of ``x`` ``(N, C, *spatial)`` with its odd-length kernel; outside zeros or the border."""
+    source, out, size, missing = _volumes(x)
+    lines = [(1.0,)] * missing + list(taps)
+    weights = [tap for line in lines for tap in line]
+    radii = sizes([len(line) // 2 for line in lines])
+    call('mmreg_filter', source, out, len(out), size, (ctypes.c_float * len(weights))(*weights), radii, border)
+    return out.view(x.shape)
+
+
+def _volumes(x: Tensor) -> tuple[Tensor, Tensor, object, int]:
+    """``x`` and room for the result as ``(volumes, depth, height, width)``, its size, and how many axes were added."""
+    missing = 5 - x.dim()
+    shape = [x.shape[0] * x.shape[1], *[1] * missing, *x.shape[2:]]
+    return x.contiguous().view(shape), torch.empty(shape), sizes(shape[1:]), missing

@@ -1,0 +1,94 @@
+"""The linear warp and its gradients by the kernels, in the memory layout that the image comes in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .library import call, serves, sizes
+
+
+def serves_warp(image: Tensor, displacement: Tensor) -> bool:
+    """Whether :func:`warp_forward` and :func:`warp_backward` can do it: volumes of equal size."""
+    return image.dim() == 5 and image.shape[2:] == displacement.shape[2:] and serves(image, displacement)
+
+
+def warp_forward(image: Tensor, displacement: Tensor, border: bool, extra: Tensor | None = None) -> Tensor:
+    """``image(x + displacement(x))``, plus ``extra`` where it is given.
+
+    Args:
+        image: ``(N, C, *spatial)``; the result has its memory layout.
+        displacement: ``(N, 3, *spatial)`` voxels.
+        border: the nearest voxel outside the volume, instead of zeros.
+        extra: ``(N, 3, *spatial)``, added to the result, with ``C = 3``.
+    """
+    inside = extra is None and _channels_inside(image)
+    image, image_step = _laid_out(image, inside)
+    field, field_step = _laid_out(displacement, False)
+    out = torch.empty(image.shape, memory_format=_layout(inside))
+    shape = (image.shape[0], image.shape[1], sizes(image.shape[2:]), image_step, field_step, border)
+    if inside:
+        call('mmreg_warp_rows', image, field, out, *shape)
+        return out
+    if extra is not None:
+        extra, step = _laid_out(extra, False)
+        assert step == field_step
+    call('mmreg_warp_planar', image, field, extra, out, *shape)
+    return out
+
+
+def warp_backward(
+    grad: Tensor,
+    image: Tensor,
+    displacement: Tensor,
+    border: bool,
+    to_image: Tensor | None,
+    to_field: Tensor | None,
+) -> None:
+    """Add the gradients of :func:`warp_forward` to ``to_image`` and ``to_field``.
+
+    Args:
+        grad: ``(N, C, *spatial)``.
+        image: As given to the forward pass.
+        displacement: As given to the forward pass.
+        border: As given to the forward pass.
+        to_image: Made by :func:`empty_gradient`, or None; for a field that warps itself also ``to_field``.
+        to_field: Contiguous, or None.
+    """
+    inside = to_image.stride(1) == 1 if to_image is not None and to_image.shape[1] > 1 else _channels_inside(image)
+    image, image_step = _laid_out(image, inside)
+    field, field_step = _laid_out(displacement, False)
+    grad = grad.contiguous(memory_format=_layout(inside))
+    batch, _, depth, height, _ = image.shape
+    ranges = torch.empty(2 * batch * depth * height, dtype=torch.int32)
+    call(
+        'mmreg_warp_rows_backward' if inside else 'mmreg_warp_planar_backward',
+        *(grad, image, field, to_image, to_field, ranges),
+        *(batch, image.shape[1], sizes(image.shape[2:]), image_step, field_step, border),
+    )
+
+
+def zero_gradient(image: Tensor) -> Tensor:
+    """Zeros of the shape of ``image``, in the layout in which :func:`warp_backward` adds its gradient."""
+    return torch.zeros(image.shape).contiguous(memory_format=_layout(_channels_inside(image)))
+
+
+def _channels_inside(image: Tensor) -> bool:
+    """Whether the channels of one voxel lie next to each other."""
+    return (
+        image.shape[1] > 1
+        and image[:1].is_contiguous(memory_format=torch.channels_last_3d)
+        and not (image[:1].is_contiguous())
+    )
+
+
+def _layout(inside: bool) -> torch.memory_format:
+    return torch.channels_last_3d if inside else torch.contiguous_format
+
+
+def _laid_out(x: Tensor, inside: bool) -> tuple[Tensor, int]:
+    """``x`` in that layout, and the distance from sample to sample, 0 where one sample serves all."""
+    if len(x) > 1 and x.stride(0) == 0:
+        one = x[:1].contiguous(memory_format=_layout(inside))
+        return one.expand(x.shape), 0
+    return x.contiguous(memory_format=_layout(inside)), x[0].numel()
