@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 #: What ``MMREG_KERNELS`` is in ``csrc/common.h``: a library built from other sources is not used.
-KERNELS = 1
+KERNELS = 2
 #: Offsets inside a volume are 32-bit numbers.
 MOST_ELEMENTS = 2**31 - 1
 
@@ -41,6 +41,11 @@ def compiled_available() -> bool:
     return _library() is not None
 
 
+def compiled_in_use() -> bool:
+    """Whether the kernels are there and switched on."""
+    return _state['on'] and compiled_available()
+
+
 @contextmanager
 def use_compiled(on: bool) -> Iterator[None]:
     """Inside the block, use the kernels where they are available (True) or PyTorch alone (False)."""
@@ -53,7 +58,7 @@ def use_compiled(on: bool) -> Iterator[None]:
 
 def serves(*tensors: Tensor) -> bool:
     """Whether the kernels can take these tensors: volumes ``(N, C, *spatial)`` in float32 on the CPU, not empty."""
-    if not _state['on'] or torch.compiler.is_compiling() or _library() is None:
+    if torch.compiler.is_compiling() or not compiled_in_use():
         return False
     return all(
         x.dtype == torch.float32

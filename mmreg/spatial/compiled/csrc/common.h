@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Raised with every change of a function's arguments; mmreg/spatial/compiled/library.py asks for the same number. */
-#define MMREG_KERNELS 1
+#define MMREG_KERNELS 2
 
 /* The loader of the system picks the clone that the processor can run. Contraction into fused multiply-adds is off in
    the build, so that all clones round alike. */
@@ -15,6 +15,13 @@
 #define MMREG_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define MMREG_CLONES
+#endif
+
+/* Inlined whatever the size: only so is it compiled for the instruction set of the clone. */
+#if defined(__GNUC__)
+#define MMREG_INSIDE static inline __attribute__((always_inline))
+#else
+#define MMREG_INSIDE static inline
 #endif
 
 typedef void (*mmreg_task)(void *context, int64_t index);
