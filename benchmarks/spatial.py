@@ -1,8 +1,9 @@
 """The operators of mmreg.spatial against plain re-statements of them, on one thread.
 
 Beside each time stands its ratio to the floor: the volumes the operator has to move at best, at the bandwidth of a
-triad measured in the same run. The plain form of each operator is the textbook one: grids by ``meshgrid`` at every
-warp, determinants by ``torch.linalg``, window sums by convolution or pooling, labels warped as one-hot volumes.
+triad measured in the same run. "torch" is the same operator without the compiled kernels. The plain form of each
+operator is the textbook one: grids by ``meshgrid`` at every warp, determinants by ``torch.linalg``, window sums by
+convolution or pooling, labels warped as one-hot volumes.
 
     python benchmarks/spatial.py [--size 96 96 96] [--threads 1] [--repeats 5]
 """
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg import spatial
+from mmreg.spatial.compiled import compiled_available, use_compiled
 
 WINDOW, STEPS, LABELS = 9, 7, 36
 Operator = Callable[[Tensor], Tensor]
@@ -139,16 +141,18 @@ def main() -> None:
 
     bandwidth = triad_bandwidth(args.repeats)
     volume = 4 * torch.Size(args.size).numel() / bandwidth
-    print(f'size {tuple(args.size)}, {args.threads} thread(s), triad {bandwidth / 1e9:.1f} GB/s')
-    print(f'{"operator":32s} {"ours ms":>9s} {"/ floor":>8s} {"plain ms":>9s} {"/ floor":>8s} {"faster":>7s} differ')
+    kernels = 'compiled kernels' if compiled_available() else 'no compiled kernels'
+    print(f'size {tuple(args.size)}, {args.threads} thread(s), triad {bandwidth / 1e9:.1f} GB/s, {kernels}')
+    heads = ('ours ms', '/ floor', 'torch ms', '/ floor', 'plain ms', '/ floor', 'faster')
+    print(f'{"operator":32s}', *[f'{head:>9s}' for head in heads], 'differ')
     for row in operators(tuple(args.size)):
         differ = difference(row.ours(), row.plain())
         ours, plain = seconds(row.ours, args.repeats), seconds(row.plain, max(1, args.repeats // 2))
+        with use_compiled(False):
+            torch_only = seconds(row.ours, args.repeats)
         floor = row.volumes * volume
-        print(
-            f'{row.name:32s} {ours * 1e3:9.2f} {ours / floor:8.1f} {plain * 1e3:9.2f} {plain / floor:8.1f} '
-            f'{plain / ours:6.1f}x {differ:.0e}'
-        )
+        numbers = [number for t in (ours, torch_only, plain) for number in (f'{t * 1e3:9.2f}', f'{t / floor:9.1f}')]
+        print(f'{row.name:32s}', *numbers, f'{plain / ours:8.1f}x {differ:.0e}')
 
 
 if __name__ == '__main__':

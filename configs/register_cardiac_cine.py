@@ -17,8 +17,8 @@ optimisation = dict(
     ],
     step=0.5,
     # The wall halves its length: smooth increments may add up (a fluid), the field itself is hardly held back.
-    smooth_update=5.0,
-    smooth_field=0.3,
+    smooth_update=6.0,
+    smooth_field=0.5,
 )
 
 # One exam, one scanner frame: headers align it.

@@ -13,6 +13,7 @@ import torch
 
 import mmreg
 from mmreg.registry import DATASETS
+from mmreg.spatial.compiled import compiled_in_use
 
 FORMAT = 1
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
@@ -20,8 +21,12 @@ _PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Python, mmreg and what the numbers depend on; packages that are absent are left out."""
+    """Versions of Python, mmreg and what the numbers depend on; packages that are absent are left out.
+
+    ``kernels`` tells whether the compiled ones ran: they round differently.
+    """
     found = {'python': platform.python_version(), 'mmreg': mmreg.__version__}
+    found['kernels'] = 'compiled' if compiled_in_use() else 'torch'
     for package in _PACKAGES:
         try:
             found[package] = version(package)

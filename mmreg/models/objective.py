@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
+from mmreg.models.losses.base import Loss
 from mmreg.registry import LOSSES
 from mmreg.spatial import image_pyramid, resize, sample, warp, warp_across
 from mmreg.spatial.view import in_view
@@ -160,6 +161,12 @@ class Objective(nn.Module):
                 'model.losses has no term with a weight other than 0, expected at least one to train with.'
             )
         return result
+
+    def set_spacing(self, spacing: Sequence[float] | None) -> None:
+        """Tell all losses the voxel size in mm of what they are given from now on."""
+        for module in self.modules():
+            if isinstance(module, Loss):
+                module.set_spacing(spacing)
 
     def level_terms(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, list[Tensor | None]]:
         """Plain loss values per term and level, finest first; None where a level's weight is None."""

@@ -264,3 +264,14 @@ def test_slopes_are_the_derivatives_by_the_increment():
     slope = (forward(ahead) - forward(behind)) / (2 * h)
     slope = slope + (backward(invert(ahead, 100, 1e-9)[0]) - backward(invert(behind, 100, 1e-9)[0])) / (2 * h)
     assert float((found * increment).sum()) == pytest.approx(float(slope), rel=0.05)
+
+
+def test_losses_are_told_the_voxel_size_of_each_level():
+    fixed, moving, _ = make_pair()
+    model = make_model(losses=dict(similarity=dict(type='LNCC', window=5, isotropic=True)))
+    loss = model.objective.terms['similarity'].at(0)
+    seen = []
+    levels = [dict(spacing=4, iterations=1), dict(spacing=1, iterations=1)]
+    register(fixed, moving, model, levels=levels, spacing=(1.0, 2.0), progress=lambda _: seen.append(loss.spacing))
+    assert seen == [pytest.approx((4, 4), rel=0.1), (1.0, 2.0)]
+    assert loss.spacing is None

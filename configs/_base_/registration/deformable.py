@@ -7,7 +7,8 @@ model = dict(
     # Small smooth increments are composed, so the map stays invertible.
     flow_head=dict(type='FreeField', update='compose'),
     integrator=dict(type='IdentityIntegrator'),
-    losses=dict(similarity=dict(type='LNCC', window=7, weight=1.0)),
+    # A window has as many millimetres along every axis, so that thick slices are not mixed.
+    losses=dict(similarity=dict(type='LNCC', window=9, isotropic=True, weight=1.0)),
 )
 
 optimisation = dict(
@@ -16,13 +17,12 @@ optimisation = dict(
         dict(spacing=8, iterations=40),
         dict(spacing=4, iterations=30),
         dict(spacing=2, iterations=18),
-        # What is left at 1 mm is small; a field with 2 mm voxels follows it at two thirds of the cost.
-        dict(spacing=1, iterations=12, field=2, smooth_update=1.0, smooth_field=0.5),
+        dict(spacing=1, iterations=12),
     ],
     # Longest increment, and the Gaussians on increments and field, in voxels of the level (the same mm on each axis).
     step=0.5,
-    smooth_update=1.7,
-    smooth_field=0.7,
+    smooth_update=1.5,
+    smooth_field=0.8,
 )
 
 # Both images are brought to 0..1, the range that the losses' constants are meant for.

@@ -17,6 +17,7 @@ from mmreg.engine.optimisation.rules import TRUNCATE, make_rule
 from mmreg.engine.optimisation.settings import Settings
 from mmreg.errors import ConfigError, DataError
 from mmreg.models.flow_heads.free_field import FreeField
+from mmreg.models.objective import Objective
 from mmreg.models.registrars.registrar import Registrar
 from mmreg.spatial import gaussian_filter, invert_multilevel, resize_field, warp
 
@@ -61,7 +62,7 @@ class _Run:
     ):
         self.settings = settings if isinstance(settings, Settings) else Settings.parse(settings)
         self.model, self.report = model, report
-        self.head = _free_head(model)
+        self.head, self.objective = _free_head(model)
         self.inputs = {key: value for key, value in inputs.items() if key != 'spacing'}
         self.full = _working_grid(inputs)
         self.stages = make_stages(self.settings, self.full)
@@ -78,6 +79,7 @@ class _Run:
                 field = self._level(number, stage, field)
         finally:
             self.head.reset(None)
+            self.objective.set_spacing(None)
             self.model.train(training)
         self._finish(field)
         self.result.seconds['total'] = time.perf_counter() - began
@@ -101,6 +103,7 @@ class _Run:
         began = time.perf_counter()
         level = stage.level
         data = on_grid(self.inputs, self.full, stage.images)
+        self.objective.set_spacing(stage.images.spacing)
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
         rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
         smooth = _smoother(stage.sigma(level.smooth_field)) if level.smooth_field else None
@@ -184,12 +187,13 @@ def _smoother(sigma: list[float]) -> Callable[[Tensor], Tensor]:
     return partial(gaussian_filter, sigma=sigma, truncate=TRUNCATE, padding='border')
 
 
-def _free_head(model: Registrar) -> FreeField:
+def _free_head(model: Registrar) -> tuple[FreeField, Objective]:
+    """The head and the losses of a model that can be optimised."""
     if not isinstance(model.flow_head, FreeField):
         raise ConfigError(f'model.flow_head is a {type(model.flow_head).__name__}, expected FreeField to optimise.')
     if model.objective is None:
         raise ConfigError('model.losses is missing, expected at least one loss to optimise.')
-    return model.flow_head
+    return model.flow_head, model.objective
 
 
 def _working_grid(inputs: Mapping[str, Any]) -> Grid:

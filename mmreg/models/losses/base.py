@@ -19,6 +19,7 @@ inside a loss (sums of squares over a window lose all digits in half precision).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -48,6 +49,12 @@ class Loss(nn.Module):
         kind = getattr(cls, 'kind', None)
         if kind is not None and kind not in KINDS:
             raise TypeError(f'{cls.__name__}.kind is {kind!r}, expected one of {KINDS}')
+
+    def set_spacing(self, spacing: Sequence[float] | None) -> None:
+        """Tell the loss the voxel size in mm, one number per axis, of what it is given from now on; None: unknown.
+
+        The optimiser of single pairs does so level by level. Only losses with an option for it take notice.
+        """
 
 
 class ImageLoss(Loss):

@@ -15,7 +15,7 @@ from mmreg.spatial.compiled.summing import serves_sums
 
 from .base import ImageLoss, masked_mean
 from .stored_gradient import stored_gradient
-from .windows import Window, build_window, check_window
+from .windows import Window, build_window, check_window, same_length
 
 #: Exponent of the local correlation.
 FORMS = {'signed': 1, 'squared': 2, 'fourth': 4}
@@ -52,6 +52,9 @@ class LNCC(ImageLoss):
             ``'box_cubed'`` counts ``n = window^3`` whatever the number of axes, as LKU-Net's 2-D code does.
         sigma: standard deviation in voxels of a Gaussian window with ``4 sigma + 1`` taps and sum 1 (GradICON), with
             ``kernel='gaussian'``; replaces ``window``.
+        isotropic: ``window`` (one number) counts voxels of the finest axis; an axis with larger voxels gets the odd
+            number of them that covers no more millimetres, one at least, so that thick slices are not mixed. Takes
+            effect where the loss is told the voxel size (:meth:`set_spacing`).
         eps: keeps the quotient finite, in (units of intensity)^4 for ``'product'``, ^2 otherwise.
         stabiliser: ``'product'`` :math:`ab + \epsilon`; ``'clamp'`` :math:`\max(a,\epsilon)\max(b,\epsilon)` (MONAI);
             ``'each'`` :math:`(a+\epsilon)(b+\epsilon)` (GradICON). Rounding below zero is cut first.
@@ -71,9 +74,12 @@ class LNCC(ImageLoss):
         stabiliser: str = 'product',
         masked_statistics: bool = False,
         closed_form: bool = True,
+        isotropic: bool = False,
     ):
         super().__init__()
         check_window(window, kernel, sigma)
+        if isotropic and (sigma is not None or not isinstance(window, int)):
+            raise ConfigError(f'isotropic=True with window={window!r}, sigma={sigma!r}; expected one number of voxels.')
         if form not in FORMS:
             raise ConfigError(f'form={form!r}, expected one of {tuple(FORMS)}.')
         if stabiliser not in STABILISERS:
@@ -82,9 +88,11 @@ class LNCC(ImageLoss):
         self.form, self.negative = form, negative
         self.eps, self.stabiliser = eps, stabiliser
         self.masked_statistics, self.closed_form = masked_statistics, closed_form
+        self.isotropic = isotropic
+        self.spacing: tuple[float, ...] | None = None
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
-        window = build_window(self.window, self.kernel, self.sigma, warped.ndim - 2)
+        window = self._window(warped.ndim - 2)
         scalar = partial(self._mean, window=window, mask=mask)
         if not self.closed_form or self.masked_statistics:
             mean = scalar(warped, fixed)
@@ -94,8 +102,15 @@ class LNCC(ImageLoss):
 
     def correlation(self, warped: Tensor, fixed: Tensor) -> Tensor:
         """The map ``(N, C, *spatial)`` whose mean the loss takes: the correlation to the power of ``form``."""
-        window = build_window(self.window, self.kernel, self.sigma, warped.ndim - 2)
-        return self._power(*_local_moments(warped, fixed, window))
+        return self._power(*_local_moments(warped, fixed, self._window(warped.ndim - 2)))
+
+    def set_spacing(self, spacing: Sequence[float] | None) -> None:
+        self.spacing = None if spacing is None else tuple(spacing)
+
+    def _window(self, ndim: int) -> Window:
+        if not self.isotropic or self.spacing is None:
+            return build_window(self.window, self.kernel, self.sigma, ndim)
+        return build_window(same_length(self.window, self.spacing), self.kernel, None, ndim)
 
     # The differentiable definition ---------------------------------------------------------------------------------
 

@@ -55,6 +55,13 @@ def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequen
     return Window(sizes, taps, math.prod(sum(t) for t in taps))
 
 
+def same_length(window: int | Sequence[int], spacing: Sequence[float]) -> tuple[int, ...]:
+    """Odd windows per axis that cover no more millimetres than ``window`` voxels of the smallest ``spacing``."""
+    assert isinstance(window, int)
+    finest = min(spacing)
+    return tuple(max(1, 2 * int((window * finest / step - 1 + 1e-6) // 2) + 1) for step in spacing)
+
+
 def check_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None) -> None:
     """Refuse an impossible window when the loss is built."""
     sizes = window if isinstance(window, Sequence) else (window,)

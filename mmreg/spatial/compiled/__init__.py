@@ -4,6 +4,6 @@ They are built with the package where there is a C compiler. Without them, on ot
 images, everything runs in PyTorch. ``MMREG_COMPILED=0`` in the environment, or :func:`use_compiled`, turns them off.
 """
 
-from .library import compiled_available, use_compiled
+from .library import compiled_available, compiled_in_use, use_compiled
 
-__all__ = ['compiled_available', 'use_compiled']
+__all__ = ['compiled_available', 'compiled_in_use', 'use_compiled']

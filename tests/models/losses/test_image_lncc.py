@@ -193,3 +193,20 @@ def test_bad_arguments():
         LNCC()(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 9))
     with pytest.raises(InputError, match='mask'):
         LNCC()(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8), torch.ones(8, 8))
+
+
+def test_isotropic_window_does_not_mix_thick_slices():
+    loss = LNCC(window=5, isotropic=True)
+    first, second = noise_pair(1, 1, 12, 12, 6)
+    torch.testing.assert_close(loss(first, second), LNCC(window=5)(first, second))  # the voxel size is not known
+    for spacing, window in (((1, 1, 1), 5), ((2, 2, 2), 5), ((1, 1, 10), (5, 5, 1)), ((1, 2, 1.5), (5, 1, 3))):
+        loss.set_spacing(spacing)
+        torch.testing.assert_close(loss(first, second), LNCC(window=window)(first, second))
+    loss.set_spacing(None)
+    torch.testing.assert_close(loss(first, second), LNCC(window=5)(first, second))
+
+
+@pytest.mark.parametrize('options', [{'window': (5, 5, 1)}, {'kernel': 'gaussian', 'sigma': 2}])
+def test_isotropic_window_is_one_number(options):
+    with pytest.raises(ConfigError, match='isotropic=True with .* expected one number'):
+        LNCC(**options, isotropic=True)
