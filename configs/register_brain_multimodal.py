@@ -2,8 +2,13 @@
 _base_ = ['_base_/registration/deformable.py']
 
 model = dict(
-    # Self-similarity asks whether the surroundings of a voxel look alike, not how bright they are.
-    losses=dict(similarity=dict(_delete_=True, type='MINDSSC', radius=1, dilation=1, weight=1.0)),
+    # Part of the structure has no partner in the other contrast: both directions have to agree on the rest.
+    flow_head=dict(symmetric=True),
+    losses=dict(
+        # Self-similarity asks whether the surroundings of a voxel look alike, not how bright they are.
+        similarity=dict(_delete_=True, type='MINDSSC', radius=1, dilation=1, direction='both', weight=1.0),
+        smoothness=dict(type='Diffusion', on='displacement', weight=0.05),
+    ),
 )
 
 optimisation = dict(

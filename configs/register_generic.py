@@ -1,14 +1,5 @@
-# Anything else: nothing is assumed about the organ or the contrasts.
+# Anything else in one contrast: nothing is assumed about the organ.
 _base_ = ['_base_/registration/deformable.py']
-
-model = dict(
-    # The square of local correlation follows equal and inverted contrast; normalised gradients add edges that only
-    # differ in strength.
-    losses=dict(
-        similarity=dict(window=9, weight=1.0),
-        edges=dict(type='NGF', weight=1.0),
-    ),
-)
 
 optimisation = dict(
     _delete_=True,
@@ -17,17 +8,16 @@ optimisation = dict(
         dict(scale=8, iterations=50),
         dict(scale=4, iterations=50),
         dict(scale=2, iterations=30),
-        dict(scale=1, iterations=10, field=2, smooth_update=1.2, smooth_field=0.5),
+        dict(scale=1, iterations=12),
     ],
     step=0.5,
+    # Smoother than for brains: large coherent motion is as likely as fine differences.
     smooth_update=2.5,
     smooth_field=0.8,
 )
 
-affine = dict(transform='affine', similarity='mi')
-
 preset = dict(
     name='generic',
-    summary='Any two images of the same part of a body',
-    suits='organs and contrasts that no other preset names; 2-D images',
+    summary='Any two images of one contrast',
+    suits='organs that no other preset names; 2-D images',
 )

@@ -9,7 +9,7 @@ from functools import cached_property
 from .contrast import Contrast, compare
 from .looks import Look, look_at
 from .pair import Pair
-from .presets import FALLBACK, find_presets
+from .presets import FALLBACK, FALLBACK_MULTIMODAL, find_presets
 
 #: Words in the DICOM tag of the body part, and what they stand for.
 BODY_PARTS = {
@@ -82,7 +82,7 @@ def choose_preset(pair: Pair) -> Choice:
 def _flat(evidence: Evidence) -> tuple[str, list[str]] | None:
     if evidence.fixed.geometry.ndim == 3:
         return None
-    return FALLBACK, ['the images are 2-D']
+    return _general(evidence, 'the images are 2-D')
 
 
 def _ct(evidence: Evidence) -> tuple[str, list[str]] | None:
@@ -127,7 +127,7 @@ def _heart(evidence: Evidence) -> tuple[str, list[str]] | None:
     words = [f'the image is a stack of {count} slices of {thickness:.3g} mm, {length:.0f} mm together']
     words.append(_tagged('heart') if evidence.part == 'heart' else 'tissue reaches the border of the slices')
     if not evidence.contrast.same:
-        return FALLBACK, [*words, str(evidence.contrast)]
+        return _general(evidence, *words)
     return 'cardiac_cine', [*words, str(evidence.contrast)]
 
 
@@ -149,7 +149,14 @@ def _brain(evidence: Evidence) -> tuple[str, list[str]] | None:
 
 
 def _anything(evidence: Evidence) -> tuple[str, list[str]]:
-    return FALLBACK, ['nothing in the files speaks for a particular organ', str(evidence.contrast)]
+    return _general(evidence, 'nothing in the files speaks for a particular organ')
+
+
+def _general(evidence: Evidence, *words: str) -> tuple[str, list[str]]:
+    """The preset that knows no organ, by the contrast."""
+    if evidence.one_ct:
+        return FALLBACK_MULTIMODAL, [*words, 'one image is CT, the other is not']
+    return FALLBACK if evidence.contrast.same else FALLBACK_MULTIMODAL, [*words, str(evidence.contrast)]
 
 
 RULES: Sequence[Rule] = (_flat, _ct, _spine, _heart, _brain, _anything)

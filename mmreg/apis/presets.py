@@ -25,8 +25,8 @@ from .preparation import DEFAULT_INTENSITY, find_preparation
 from .sources import Optimisation
 
 PREFIX = 'register_'
-#: Taken where nothing speaks for another one.
-FALLBACK = 'generic'
+#: Taken where nothing speaks for another one: for one contrast, and for two.
+FALLBACK, FALLBACK_MULTIMODAL = 'generic', 'generic_multimodal'
 
 
 @dataclass(frozen=True, eq=False)
