@@ -9,7 +9,6 @@ import torch
 from tests.engine.conftest import last, scalars
 from tests.engine.toy import write_config
 
-
 EOIR = """
 _base_ = ['{base}']
 model = dict(
