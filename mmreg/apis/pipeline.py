@@ -12,6 +12,7 @@ from typing import Any
 from . import steps
 from .align import AffineLike, align
 from .inputs import ImageLike, LandmarksLike
+from .inverse import inverse_of
 from .judge import judge
 from .maps import map_on_fixed_grid
 from .method import Method
@@ -171,8 +172,7 @@ class Pipeline:
             displacement = to_fixed_grid(moved.displacement, on)
             result = steps.on_fixed_grid(pair.case_id, displacement, pair.images, matrix)
             if inverse:
-                found = steps.inverse_of(displacement, result.geometry)
-                result.inverse_displacement, result.inverse_residual = found
+                result.inverse = inverse_of(displacement, result.geometry, divide=True)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
             steps.follow(result, pair.labels, pair.points)
             result.maps = {name: map_on_fixed_grid(values, on) for name, values in moved.maps.items()}

@@ -15,7 +15,7 @@ from mmreg.io import Geometry, Landmarks, Transform, Volume, affine_transform, c
 
 from .alignment import Alignment
 from .inputs import Image
-from .inverse import InverseResidual
+from .inverse import Inverse, InverseResidual
 
 
 @dataclass
@@ -32,8 +32,7 @@ class RegistrationResult:
         fixed: The fixed image.
         moving: The moving image on its own grid.
         affine: fixed world -> moving world in RAS mm, applied after the displacement; None for the identity.
-        inverse_displacement: ``(ndim, *S)`` voxels of the fixed grid, undoes the displacement.
-        inverse_residual: How well it does.
+        inverse: What undoes the displacement, on a grid with finer voxels where those of the fixed grid are large.
         labels: ``'fixed'`` and ``'moving'`` labels as they were given, each on the grid of its image.
         warped_labels: Moving labels on the fixed grid, nearest neighbour.
         landmarks_in_moving: Where the fixed landmarks lie in the moving image (:func:`mmreg.io.fixed_to_moving`).
@@ -58,8 +57,7 @@ class RegistrationResult:
     fixed: Image
     moving: Image
     affine: np.ndarray | None = None
-    inverse_displacement: np.ndarray | None = None
-    inverse_residual: InverseResidual | None = None
+    inverse: Inverse | None = None
     labels: Mapping[str, Volume] = field(default_factory=dict)
     warped_labels: Volume | None = None
     landmarks_in_moving: Landmarks | None = None
@@ -80,11 +78,21 @@ class RegistrationResult:
         return displacement_transform(self.displacement, self.geometry, self.affine)
 
     @property
+    def inverse_displacement(self) -> np.ndarray | None:
+        """``(ndim, *S)`` voxels of the fixed grid, undoes the displacement; None where no inverse was computed."""
+        return None if self.inverse is None else self.inverse.on_original_grid
+
+    @property
+    def inverse_residual(self) -> InverseResidual | None:
+        """How well the inverse undoes the displacement."""
+        return None if self.inverse is None else self.inverse.residual
+
+    @property
     def inverse_transform(self) -> Transform | None:
         """Point map moving world -> fixed world; None where no inverse was computed."""
-        if self.inverse_displacement is None:
+        if self.inverse is None:
             return None
-        backward = displacement_transform(self.inverse_displacement, self.geometry)
+        backward = displacement_transform(self.inverse.displacement, self.inverse.geometry)
         return backward if self.affine is None else compose(affine_transform(self.affine).inverse(), backward)
 
     def array_displacement(self) -> np.ndarray:

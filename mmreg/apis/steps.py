@@ -20,7 +20,6 @@ from mmreg.io import (
 
 from . import measure
 from .inputs import Image, LandmarksLike, load_landmarks
-from .inverse import inverse_of as inverse_of
 from .result import RegistrationResult
 
 
@@ -95,12 +94,11 @@ def follow(result: RegistrationResult, labels: Mapping[str, Image], points: Mapp
         result.warped_labels = warp_to_fixed(
             labels['moving'].volume, result.displacement, result.geometry, result.affine, 'nearest'
         )
-    field = (result.geometry, result.affine)
     if 'fixed' in points:
         world = points['fixed'].in_world(result.geometry)
-        moved = fixed_to_moving(world, result.displacement, *field)
+        moved = fixed_to_moving(world, result.displacement, result.geometry, result.affine)
         result.landmarks_in_moving = Landmarks(check_points(moved), 'ras', points['fixed'].names)
-    if 'moving' in points and result.inverse_displacement is not None:
+    if 'moving' in points and result.inverse is not None:
         world = points['moving'].in_world(result.moving.geometry)
-        moved = moving_to_fixed(world, result.inverse_displacement, *field)
+        moved = moving_to_fixed(world, result.inverse.displacement, result.inverse.geometry, result.affine)
         result.landmarks_in_fixed = Landmarks(check_points(moved), 'ras', points['moving'].names)

@@ -46,5 +46,5 @@ def _invert_displacement(part: Transform, grid: Geometry | None, name: str) -> t
             )
         known = part.displacement_on(grid), grid
     displacement, geometry = known
-    inverse, residual = inverse_of(displacement, geometry)
-    return displacement_transform(inverse, geometry), residual
+    inverse = inverse_of(displacement, geometry)
+    return displacement_transform(inverse.displacement, geometry), inverse.residual

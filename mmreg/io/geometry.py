@@ -179,6 +179,12 @@ class Geometry:
         affine[: self.ndim, self.ndim] = self.centre - affine[: self.ndim, : self.ndim] @ ((shape - 1) / 2)
         return Geometry(tuple(shape.tolist()), affine)
 
+    def divided(self, factors: Sequence[int]) -> Geometry:
+        """The grid from the same first to the same last voxel with steps that many times smaller per axis."""
+        matrix = self.affine.copy()
+        matrix[:-1, :-1] /= np.asarray(factors, dtype=float)
+        return Geometry(tuple((n - 1) * f + 1 for n, f in zip(self.shape, factors)), matrix)
+
     def reorientation(self, codes: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
         """Return (axes, flips): new axis *n* is old axis ``axes[n]``, reversed where ``flips[n]``.
 

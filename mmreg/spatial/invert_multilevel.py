@@ -14,7 +14,7 @@ from mmreg.spatial.resample import resize_field
 from mmreg.spatial.warp import sample
 
 #: Iterations of the damped fixed point on a coarse grid and on the finest one, and its damping.
-COARSE, FINE, DAMPING = 10, 3, 0.7
+COARSE, FINE, DAMPING = 10, 8, 0.7
 #: A Newton step is at most so many voxels long; a voxel whose step had to be halved this often gives up.
 LONGEST, HALVINGS = 2.0, 7
 
