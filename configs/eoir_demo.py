@@ -32,5 +32,5 @@ model = dict(
 
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0, by_epoch=False)]
-train_cfg = dict(max_iters=200, val_interval=100)
+train_cfg = dict(max_iters=300, val_interval=150)
 default_hooks = dict(logger=dict(interval=20), checkpoint=dict(interval=50))

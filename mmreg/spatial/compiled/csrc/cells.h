@@ -24,11 +24,11 @@ typedef struct {
 } volume;
 
 /* Half the extent as torch counts it: 1 for a single voxel. */
-static inline float half_extent(int64_t n) { return n > 1 ? (float)(n - 1) / 2.0f : 1.0f; }
+MMREG_INSIDE float half_extent(int64_t n) { return n > 1 ? (float)(n - 1) / 2.0f : 1.0f; }
 
 /* `index` + i * `step` is the undisplaced coordinate of voxel i. The position takes the way over normalised
    coordinates, step by step as torch.grid_sample does, so that both read at exactly the same place. */
-static inline void find_axis(axis_cells *out, const float *displacement, int64_t count, float index, float step,
+MMREG_INSIDE void find_axis(axis_cells *out, const float *displacement, int64_t count, float index, float step,
                              int64_t n, int64_t stride, int border) {
     const float half = half_extent(n), extent = (float)(n - 1), bottom = border ? 0.0f : -1.0f;
     const float top = border ? extent : (float)n;
@@ -55,7 +55,7 @@ static inline void find_axis(axis_cells *out, const float *displacement, int64_t
 }
 
 /* The cells of `count` voxels from (z, y, x) on. `field` is the z component there; the components lie `voxels` apart. */
-static inline void find_cells(cells *out, const float *field, int64_t voxels, int64_t count, int64_t z, int64_t y,
+MMREG_INSIDE void find_cells(cells *out, const float *field, int64_t voxels, int64_t count, int64_t z, int64_t y,
                               int64_t x, const volume *v) {
     const int64_t row = v->width * v->stride;
     find_axis(&out->z, field, count, (float)z, 0.0f, v->depth, v->height * row, v->border);
@@ -64,7 +64,7 @@ static inline void find_cells(cells *out, const float *field, int64_t voxels, in
 }
 
 /* First and last slice that the voxels of a row read from. */
-static inline void slice_range(const float *field, int64_t count, int64_t z, const volume *v, int32_t *first,
+MMREG_INSIDE void slice_range(const float *field, int64_t count, int64_t z, const volume *v, int32_t *first,
                                int32_t *last) {
     axis_cells cell;
     int32_t low = INT32_MAX, high = -1;

@@ -13,16 +13,16 @@ typedef struct {
 } job;
 
 /* Whether an axis is changed at all. */
-static inline int acts(const job *f, int axis) { return f->radius[axis] || f->taps[axis][0] != 1.0f; }
+MMREG_INSIDE int acts(const job *f, int axis) { return f->radius[axis] || f->taps[axis][0] != 1.0f; }
 
 /* The row that stands for row r of n: itself, the nearest one, or none. */
-static inline const float *row_at(const float *rows, int64_t r, int64_t n, int64_t step, int border) {
+MMREG_INSIDE const float *row_at(const float *rows, int64_t r, int64_t n, int64_t step, int border) {
     if (r >= 0 && r < n) return rows + r * step;
     return border ? rows + (r < 0 ? 0 : n - 1) * step : NULL;
 }
 
 /* out row = weighted sum of the rows around row r; `columns` wide. */
-static inline void weigh_rows(const float *rows, int64_t r, int64_t n, int64_t step, const float *taps, int64_t radius,
+MMREG_INSIDE void weigh_rows(const float *rows, int64_t r, int64_t n, int64_t step, const float *taps, int64_t radius,
                               int border, float *restrict out, int64_t columns) {
     const float *middle = rows + r * step;
     for (int64_t i = 0; i < columns; i++) out[i] = taps[radius] * middle[i];
@@ -39,7 +39,7 @@ static inline void weigh_rows(const float *rows, int64_t r, int64_t n, int64_t s
 }
 
 /* One row along itself; `padded` has room for `radius` more on either side. */
-static inline void weigh_row(const float *in, float *restrict out, int64_t n, const float *taps, int64_t radius,
+MMREG_INSIDE void weigh_row(const float *in, float *restrict out, int64_t n, const float *taps, int64_t radius,
                              int border, float *restrict padded) {
     for (int64_t k = 0; k < radius; k++) {
         padded[k] = border ? in[0] : 0.0f;

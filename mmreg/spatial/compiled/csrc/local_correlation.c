@@ -16,12 +16,12 @@ typedef struct {
     window z, y, x;
 } job;
 
-static inline int64_t room_of_rows(const job *c) {
+MMREG_INSIDE int64_t room_of_rows(const job *c) {
     return 2 * (c->width + width_of(c->x)) + (width_of(c->y) + 1) * STRIP;
 }
 
 /* From x sums in `rows` to sums within the slice. */
-static inline void finish_slice(const job *c, const float *rows, float *out, float *room) {
+MMREG_INSIDE void finish_slice(const job *c, const float *rows, float *out, float *room) {
     for (int64_t x = 0; x < c->width; x += STRIP)
         sum_strip(rows + x, c->width, out + x, c->width, c->height, mmreg_min(STRIP, c->width - x), c->y, room);
 }
@@ -47,7 +47,7 @@ MMREG_CLONES static void moments_slice(void *context, int64_t index) {
 }
 
 /* Sums of `count` of the room's volumes across slices, for one strip: sums (count, depth, STRIP). */
-static inline void sum_columns(const job *c, const float *from, int64_t count, int64_t columns, float *sums,
+MMREG_INSIDE void sum_columns(const job *c, const float *from, int64_t count, int64_t columns, float *sums,
                                float *copy, float *room) {
     const int64_t plane = c->height * c->width;
     for (int64_t q = 0; q < count; q++) {
@@ -57,13 +57,13 @@ static inline void sum_columns(const job *c, const float *from, int64_t count, i
     }
 }
 
-static inline int64_t room_of_columns(const job *c) {
+MMREG_INSIDE int64_t room_of_columns(const job *c) {
     return ((MOMENTS + 1) * c->depth + width_of(c->z) + 1) * STRIP;
 }
 
 /* What one row of a strip adds to the value, and its maps: by cross, by variance and mixed of the first image, and the
    last two of the second. */
-static inline void maps_row(const job *c, const float *const *s, const float *mask, float *const *m, float *value,
+MMREG_INSIDE void maps_row(const job *c, const float *const *s, const float *mask, float *const *m, float *value,
                             int64_t columns) {
     for (int64_t i = 0; i < columns; i++) {
         float sum_a = s[0][i], sum_b = s[1][i], mean_a = sum_a / c->n, mean_b = sum_b / c->n;

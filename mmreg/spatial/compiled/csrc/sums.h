@@ -12,10 +12,10 @@ typedef struct {
     int64_t before, after;
 } window;
 
-static inline int64_t width_of(window w) { return w.before + w.after + 1; }
+MMREG_INSIDE int64_t width_of(window w) { return w.before + w.after + 1; }
 
 /* out[i] = sum of in[i - before .. i + after], zeros outside. `room` holds 2 * (count + width) numbers. */
-static inline void sum_row(const float *in, float *out, int64_t count, window w, float *room) {
+MMREG_INSIDE void sum_row(const float *in, float *out, int64_t count, window w, float *room) {
     const int64_t terms = width_of(w), length = count + terms - 1;
     float *padded = room, *power = room + length;
     if (terms == 1) {
@@ -47,7 +47,7 @@ static inline void sum_row(const float *in, float *out, int64_t count, window w,
 
    Rows are taken in blocks of as many as the window has. A window is the end of one block and the beginning of the
    next, and both are running sums: three additions per value, whatever the window. */
-static inline void sum_strip(const float *in, int64_t in_step, float *out, int64_t out_step, int64_t rows,
+MMREG_INSIDE void sum_strip(const float *in, int64_t in_step, float *out, int64_t out_step, int64_t rows,
                              int64_t columns, window w, float *room) {
     const int64_t terms = width_of(w);
     float *begin = room + terms * STRIP;

@@ -25,7 +25,7 @@ MMREG_CLONES static void range_slice(void *context, int64_t index) {
 }
 
 /* Call `slab` for every slab of slices of every sample: as many slabs as there are threads for. */
-static inline void by_slabs(mmreg_task slab, job *w, int64_t samples, int threads) {
+MMREG_INSIDE void by_slabs(mmreg_task slab, job *w, int64_t samples, int threads) {
     w->slabs = mmreg_max(1, mmreg_min(w->v.depth, (threads + samples - 1) / samples));
     mmreg_parallel(range_slice, w, samples * w->v.depth, threads);
     mmreg_parallel(slab, w, samples * w->slabs, threads);

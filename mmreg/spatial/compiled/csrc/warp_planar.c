@@ -1,7 +1,7 @@
 /* The linear warp of volumes whose channels are stored one after the other, and its two gradients. */
 #include "warp.h"
 
-static inline float value_at(const float *p, const cells *c, int64_t i) {
+MMREG_INSIDE float value_at(const float *p, const cells *c, int64_t i) {
     int32_t x0 = c->x.low[i], x1 = c->x.high[i];
     int32_t a = c->z.low[i] + c->y.low[i], b = c->z.low[i] + c->y.high[i];
     int32_t d = c->z.high[i] + c->y.low[i], e = c->z.high[i] + c->y.high[i];
@@ -82,25 +82,21 @@ MMREG_CLONES static void field_slice(void *context, int64_t index) {
     }
 }
 
-static inline void scatter(float *p, const cells *c, int64_t i, float g, int low, int high) {
-    int32_t x0 = c->x.low[i], x1 = c->x.high[i];
+/* Into the four neighbours in the slice at `z`; `below` and `above` go to both ends along x. */
+MMREG_INSIDE void scatter_slice(float *p, const cells *c, int64_t i, int32_t z, float weight, float below,
+                                 float above) {
+    float low = c->y.below[i] * weight, high = c->y.above[i] * weight;
+    float *a = p + z + c->y.low[i], *b = p + z + c->y.high[i];
+    a[c->x.low[i]] += low * below;
+    a[c->x.high[i]] += low * above;
+    b[c->x.low[i]] += high * below;
+    b[c->x.high[i]] += high * above;
+}
+
+MMREG_INSIDE void scatter(float *p, const cells *c, int64_t i, float g, int low, int high) {
     float below = c->x.below[i] * g, above = c->x.above[i] * g;
-    if (low) {
-        float yb = c->y.below[i] * c->z.below[i], ya = c->y.above[i] * c->z.below[i];
-        float *a = p + c->z.low[i] + c->y.low[i], *b = p + c->z.low[i] + c->y.high[i];
-        a[x0] += yb * below;
-        a[x1] += yb * above;
-        b[x0] += ya * below;
-        b[x1] += ya * above;
-    }
-    if (high) {
-        float yb = c->y.below[i] * c->z.above[i], ya = c->y.above[i] * c->z.above[i];
-        float *a = p + c->z.high[i] + c->y.low[i], *b = p + c->z.high[i] + c->y.high[i];
-        a[x0] += yb * below;
-        a[x1] += yb * above;
-        b[x0] += ya * below;
-        b[x1] += ya * above;
-    }
+    if (low) scatter_slice(p, c, i, c->z.low[i], c->z.below[i], below, above);
+    if (high) scatter_slice(p, c, i, c->z.high[i], c->z.above[i], below, above);
 }
 
 /* Derivative by the image, added to `to_image`: what falls into one slab of slices. Every voxel of the image is written

@@ -7,7 +7,7 @@ typedef struct {
 } corners;
 
 /* Offsets and weights of the eight neighbours, x fastest. */
-static inline corners corners_of(const cells *c, int64_t i) {
+MMREG_INSIDE corners corners_of(const cells *c, int64_t i) {
     corners r;
     for (int k = 0; k < 8; k++) {
         float z = k & 4 ? c->z.above[i] : c->z.below[i], y = k & 2 ? c->y.above[i] : c->y.below[i];
@@ -46,7 +46,7 @@ MMREG_CLONES static void warp_slice(void *context, int64_t index) {
 }
 
 /* Sum over the channels of `grad` times each of the eight neighbours. */
-static inline void products(const float *image, const float *grad, const corners *r, int64_t channels, float *sums) {
+MMREG_INSIDE void products(const float *image, const float *grad, const corners *r, int64_t channels, float *sums) {
     for (int k = 0; k < 8; k++) {
         const float *p = image + r->at[k];
         float lanes[8] = {0};
