@@ -1,9 +1,10 @@
 """Image losses, forward and backward to the warped image, against named peers in the same run.
 
-Peers: MONAI's local correlation and mutual information, local correlation by dense convolution and by dense pooling,
-MIND-SSC by dense pooling. The triad is the cost of reading two volumes and writing one; ``/triad`` is a time in such
-units, ``peer/ours`` how many times slower the peer is. Runs are interleaved and the best of each counts; on one thread
-the processor time of the process is taken, so that other programs on the machine disturb less.
+Peers: our own PyTorch code without the compiled kernels ('torch only'), MONAI's local correlation and mutual
+information, local correlation by dense convolution and by dense pooling, MIND-SSC by dense pooling. The triad is the
+cost of reading two volumes and writing one; ``/triad`` is a time in such units, ``peer/ours`` how many times slower the
+peer is. Runs are interleaved and the best of each counts; on one thread the processor time of the process is taken, so
+that other programs on the machine disturb less.
 
     python benchmarks/losses_image.py [--size 96 96 96] [--threads 1] [--repeats 5] [--skip-convolution]
 """
@@ -32,6 +33,7 @@ from mmreg.models.losses import (
     MutualInformation,
 )
 from mmreg.models.losses.mind import SSC_PAIRS
+from mmreg.spatial.compiled import use_compiled
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 WINDOW = 9
@@ -75,17 +77,28 @@ def dense_mind(first: Tensor, second: Tensor) -> Tensor:
     return F.mse_loss(dense_descriptor(first), dense_descriptor(second))
 
 
+def torch_only(loss: Loss) -> Loss:
+    """The same loss without the compiled kernels."""
+
+    def value(warped: Tensor, fixed: Tensor) -> Tensor:
+        with use_compiled(False):
+            return loss(warped, fixed)
+
+    return value
+
+
 #: Group -> (ours, peers by name). The slowest peer of a group runs once only.
 def groups(convolution: bool) -> dict[str, tuple[Loss, dict[str, Loss]]]:
     monai = LocalNormalizedCrossCorrelationLoss(kernel_size=WINDOW)
-    correlation: dict[str, Loss] = {'MONAI': monai, 'automatic gradient': LNCC(closed_form=False)}
+    correlation: dict[str, Loss] = {'torch only': torch_only(LNCC()), 'MONAI': monai}
+    correlation['automatic gradient'] = LNCC(closed_form=False)
     correlation['dense pooling'] = by_pooling
     if convolution:
         correlation['dense convolution'] = by_convolution
     return {
         'LNCC': (LNCC(), correlation),
-        'MINDSSC': (MINDSSC(), {'dense pooling': dense_mind}),
-        'MIND': (MIND(), {}),
+        'MINDSSC': (MINDSSC(), {'torch only': torch_only(MINDSSC()), 'dense pooling': dense_mind}),
+        'MIND': (MIND(), {'torch only': torch_only(MIND())}),
         'MutualInformation': (MutualInformation(), {'MONAI': GlobalMutualInformationLoss()}),
         'MutualInformation b-spline': (
             MutualInformation(kernel='b-spline'),
