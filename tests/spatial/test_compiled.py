@@ -168,7 +168,7 @@ def test_local_correlation_with_an_empty_mask():
 
 
 def test_same_bits_for_any_number_of_threads():
-    image, field = torch.randn(1, 3, 20, 21, 22), smooth_field(1, (20, 21, 22))
+    image, field = torch.randn(1, 3, 30, 31, 32), smooth_field(1, (30, 31, 32))
     before, results = torch.get_num_threads(), []
     try:
         for threads in (1, 2, 3):
@@ -189,7 +189,7 @@ def test_called_from_several_threads_at_once():
         assert all(torch.equal(expected, found) for found in pool.map(lambda _: warp(image, field), range(32)))
 
 
-def test_what_the_kernels_leave_to_pytorch():
+def test_what_the_kernels_leave_to_pytorch(monkeypatch):
     assert serves(torch.ones(1, 1, 2, 2, 2))
     assert not serves(torch.ones(1, 1, 2, 2, 2, dtype=torch.float64))
     assert not serves(torch.ones(1, 1, 2, 2, 2, device='meta'))
@@ -197,6 +197,11 @@ def test_what_the_kernels_leave_to_pytorch():
     with use_compiled(False):
         assert not serves(torch.ones(1, 1, 2, 2, 2))
     assert serves(torch.ones(1, 1, 2, 2, 2))
+    # A graph that is being recorded has to see PyTorch's operators.
+    for recorder, name in ((torch.jit, 'is_tracing'), (torch.compiler, 'is_compiling')):
+        with monkeypatch.context() as patch:
+            patch.setattr(recorder, name, lambda: True)
+            assert not serves(torch.ones(1, 1, 2, 2, 2))
 
 
 def test_a_library_of_other_sources_is_not_used(monkeypatch):

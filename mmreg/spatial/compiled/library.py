@@ -17,6 +17,8 @@ from torch import Tensor
 KERNELS = 2
 #: Offsets inside a volume are 32-bit numbers.
 MOST_ELEMENTS = 2**31 - 1
+#: Elements of the largest tensor per thread; fewer are done before a thread has started.
+WORTH_A_THREAD = 1 << 14
 
 _state = {'on': os.environ.get('MMREG_COMPILED', '1') != '0'}
 
@@ -58,7 +60,7 @@ def use_compiled(on: bool) -> Iterator[None]:
 
 def serves(*tensors: Tensor) -> bool:
     """Whether the kernels can take these tensors: volumes ``(N, C, *spatial)`` in float32 on the CPU, not empty."""
-    if torch.compiler.is_compiling() or not compiled_in_use():
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or not compiled_in_use():
         return False
     return all(
         x.dtype == torch.float32
@@ -81,7 +83,9 @@ def call(name: str, *arguments: object) -> None:
     """
     found = _library()
     assert found is not None
-    found[name](*map(_argument, arguments), ctypes.c_int(torch.get_num_threads()))
+    work = max(x.numel() for x in arguments if isinstance(x, Tensor))
+    threads = min(torch.get_num_threads(), max(1, work // WORTH_A_THREAD))
+    found[name](*map(_argument, arguments), ctypes.c_int(threads))
 
 
 def _argument(value: object) -> object:
