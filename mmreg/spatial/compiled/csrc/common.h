@@ -11,8 +11,12 @@
 
 /* The loader of the system picks the clone that the processor can run. Contraction into fused multiply-adds is off in
    the build, so that all clones round alike. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
 #define MMREG_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define MMREG_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define MMREG_CLONES
 #endif
