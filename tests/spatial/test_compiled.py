@@ -16,6 +16,14 @@ from mmreg.spatial.compiled.library import serves
 
 pytestmark = pytest.mark.skipif(not compiled_available(), reason='the kernels were not built: no C compiler')
 
+
+@pytest.fixture(autouse=True)
+def switched_on():
+    """Also where the environment has turned them off."""
+    with use_compiled(True):
+        yield
+
+
 SHAPES = [(1, 1, 9, 8, 7), (2, 3, 5, 6, 130), (1, 5, 1, 7, 4), (3, 2, 6, 1, 9), (1, 17, 4, 5, 1)]
 
 

@@ -12,6 +12,14 @@ from mmreg.spatial.compiled.self_similarity import descriptor_difference, serves
 
 pytestmark = pytest.mark.skipif(not compiled_available(), reason='the kernels were not built: no C compiler')
 
+
+@pytest.fixture(autouse=True)
+def switched_on():
+    """Also where the environment has turned them off."""
+    with use_compiled(True):
+        yield
+
+
 #: More than one tile along each axis, volumes of one voxel along an axis, images.
 SHAPES = [(1, 1, 12, 13, 70), (2, 2, 9, 1, 7), (1, 1, 70, 45, 6), (1, 1, 1, 9, 8), (1, 1, 9, 8, 1), (2, 1, 30, 41)]
 
