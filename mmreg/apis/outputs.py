@@ -69,9 +69,9 @@ def _warped(result: RegistrationResult, folder: Path) -> None:
 
 def _displacement(result: RegistrationResult, folder: Path) -> None:
     write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry)
-    if result.inverse_displacement is not None:
+    if result.inverse is not None:
         path = folder / 'inverse_displacement.nii.gz'
-        write_displacement_image(path, result.inverse_displacement, result.geometry)
+        write_displacement_image(path, result.inverse.on_original_grid, result.geometry)
 
 
 def _transforms(result: RegistrationResult, folder: Path) -> None:

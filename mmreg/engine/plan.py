@@ -19,14 +19,17 @@ FORMAT = 1
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
 
 
-@cache
 def versions() -> dict[str, str]:
     """Versions of Python, mmreg and what the numbers depend on; packages that are absent are left out.
 
     ``kernels`` tells whether the compiled ones ran: they round differently.
     """
+    return {**_versions(), 'kernels': 'compiled' if compiled_in_use() else 'torch'}
+
+
+@cache
+def _versions() -> dict[str, str]:
     found = {'python': platform.python_version(), 'mmreg': mmreg.__version__}
-    found['kernels'] = 'compiled' if compiled_in_use() else 'torch'
     for package in _PACKAGES:
         try:
             found[package] = version(package)

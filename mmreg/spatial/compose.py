@@ -55,7 +55,7 @@ class _Composed(torch.autograd.Function):
     def forward(ctx: Any, outer: Tensor, inner: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(outer, inner)
         ctx.padding = padding
-        return warp_forward(outer, inner, bool(padding), extra=inner)
+        return warp_forward(outer, inner, bool(padding), composed=True)
 
     @staticmethod
     @once_differentiable
@@ -75,7 +75,7 @@ class _Squared(torch.autograd.Function):
     def forward(ctx: Any, field: Tensor, padding: int) -> Tensor:
         ctx.save_for_backward(field)
         ctx.padding = padding
-        return warp_forward(field, field, bool(padding), extra=field)
+        return warp_forward(field, field, bool(padding), composed=True)
 
     @staticmethod
     @once_differentiable

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .library import call, sizes
 
-#: Columns per task of ``csrc/sums.h`` (``STRIP``), and volumes of working room per volume.
-STRIP, ROOM = 64, 5
+#: Volumes of working room per volume.
+ROOM = 5
 
 
 def local_correlation(
@@ -48,10 +48,10 @@ def local_correlation(
     volumes = first.shape[0] * first.shape[1]
     gradients = [torch.empty(first.shape) if wanted else None for wanted in need]
     room = torch.empty(ROOM * first.numel())
-    totals = torch.empty(volumes * -(-size[1] * size[2] // STRIP), dtype=torch.float64)
+    total = torch.empty((), dtype=torch.float64)
     call(
         'mmreg_local_correlation',
-        *(first, second, mask, *gradients, room, totals, volumes, first.shape[1]),
+        *(first, second, mask, *gradients, room, total, volumes, first.shape[1]),
         *(sizes(size), sizes(reach), float(count), float(eps), float(scale), exponent),
     )
-    return totals.sum().float(), gradients[0], gradients[1]
+    return total.float(), gradients[0], gradients[1]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 #: What ``MMREG_KERNELS`` is in ``csrc/common.h``: a library built from other sources is not used.
-KERNELS = 2
+KERNELS = 3
 #: Offsets inside a volume are 32-bit numbers.
 MOST_ELEMENTS = 2**31 - 1
 #: Elements of the largest tensor per thread; fewer are done before a thread has started.

@@ -13,16 +13,16 @@ def serves_warp(image: Tensor, displacement: Tensor) -> bool:
     return image.dim() == 5 and image.shape[2:] == displacement.shape[2:] and serves(image, displacement)
 
 
-def warp_forward(image: Tensor, displacement: Tensor, border: bool, extra: Tensor | None = None) -> Tensor:
-    """``image(x + displacement(x))``, plus ``extra`` where it is given.
+def warp_forward(image: Tensor, displacement: Tensor, border: bool, composed: bool = False) -> Tensor:
+    """``image(x + displacement(x))``, plus the displacement itself where it is composed with another one.
 
     Args:
         image: ``(N, C, *spatial)``; the result has its memory layout.
         displacement: ``(N, 3, *spatial)`` voxels.
         border: the nearest voxel outside the volume, instead of zeros.
-        extra: ``(N, 3, *spatial)``, added to the result, with ``C = 3``.
+        composed: add ``displacement``; the image is a displacement, too.
     """
-    inside = extra is None and _channels_inside(image)
+    inside = not composed and _channels_inside(image)
     image, image_step = _laid_out(image, inside)
     field, field_step = _laid_out(displacement, False)
     out = torch.empty(image.shape, memory_format=_layout(inside))
@@ -30,10 +30,7 @@ def warp_forward(image: Tensor, displacement: Tensor, border: bool, extra: Tenso
     if inside:
         call('mmreg_warp_rows', image, field, out, *shape)
         return out
-    if extra is not None:
-        extra, step = _laid_out(extra, False)
-        assert step == field_step
-    call('mmreg_warp_planar', image, field, extra, out, *shape)
+    call('mmreg_warp_planar', image, field, field if composed else None, out, *shape)
     return out
 
 
@@ -52,7 +49,8 @@ def warp_backward(
         image: As given to the forward pass.
         displacement: As given to the forward pass.
         border: As given to the forward pass.
-        to_image: Made by :func:`empty_gradient`, or None; for a field that warps itself also ``to_field``.
+        to_image: Made by :func:`zero_gradient`, or contiguous, or None. For a field that warps itself it may be
+            ``to_field`` as well.
         to_field: Contiguous, or None.
     """
     inside = to_image.stride(1) == 1 if to_image is not None and to_image.shape[1] > 1 else _channels_inside(image)

@@ -4,7 +4,7 @@
 typedef struct {
     const float *in;
     float *out;
-    int64_t depth, height, width, strips;
+    int64_t depth, height, width;
     window z, y, x;
 } job;
 
@@ -27,21 +27,19 @@ MMREG_CLONES static void slice(void *context, int64_t index) {
 /* Across slices, in place: a strip of columns. */
 MMREG_CLONES static void column(void *context, int64_t index) {
     const job *b = context;
-    const int64_t plane = b->height * b->width, first = index % b->strips * STRIP;
-    const int64_t columns = mmreg_min(STRIP, plane - first);
-    float *volume = b->out + index / b->strips * b->depth * plane + first;
+    const int64_t plane = b->height * b->width;
+    const strip s = strip_at(index, plane);
+    float *volume = b->out + s.volume * b->depth * plane + s.first;
     float *room = malloc((b->depth + width_of(b->z) + 1) * STRIP * sizeof(float));
     float *copy = room + (width_of(b->z) + 1) * STRIP;
-    for (int64_t z = 0; z < b->depth; z++) memcpy(copy + z * STRIP, volume + z * plane, columns * sizeof(float));
-    sum_strip(copy, STRIP, volume, plane, b->depth, columns, b->z, room);
+    copy_strip(volume, plane, b->depth, s.columns, copy);
+    sum_strip(copy, STRIP, volume, plane, b->depth, s.columns, b->z, room);
     free(room);
 }
 
 /* in, out (volumes, depth, height, width); `reach` has the voxels before and after for each of the three axes. */
 void mmreg_box(const float *in, float *out, int64_t volumes, const int64_t *size, const int64_t *reach, int threads) {
-    const int64_t plane = size[1] * size[2];
-    job b = {in, out, size[0], size[1], size[2], (plane + STRIP - 1) / STRIP, {reach[0], reach[1]},
-             {reach[2], reach[3]}, {reach[4], reach[5]}};
+    job b = {in, out, size[0], size[1], size[2], {reach[0], reach[1]}, {reach[2], reach[3]}, {reach[4], reach[5]}};
     mmreg_parallel(slice, &b, volumes * size[0], threads);
-    if (width_of(b.z) > 1) mmreg_parallel(column, &b, volumes * b.strips, threads);
+    if (width_of(b.z) > 1) mmreg_parallel(column, &b, volumes * strips_of(size[1] * size[2]), threads);
 }

@@ -1,12 +1,10 @@
 /* Separable correlation with a short kernel per axis. */
-#include "common.h"
-
-#define STRIP 64
+#include "strips.h"
 
 typedef struct {
     const float *in;
     float *out;
-    int64_t depth, height, width, strips;
+    int64_t depth, height, width;
     const float *taps[3];
     int64_t radius[3];
     int border;
@@ -74,23 +72,22 @@ MMREG_CLONES static void slice(void *context, int64_t index) {
 /* Across slices, in place: a strip of columns. */
 MMREG_CLONES static void column(void *context, int64_t index) {
     const job *f = context;
-    const int64_t plane = f->height * f->width, first = index % f->strips * STRIP;
-    const int64_t columns = mmreg_min(STRIP, plane - first);
-    float *volume = f->out + index / f->strips * f->depth * plane + first;
+    const int64_t plane = f->height * f->width;
+    const strip s = strip_at(index, plane);
+    float *volume = f->out + s.volume * f->depth * plane + s.first;
     float *copy = malloc(f->depth * STRIP * sizeof(float));
-    for (int64_t z = 0; z < f->depth; z++) memcpy(copy + z * STRIP, volume + z * plane, columns * sizeof(float));
+    copy_strip(volume, plane, f->depth, s.columns, copy);
     for (int64_t z = 0; z < f->depth; z++)
-        weigh_rows(copy, z, f->depth, STRIP, f->taps[0], f->radius[0], f->border, volume + z * plane, columns);
+        weigh_rows(copy, z, f->depth, STRIP, f->taps[0], f->radius[0], f->border, volume + z * plane, s.columns);
     free(copy);
 }
 
 /* in, out (volumes, depth, height, width); `taps` are the three kernels one after the other, of 2 * radius + 1 each. */
 void mmreg_filter(const float *in, float *out, int64_t volumes, const int64_t *size, const float *taps,
                   const int64_t *radius, int border, int threads) {
-    const int64_t plane = size[1] * size[2];
     const float *second = taps + 2 * radius[0] + 1, *third = second + 2 * radius[1] + 1;
-    job f = {in, out, size[0], size[1], size[2], (plane + STRIP - 1) / STRIP, {taps, second, third},
-             {radius[0], radius[1], radius[2]}, border};
+    job f = {in, out, size[0], size[1], size[2], {taps, second, third}, {radius[0], radius[1], radius[2]},
+             border};
     mmreg_parallel(slice, &f, volumes * size[0], threads);
-    if (acts(&f, 0)) mmreg_parallel(column, &f, volumes * f.strips, threads);
+    if (acts(&f, 0)) mmreg_parallel(column, &f, volumes * strips_of(size[1] * size[2]), threads);
 }

@@ -10,7 +10,7 @@ typedef struct {
     const float *first, *second, *mask;
     float *to_first, *to_second, *room;
     double *totals; /* one per task of the second pass */
-    int64_t channels, depth, height, width, voxels, strips, maps;
+    int64_t channels, depth, height, width, voxels, maps;
     float n, eps, scale;
     int exponent;
     window z, y, x;
@@ -51,8 +51,7 @@ MMREG_INSIDE void sum_columns(const job *c, const float *from, int64_t count, in
                                float *copy, float *room) {
     const int64_t plane = c->height * c->width;
     for (int64_t q = 0; q < count; q++) {
-        for (int64_t z = 0; z < c->depth; z++)
-            memcpy(copy + z * STRIP, from + q * c->voxels + z * plane, columns * sizeof(float));
+        copy_strip(from + q * c->voxels, plane, c->depth, columns, copy);
         sum_strip(copy, STRIP, sums + q * c->depth * STRIP, STRIP, c->depth, columns, c->z, room);
     }
 }
@@ -100,8 +99,9 @@ MMREG_INSIDE void maps_row(const job *c, const float *const *s, const float *mas
 
 MMREG_CLONES static void maps_columns(void *context, int64_t index) {
     const job *c = context;
-    const int64_t plane = c->height * c->width, volume = index / c->strips, first = index % c->strips * STRIP;
-    const int64_t columns = mmreg_min(STRIP, plane - first), step = c->depth * STRIP;
+    const int64_t plane = c->height * c->width, step = c->depth * STRIP;
+    const strip s = strip_at(index, plane);
+    const int64_t volume = s.volume, first = s.first, columns = s.columns;
     float *base = c->room + volume * MOMENTS * c->voxels + first, value[STRIP] = {0};
     float *room = malloc((room_of_columns(c) + MOMENTS * step) * sizeof(float));
     float *sums = room + (width_of(c->z) + 1) * STRIP, *copy = sums + MOMENTS * step;
@@ -110,13 +110,13 @@ MMREG_CLONES static void maps_columns(void *context, int64_t index) {
     /* The maps of the second image stand where those of the first would, if only the second needs a gradient. */
     const int64_t second = c->to_first ? 3 : 1;
     for (int64_t z = 0; z < c->depth; z++) {
-        const float *s[MOMENTS];
+        const float *moments[MOMENTS];
         float *m[MOMENTS];
         for (int q = 0; q < MOMENTS; q++) {
-            s[q] = sums + q * step + z * STRIP;
+            moments[q] = sums + q * step + z * STRIP;
             m[q] = base + (q < 3 ? q : mmreg_min(q - 3 + second, MOMENTS - 1)) * c->voxels + z * plane;
         }
-        maps_row(c, s, mask ? mask + z * plane : NULL, m, value, columns);
+        maps_row(c, moments, mask ? mask + z * plane : NULL, m, value, columns);
     }
     double total = 0;
     for (int64_t i = 0; i < columns; i++) total += value[i];
@@ -138,8 +138,9 @@ MMREG_CLONES static void spread_slice(void *context, int64_t index) {
 
 MMREG_CLONES static void gradient_columns(void *context, int64_t index) {
     const job *c = context;
-    const int64_t plane = c->height * c->width, volume = index / c->strips, first = index % c->strips * STRIP;
-    const int64_t columns = mmreg_min(STRIP, plane - first), step = c->depth * STRIP;
+    const int64_t plane = c->height * c->width, step = c->depth * STRIP;
+    const strip s = strip_at(index, plane);
+    const int64_t volume = s.volume, first = s.first, columns = s.columns;
     float *room = malloc((room_of_columns(c) + MOMENTS * step) * sizeof(float));
     float *sums = room + (width_of(c->z) + 1) * STRIP, *copy = sums + MOMENTS * step;
     sum_columns(c, c->room + volume * MOMENTS * c->voxels + first, c->maps, columns, sums, copy, room);
@@ -160,19 +161,22 @@ MMREG_CLONES static void gradient_columns(void *context, int64_t index) {
 }
 
 /* first, second (samples * channels, depth, height, width); mask (samples, ...) or NULL; gradients like the images, or
-   NULL. `room` holds 5 volumes per volume; `totals` one number per strip of 64 columns, whose sum is the sum of the map.
-   The gradients are those of the sum times `scale`. */
+   NULL. `room` holds 5 volumes per volume. `total` becomes the sum of the map; the gradients are those of `scale` times it. */
 void mmreg_local_correlation(const float *first, const float *second, const float *mask, float *to_first,
-                             float *to_second, float *room, double *totals, int64_t volumes, int64_t channels,
+                             float *to_second, float *room, double *total, int64_t volumes, int64_t channels,
                              const int64_t *size, const int64_t *reach, float n, float eps, float scale,
                              int64_t exponent, int threads) {
-    const int64_t plane = size[1] * size[2];
+    const int64_t plane = size[1] * size[2], strips = volumes * strips_of(plane);
+    double *totals = malloc(strips * sizeof(double));
     job c = {first, second, mask, to_first, to_second, room, totals, channels, size[0], size[1], size[2],
-             size[0] * plane, (plane + STRIP - 1) / STRIP, 1 + (to_first ? 2 : 0) + (to_second ? 2 : 0), n, eps, scale,
+             size[0] * plane, 1 + (to_first ? 2 : 0) + (to_second ? 2 : 0), n, eps, scale,
              (int)exponent, {reach[0], reach[1]}, {reach[2], reach[3]}, {reach[4], reach[5]}};
     mmreg_parallel(moments_slice, &c, volumes * size[0], threads);
-    mmreg_parallel(maps_columns, &c, volumes * c.strips, threads);
+    mmreg_parallel(maps_columns, &c, strips, threads);
+    *total = 0;
+    for (int64_t i = 0; i < strips; i++) *total += totals[i];
+    free(totals);
     if (!to_first && !to_second) return;
     mmreg_parallel(spread_slice, &c, volumes * size[0], threads);
-    mmreg_parallel(gradient_columns, &c, volumes * c.strips, threads);
+    mmreg_parallel(gradient_columns, &c, strips, threads);
 }

@@ -2,10 +2,7 @@
 #ifndef MMREG_SUMS_H
 #define MMREG_SUMS_H
 
-#include "common.h"
-
-/* Columns that are summed together; with a window of rows they stay in the fastest cache. */
-#define STRIP 64
+#include "strips.h"
 
 /* The window of one axis: offsets -before .. after. */
 typedef struct {

@@ -59,19 +59,13 @@ MMREG_CLONES static void field_slice(void *context, int64_t index) {
                     int32_t x0 = c.x.low[i], x1 = c.x.high[i];
                     int32_t a = c.z.low[i] + c.y.low[i], b = c.z.low[i] + c.y.high[i];
                     int32_t d = c.z.high[i] + c.y.low[i], e = c.z.high[i] + c.y.high[i];
-                    float xb = c.x.below[i], xa = c.x.above[i], sb = c.x.slope_below[i], sa = c.x.slope_above[i];
-                    float p0 = p[a + x0], p1 = p[a + x1], p2 = p[b + x0], p3 = p[b + x1];
-                    float p4 = p[d + x0], p5 = p[d + x1], p6 = p[e + x0], p7 = p[e + x1];
-                    float v0 = xb * p0 + xa * p1, v1 = xb * p2 + xa * p3;
-                    float v2 = xb * p4 + xa * p5, v3 = xb * p6 + xa * p7;
-                    float s0 = sb * p0 + sa * p1, s1 = sb * p2 + sa * p3;
-                    float s2 = sb * p4 + sa * p5, s3 = sb * p6 + sa * p7;
-                    float yb = c.y.below[i], ya = c.y.above[i], zb = c.z.below[i], za = c.z.above[i];
-                    float low = yb * v0 + ya * v1, high = yb * v2 + ya * v3;
-                    sums[0][i] += g[i] * (c.z.slope_below[i] * low + c.z.slope_above[i] * high);
-                    sums[1][i] += g[i] * (zb * (c.y.slope_below[i] * v0 + c.y.slope_above[i] * v1) +
-                                          za * (c.y.slope_below[i] * v2 + c.y.slope_above[i] * v3));
-                    sums[2][i] += g[i] * (zb * (yb * s0 + ya * s1) + za * (yb * s2 + ya * s3));
+                    const float around[8] = {p[a + x0], p[a + x1], p[b + x0], p[b + x1],
+                                             p[d + x0], p[d + x1], p[e + x0], p[e + x1]};
+                    float by_z, by_y, by_x;
+                    slopes_of(&c, i, around, &by_z, &by_y, &by_x);
+                    sums[0][i] += g[i] * by_z;
+                    sums[1][i] += g[i] * by_y;
+                    sums[2][i] += g[i] * by_x;
                 }
             }
             for (int64_t k = 0; k < 3; k++) {

@@ -78,17 +78,11 @@ MMREG_CLONES static void field_slice(void *context, int64_t index) {
                 products(image, grad + i * w->channels, &r, w->channels, dots[i]);
             }
             for (int64_t i = 0; i < count; i++) {
-                const float *d = dots[i];
-                float xb = c.x.below[i], xa = c.x.above[i], sb = c.x.slope_below[i], sa = c.x.slope_above[i];
-                float yb = c.y.below[i], ya = c.y.above[i], zb = c.z.below[i], za = c.z.above[i];
-                float v0 = xb * d[0] + xa * d[1], v1 = xb * d[2] + xa * d[3];
-                float v2 = xb * d[4] + xa * d[5], v3 = xb * d[6] + xa * d[7];
-                float s0 = sb * d[0] + sa * d[1], s1 = sb * d[2] + sa * d[3];
-                float s2 = sb * d[4] + sa * d[5], s3 = sb * d[6] + sa * d[7];
-                out[i] += c.z.slope_below[i] * (yb * v0 + ya * v1) + c.z.slope_above[i] * (yb * v2 + ya * v3);
-                out[i + w->voxels] += zb * (c.y.slope_below[i] * v0 + c.y.slope_above[i] * v1) +
-                                      za * (c.y.slope_below[i] * v2 + c.y.slope_above[i] * v3);
-                out[i + 2 * w->voxels] += zb * (yb * s0 + ya * s1) + za * (yb * s2 + ya * s3);
+                float by_z, by_y, by_x;
+                slopes_of(&c, i, dots[i], &by_z, &by_y, &by_x);
+                out[i] += by_z;
+                out[i + w->voxels] += by_y;
+                out[i + 2 * w->voxels] += by_x;
             }
         }
     }
