@@ -21,8 +21,8 @@ import SimpleITK as sitk
 import torch
 from scipy.spatial.transform import Rotation
 
-from mmreg.engine.affine import register_affine
 from mmreg.io import Geometry, Transform, Volume, affine_transform, read_volume, resample_to
+from mmreg.registration.affine import register_affine
 
 Program = Callable[[Volume, Volume, str], np.ndarray]
 #: Name, Euler angles in degrees, shift in mm, scales, spacing and orientation of the moving grid, transform.

@@ -18,8 +18,8 @@ import time
 
 import torch
 
+from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
-from mmreg.utils.plugins import register_all_modules
 
 
 def measure(size: list[int], batch: int, steps: int, levels: int, recompute: bool) -> dict[str, float]:

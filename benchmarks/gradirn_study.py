@@ -17,11 +17,12 @@ import sys
 import time
 from pathlib import Path
 
-from mmreg.engine import test_cli, train_cli
-from mmreg.engine.launch import latest_checkpoint
+from mmreg.commands import test as test_cli
+from mmreg.commands import train as train_cli
+from mmreg.commands.shared.launch import latest_checkpoint
+from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config
-from mmreg.utils.plugins import register_all_modules
 
 CONFIGS = ('configs/gradirn_demo.py', 'configs/gradirn_demo_unet.py')
 

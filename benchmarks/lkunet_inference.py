@@ -12,7 +12,7 @@ import time
 
 import torch
 
-from mmreg.models.branches import reparameterise
+from mmreg.models.blocks.branches import reparameterise
 from mmreg.registry import REGISTRARS
 
 

@@ -107,11 +107,11 @@ def load(folder: Path, name: str):
 def run_ours(pair: Pair, folder: Path, preset: str | None, threads: int) -> tuple[dict, object]:
     import torch
 
-    from mmreg.apis.preparation import find_preparation
-    from mmreg.engine.optimisation import optimise
+    from mmreg.plugins import register_all_modules
+    from mmreg.registration.optimisation import optimise
+    from mmreg.registration.preparation import find_preparation
     from mmreg.registry import REGISTRARS, TRANSFORMS
     from mmreg.utils.config import load_config
-    from mmreg.utils.plugins import register_all_modules
 
     register_all_modules()
     torch.set_num_threads(threads)

@@ -15,9 +15,9 @@ from mmengine.config import Config
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 
+from mmreg.plugins import register_all_modules
 from mmreg.registry import DATASETS
 from mmreg.utils.atomic import replacing
-from mmreg.utils.plugins import register_all_modules
 
 CONFIGS = Path(__file__).parent.parent / 'configs'
 TARGET = CONFIGS / 'bundles' / 'demo_tissue' / 'models' / 'model.pt'

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from mmreg.datasets import SyntheticShapes
 from mmreg.evaluation.functional.overlap import dice
+from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import jacobian_determinant, warp_labels
 from mmreg.utils.atomic import write_text
-from mmreg.utils.plugins import register_all_modules
 
 SIZE, REGIONS = (64, 64), 6
 VARIATION = dict(knots_mm=(24.0, 12.0), amplitude_mm=(4.0, 2.0))

@@ -6,27 +6,27 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from mmreg.utils import console
-from mmreg.version import __version__
+from .utils import console
+from .version import __version__
 
 #: Sub-command -> (module with ``main(argv)``, one line of help). ``tools/*.py`` open the same doors.
 COMMANDS: dict[str, tuple[str, str]] = {
-    'train': ('mmreg.engine.train_cli', 'train what a config describes'),
-    'train-stages': ('mmreg.engine.stages_cli', 'train configs in order, each from the weights of the one before'),
-    'test': ('mmreg.engine.test_cli', 'measure a checkpoint on the test set of a config'),
-    'register': ('mmreg.apis.register_cli', 'register two images, or many pairs, without training'),
-    'infer': ('mmreg.apis.inference_cli', 'register image files with a trained model'),
-    'apply': ('mmreg.apis.transform_apply_cli', 'move images, label maps and landmarks by a transform'),
-    'invert': ('mmreg.apis.transform_invert_cli', 'invert a transform'),
-    'compose': ('mmreg.apis.transform_compose_cli', 'chain transforms into one file'),
-    'jacobian': ('mmreg.apis.transform_jacobian_cli', 'map how a transform changes volumes'),
-    'evaluate': ('mmreg.evaluation.evaluate_cli', 'score displacement fields the way the challenges do'),
-    'package': ('mmreg.evaluation.package_cli', 'pack a submission for a challenge'),
-    'convert': ('mmreg.converters.cli', 'convert a published checkpoint'),
-    'reparameterise': ('mmreg.apis.reparameterise_cli', 'merge parallel kernels of a checkpoint, for inference'),
-    'config': ('mmreg.utils.config_cli', 'print a config with everything merged'),
-    'models': ('mmreg.apis.models_cli', 'list the methods with config, paper, parameters and results'),
-    'list': ('mmreg.utils.list_cli', 'print every registered part'),
+    'train': ('mmreg.commands.train', 'train what a config describes'),
+    'train-stages': ('mmreg.commands.train_stages', 'train configs in order, each from the weights of the one before'),
+    'test': ('mmreg.commands.test', 'measure a checkpoint on the test set of a config'),
+    'register': ('mmreg.commands.register', 'register two images, or many pairs, without training'),
+    'infer': ('mmreg.commands.infer', 'register image files with a trained model'),
+    'apply': ('mmreg.commands.apply', 'move images, label maps and landmarks by a transform'),
+    'invert': ('mmreg.commands.invert', 'invert a transform'),
+    'compose': ('mmreg.commands.compose', 'chain transforms into one file'),
+    'jacobian': ('mmreg.commands.jacobian', 'map how a transform changes volumes'),
+    'evaluate': ('mmreg.commands.evaluate', 'score displacement fields the way the challenges do'),
+    'package': ('mmreg.commands.package', 'pack a submission for a challenge'),
+    'convert': ('mmreg.commands.convert', 'convert a published checkpoint'),
+    'reparameterise': ('mmreg.commands.reparameterise', 'merge parallel kernels of a checkpoint, for inference'),
+    'config': ('mmreg.commands.config', 'print a config with everything merged'),
+    'models': ('mmreg.commands.models', 'list the methods with config, paper, parameters and results'),
+    'list': ('mmreg.commands.list', 'print every registered part'),
 }
 ALIASES = {'inference': 'infer', 'convert-checkpoint': 'convert', 'print-config': 'config'}
 
@@ -54,7 +54,7 @@ def door(name: str) -> Callable[[Sequence[str] | None], int]:
 def _unknown(name: str) -> None:
     from difflib import get_close_matches
 
-    from mmreg.errors import ConfigError
+    from .errors import ConfigError
 
     close = get_close_matches(name, [*COMMANDS, *ALIASES], n=1, cutoff=0.5)
     hint = f'; did you mean {close[0]!r}?' if close else ','

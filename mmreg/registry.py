@@ -130,7 +130,7 @@ VISBACKENDS = _child(root.VISBACKENDS, 'visualization')
 # Engine ----------------------------------------------------------------------------------------------------------
 FUNCTIONS = _child(root.FUNCTIONS, 'engine', 'datasets')
 HOOKS = _child(root.HOOKS, 'engine')
-INFERENCERS = _child(root.INFERENCERS, 'apis')
+INFERENCERS = _child(root.INFERENCERS, 'registration')
 LOG_PROCESSORS = _child(root.LOG_PROCESSORS, 'engine')
 LOOPS = _child(root.LOOPS, 'engine')
 MODEL_WRAPPERS = _child(root.MODEL_WRAPPERS, 'engine')

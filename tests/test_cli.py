@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from mmreg.cli import ALIASES, COMMANDS, door, main
+from mmreg.commands.list import describe
 from mmreg.errors import DataError
 from mmreg.registry import LOSSES, PUBLIC
 from mmreg.utils import console
-from mmreg.utils.list_cli import describe
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreg.engine.optimisation import Settings
 from mmreg.models import Registrar
+from mmreg.plugins import register_all_modules
+from mmreg.registration.optimisation import Settings
 from mmreg.registry import (
     DATA_SAMPLERS,
     DATASETS,
@@ -19,7 +20,6 @@ from mmreg.registry import (
     REGISTRARS,
 )
 from mmreg.utils.config import load_config
-from mmreg.utils.plugins import register_all_modules
 
 CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -31,7 +31,8 @@ def installed(tmp_path_factory):
 def test_presets_are_found_outside_a_checkout(installed, tmp_path):
     """The built package alone, from another folder: the command lists the same presets and loads one."""
     code = (
-        'import mmreg; from pathlib import Path; from mmreg.apis.presets import find_presets, load_preset\n'
+        'import mmreg; from pathlib import Path\n'
+        'from mmreg.registration.presets.preset import find_presets, load_preset\n'
         f'assert Path(mmreg.__file__).is_relative_to({str(installed)!r}), mmreg.__file__\n'
         'print(*find_presets()); print(load_preset("brain_t1").path)'
     )

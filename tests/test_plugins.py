@@ -9,8 +9,8 @@ import pytest
 
 from mmreg.cli import main
 from mmreg.errors import ConfigError
+from mmreg.plugins import load_entry_points, load_plugin
 from mmreg.registry import BACKBONES
-from mmreg.utils.plugins import load_entry_points, load_plugin
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / 'projects' / 'example_plugin'

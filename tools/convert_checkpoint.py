@@ -2,7 +2,7 @@
 
 import sys
 
-from mmreg.converters.cli import main
+from mmreg.commands.convert import main
 
 if __name__ == '__main__':
     sys.exit(main())

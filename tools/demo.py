@@ -58,8 +58,8 @@ def demonstrate(out: Path, quick: bool) -> int:
 
 def train(work_dir: Path, quick: bool) -> Path | None:
     """Train, or continue where an earlier run was stopped; returns the checkpoint, None after a failure."""
-    from mmreg.engine import train_cli
-    from mmreg.engine.launch import latest_checkpoint
+    from mmreg.commands import train as train_cli
+    from mmreg.commands.shared.launch import latest_checkpoint
 
     console.say(f'1. Training {CONFIG.name} on the CPU (Ctrl-C is safe: the next run continues).')
     start = time.perf_counter()
@@ -166,7 +166,7 @@ def tissue_table(results: Sequence[Any], names: Sequence[str]) -> None:
 
 def draw(result: Any, folder: Path) -> None:
     """Figure of one pair."""
-    from mmreg.apis.outputs import headline
+    from mmreg.registration.results.outputs import headline
     from mmreg.visualization import overview_figure
 
     overview_figure(
@@ -188,7 +188,7 @@ def write_pair(item: dict, folder: Path) -> dict[str, Path]:
 
 def register_files(files: dict[str, Path], checkpoint: Path, out: Path) -> int:
     """The same through the command that registers files; returns its exit code."""
-    from mmreg.apis import inference_cli
+    from mmreg.commands import infer as inference_cli
 
     arguments = [f'configs/{CONFIG.name}', '--checkpoint', str(checkpoint), '--out', str(out)]
     for name, path in files.items():

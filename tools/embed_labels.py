@@ -2,7 +2,7 @@
 
 import sys
 
-from mmreg.text.embed_cli import main
+from mmreg.commands.embed import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from mmreg.apis.reparameterise_cli import main
+from mmreg.commands.reparameterise import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -6,16 +6,16 @@ The names are loaded on first use: the command line answers `--help` and refuses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .inferencer import RegistrationInferencer
-    from .inputs import Image, ImageLike, LandmarksLike
-    from .inverse import InverseResidual
-    from .model import init_model
-    from .outputs import write_result
-    from .preparation import Preparation, find_preparation
-    from .presets import Preset, list_presets
-    from .registration import PresetRegistration, register
-    from .result import RegistrationResult
-    from .transforms import (
+    from mmreg.registration.inferencer import RegistrationInferencer
+    from mmreg.registration.inputs import Image, ImageLike, LandmarksLike
+    from mmreg.registration.inverse import InverseResidual
+    from mmreg.registration.model import init_model
+    from mmreg.registration.preparation import Preparation, find_preparation
+    from mmreg.registration.presets.preset import Preset, list_presets
+    from mmreg.registration.register import PresetRegistration, register
+    from mmreg.registration.results.outputs import write_result
+    from mmreg.registration.results.result import RegistrationResult
+    from mmreg.transforms.operations import (
         InvertedTransform,
         JacobianMap,
         apply_transform,
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     )
 
 _MODULES = {
-    'Image': 'inputs',
-    'ImageLike': 'inputs',
-    'InverseResidual': 'inverse',
-    'InvertedTransform': 'transforms',
-    'JacobianMap': 'transforms',
-    'LandmarksLike': 'inputs',
-    'Preparation': 'preparation',
-    'Preset': 'presets',
-    'PresetRegistration': 'registration',
-    'RegistrationInferencer': 'inferencer',
-    'RegistrationResult': 'result',
-    'apply_transform': 'transforms',
-    'compose_transforms': 'transforms',
-    'find_preparation': 'preparation',
-    'init_model': 'model',
-    'invert_transform': 'transforms',
-    'jacobian_map': 'transforms',
-    'list_presets': 'presets',
-    'register': 'registration',
-    'transform_landmarks': 'transforms',
-    'write_result': 'outputs',
+    'Image': 'mmreg.registration.inputs',
+    'ImageLike': 'mmreg.registration.inputs',
+    'InverseResidual': 'mmreg.registration.inverse',
+    'InvertedTransform': 'mmreg.transforms.operations',
+    'JacobianMap': 'mmreg.transforms.operations',
+    'LandmarksLike': 'mmreg.registration.inputs',
+    'Preparation': 'mmreg.registration.preparation',
+    'Preset': 'mmreg.registration.presets.preset',
+    'PresetRegistration': 'mmreg.registration.register',
+    'RegistrationInferencer': 'mmreg.registration.inferencer',
+    'RegistrationResult': 'mmreg.registration.results.result',
+    'apply_transform': 'mmreg.transforms.operations',
+    'compose_transforms': 'mmreg.transforms.operations',
+    'find_preparation': 'mmreg.registration.preparation',
+    'init_model': 'mmreg.registration.model',
+    'invert_transform': 'mmreg.transforms.operations',
+    'jacobian_map': 'mmreg.transforms.operations',
+    'list_presets': 'mmreg.registration.presets.preset',
+    'register': 'mmreg.registration.register',
+    'transform_landmarks': 'mmreg.transforms.operations',
+    'write_result': 'mmreg.registration.results.outputs',
 }
 
 __all__ = [
@@ -78,5 +78,5 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         from importlib import import_module
 
-        return getattr(import_module(f'{__name__}.{_MODULES[name]}'), name)
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
-from mmreg.models.losses.base import Loss
 from mmreg.registry import LOSSES
 from mmreg.spatial import image_pyramid, resize, sample, warp, warp_across
 from mmreg.spatial.view import in_view
 from mmreg.structures import Fields
+
+from .losses.base import Loss
 
 #: Directions of an image or label loss; True: the moving image onto the fixed one. ``'middle'``: both half way.
 DIRECTIONS = {'forward': (True,), 'backward': (False,), 'both': (True, False), 'middle': ()}

@@ -4,7 +4,7 @@ One convention (docs/conventions.md): displacements are ``(N, ndim, *spatial)`` 
 ``i`` along array axis ``i``, pull-back ``warped(x) = moving(x + displacement(x))``, corners aligned, zero outside.
 """
 
-from mmreg.spatial.affine import (
+from .affine import (
     affine_displacement,
     affine_matrix,
     homogeneous,
@@ -14,9 +14,9 @@ from mmreg.spatial.affine import (
     voxel_matrix_from_normalised,
     world_matrix,
 )
-from mmreg.spatial.box import box_sum
-from mmreg.spatial.compose import compose
-from mmreg.spatial.convert import (
+from .box import box_sum
+from .compose import compose
+from .convert import (
     apply_affine,
     displacement_from_world,
     displacement_to_grid,
@@ -28,20 +28,20 @@ from mmreg.spatial.convert import (
     voxel_to_world,
     world_to_voxel,
 )
-from mmreg.spatial.correlation import global_correlation, local_correlation, softmax_matching
-from mmreg.spatial.filters import gaussian_filter, gaussian_kernel, separable_filter
-from mmreg.spatial.gradient import spatial_gradient
-from mmreg.spatial.grid import identity_grid, sampling_grid
-from mmreg.spatial.integrate import runge_kutta, scaling_and_squaring
-from mmreg.spatial.invert import Residual, invert
-from mmreg.spatial.invert_multilevel import invert_multilevel
-from mmreg.spatial.jacobian import jacobian_determinant, jacobian_matrix
-from mmreg.spatial.labels import warp_labels
-from mmreg.spatial.mass import centre_of_mass
-from mmreg.spatial.pyramid import average_down, image_pyramid, smoothing_taps
-from mmreg.spatial.resample import output_size, resize, resize_field
-from mmreg.spatial.sampler import as_sampled
-from mmreg.spatial.warp import sample, warp, warp_across
+from .correlation import global_correlation, local_correlation, softmax_matching
+from .filters import gaussian_filter, gaussian_kernel, separable_filter
+from .gradient import spatial_gradient
+from .grid import identity_grid, sampling_grid
+from .integrate import runge_kutta, scaling_and_squaring
+from .invert import Residual, invert
+from .invert_multilevel import invert_multilevel
+from .jacobian import jacobian_determinant, jacobian_matrix
+from .labels import warp_labels
+from .mass import centre_of_mass
+from .pyramid import average_down, image_pyramid, smoothing_taps
+from .resample import output_size, resize, resize_field
+from .sampler import as_sampled
+from .warp import sample, warp, warp_across
 
 __all__ = [
     'Residual',

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import coordinate_dtype
-from mmreg.spatial.grid import axis_index
+
+from ._checks import coordinate_dtype
+from .grid import axis_index
 
 
 def affine_displacement(matrix: Tensor, size: Sequence[int]) -> Tensor:

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import coordinate_dtype, per_axis, spatial_ndim
-from mmreg.spatial._linear import linear_map
-from mmreg.spatial.compiled.summing import box, serves_sums
+
+from ._checks import coordinate_dtype, per_axis, spatial_ndim
+from ._linear import linear_map
+from .compiled.summing import box, serves_sums
 
 #: Elements per block on a CPU; a few such buffers fit its second-level cache. Other devices take one block.
 BLOCK = 1 << 16

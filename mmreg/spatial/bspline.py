@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import check_field, coordinate_dtype, per_axis
-from mmreg.spatial.precision import without_autocast
+
+from ._checks import check_field, coordinate_dtype, per_axis
+from .precision import without_autocast
 
 
 def cubic_bspline(t: Tensor) -> Tensor:

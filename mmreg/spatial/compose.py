@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype
-from mmreg.spatial.compiled.warping import serves_warp, warp_backward, warp_forward
-from mmreg.spatial.precision import without_autocast
-from mmreg.spatial.warp import warp
+from ._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype
+from .compiled.warping import serves_warp, warp_backward, warp_forward
+from .precision import without_autocast
+from .warp import warp
 
 
 def compose(outer: Tensor, inner: Tensor, padding: Padding = 'zeros') -> Tensor:

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_field, coordinate_dtype
-from mmreg.spatial.grid import identity_grid
-from mmreg.spatial.warp import sample
+
+from ._checks import Padding, check_field, coordinate_dtype
+from .grid import identity_grid
+from .warp import sample
 
 ORDERS = ('ijk', 'xyz')
 

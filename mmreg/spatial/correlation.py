@@ -18,9 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_padding, coordinate_dtype, per_axis, spatial_ndim
-from mmreg.spatial.grid import identity_grid
-from mmreg.spatial.precision import without_autocast
+
+from ._checks import Padding, check_padding, coordinate_dtype, per_axis, spatial_ndim
+from .grid import identity_grid
+from .precision import without_autocast
 
 #: Elements of a block of features on a CPU: features, a shifted view and their product fit the second-level cache.
 BLOCK = 1 << 18

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmreg.spatial._checks import Padding, check_field, coordinate_dtype
-from mmreg.spatial.compose import compose
-from mmreg.spatial.resample import resize_field
-from mmreg.spatial.warp import warp_across
+from ._checks import Padding, check_field, coordinate_dtype
+from .compose import compose
+from .resample import resize_field
+from .warp import warp_across
 
 
 def coarse_centres(image: Tensor, size: Sequence[int], factors: Sequence[float]) -> Tensor:

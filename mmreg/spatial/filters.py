@@ -14,9 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import coordinate_dtype, per_axis, spatial_ndim
-from mmreg.spatial._linear import linear_map
-from mmreg.spatial.compiled.summing import correlate, serves_sums
+
+from ._checks import coordinate_dtype, per_axis, spatial_ndim
+from ._linear import linear_map
+from .compiled.summing import correlate, serves_sums
 
 
 def gaussian_kernel(

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import coordinate_dtype, per_axis, spatial_ndim
-from mmreg.spatial._linear import linear_map
+
+from ._checks import coordinate_dtype, per_axis, spatial_ndim
+from ._linear import linear_map
 
 #: Schemes that keep the size of the grid.
 SAME_SIZE = ('central', 'central_replicate', 'central_zeros')

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmreg.spatial._checks import check_field, coordinate_dtype
+from ._checks import check_field, coordinate_dtype
 
 
 def axis_index(

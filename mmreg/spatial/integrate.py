@@ -7,10 +7,11 @@ from collections.abc import Callable
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype
-from mmreg.spatial.compose import compose
-from mmreg.spatial.sampler import as_sampled
-from mmreg.spatial.warp import warp
+
+from ._checks import Padding, check_field, check_padding, coordinate_dtype
+from .compose import compose
+from .sampler import as_sampled
+from .warp import warp
 
 
 def scaling_and_squaring(

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import check_field, coordinate_dtype
-from mmreg.spatial.grid import axis_index
-from mmreg.spatial.precision import without_autocast
+
+from ._checks import check_field, coordinate_dtype
+from .grid import axis_index
+from .precision import without_autocast
 
 #: Flat index of a corner per axis (below, above) and the weight of the one above.
 _Axis = tuple[Tensor, Tensor, Tensor]

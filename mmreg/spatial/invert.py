@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype
-from mmreg.spatial.compose import compose
-from mmreg.spatial.warp import warp
+
+from ._checks import Padding, check_field, check_padding, coordinate_dtype
+from .compose import compose
+from .warp import warp
 
 #: Squared change of a residual below which it says nothing.
 _FLAT = 1e-20

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype
-from mmreg.spatial.compose import compose
-from mmreg.spatial.grid import identity_grid
-from mmreg.spatial.invert import Residual
-from mmreg.spatial.resample import resize_field
-from mmreg.spatial.warp import sample
+
+from ._checks import Padding, check_field, check_padding, coordinate_dtype
+from .compose import compose
+from .grid import identity_grid
+from .invert import Residual
+from .resample import resize_field
+from .warp import sample
 
 #: Iterations of the damped fixed point on a coarse grid and on the finest one, and its damping.
 COARSE, FINE, DAMPING = 10, 8, 0.7

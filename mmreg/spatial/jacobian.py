@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import check_field, per_axis
-from mmreg.spatial.gradient import differences
+
+from ._checks import check_field, per_axis
+from .gradient import differences
 
 UNITS = ('voxel', 'mm')
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import Padding, check_field, check_padding, coordinate_dtype
-from mmreg.spatial.grid import axis_index
-from mmreg.spatial.warp import MODES, warp
+
+from ._checks import Padding, check_field, check_padding, coordinate_dtype
+from .grid import axis_index
+from .warp import MODES, warp
 
 #: Voxels handled at a time by the linear mode: bounds its memory, whatever the volume and the number of labels.
 CHUNK = 1 << 17

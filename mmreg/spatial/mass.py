@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmreg.spatial._checks import coordinate_dtype, spatial_ndim
-from mmreg.spatial.grid import axis_index
+from ._checks import coordinate_dtype, spatial_ndim
+from .grid import axis_index
 
 
 def centre_of_mass(image: Tensor) -> Tensor:

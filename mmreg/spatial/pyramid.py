@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import per_axis, spatial_ndim
-from mmreg.spatial.filters import gaussian_kernel, separable_filter
-from mmreg.spatial.resample import resize
+
+from ._checks import per_axis, spatial_ndim
+from .filters import gaussian_kernel, separable_filter
+from .resample import resize
 
 KERNELS = ('gaussian', 'eoir', 'average', 'block', 'block_partial')
 

@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import check_field, coordinate_dtype, per_axis, spatial_ndim
-from mmreg.spatial.precision import without_autocast
+
+from ._checks import check_field, coordinate_dtype, per_axis, spatial_ndim
+from .precision import without_autocast
 
 _LINEAR = {1: 'linear', 2: 'bilinear', 3: 'trilinear'}
 

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import check_field, coordinate_dtype
-from mmreg.spatial.grid import axis_index
+
+from ._checks import check_field, coordinate_dtype
+from .grid import axis_index
 
 #: How published code reads an image at ``x + displacement(x)``; see :func:`as_sampled`.
 SAMPLERS = ('aligned', 'mixed_corners', 'mixed_corners_sizes')

@@ -9,8 +9,9 @@ from itertools import product
 from torch import Tensor
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import check_field
-from mmreg.spatial.jacobian import jacobian_determinant
+
+from ._checks import check_field
+from .jacobian import jacobian_determinant
 
 #: Edges of the two tetrahedra in the middle of the cell before and the cell after a voxel, which no corner spans.
 INNER = {

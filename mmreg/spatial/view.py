@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmreg.spatial._checks import check_field, coordinate_dtype
-from mmreg.spatial.grid import axis_index
+from ._checks import check_field, coordinate_dtype
+from .grid import axis_index
 
 
 @torch.no_grad()

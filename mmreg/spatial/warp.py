@@ -10,10 +10,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mmreg.errors import InputError
-from mmreg.spatial._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
-from mmreg.spatial.compiled.warping import serves_warp, warp_backward, warp_forward, zero_gradient
-from mmreg.spatial.grid import axis_index, grid_adjoint, half_extent, identity_grid, write_grid
-from mmreg.spatial.precision import without_autocast
+
+from ._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
+from .compiled.warping import serves_warp, warp_backward, warp_forward, zero_gradient
+from .grid import axis_index, grid_adjoint, half_extent, identity_grid, write_grid
+from .precision import without_autocast
 
 MODES = ('linear', 'nearest')
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmreg.errors import DataError
-from mmreg.evaluation.tables import Row
+from mmreg.io.tables import Row
 from mmreg.utils.atomic import write_text
 
 from .figures import FOLD_COLOUR, jacobian_of

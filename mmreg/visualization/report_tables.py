@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from mmreg.evaluation.functional.aggregate import nan_mean
-from mmreg.evaluation.tables import Row
+from mmreg.io.tables import Row
 
 #: Metric -> name with unit, and whether larger (+1) or smaller (-1) is better; 0: it describes the deformation.
 METRICS: dict[str, tuple[str, int]] = {

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mmreg.commands.convert import main
 from mmreg.converters import FAMILIES
-from mmreg.converters.cli import main
 from mmreg.registry import REGISTRARS
 from tests.golden.fill import fill
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmreg.commands.convert import convert_file, main
 from mmreg.converters import FAMILIES
-from mmreg.converters.cli import convert_file, main
 from mmreg.errors import CheckpointError
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config

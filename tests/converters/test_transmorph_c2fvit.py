@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmreg.commands.convert import convert_file
 from mmreg.converters import FAMILIES
-from mmreg.converters.cli import convert_file
 from mmreg.converters.transmorph import window_of
 from mmreg.errors import CheckpointError
-from mmreg.models.swin import SwinEncoder
-from mmreg.models.swin.attention import relative_index
+from mmreg.models.blocks.swin import SwinEncoder
+from mmreg.models.blocks.swin.attention import relative_index
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config
 from tests.golden.fill import fill

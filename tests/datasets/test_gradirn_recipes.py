@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mmreg.engine import test_cli, train_cli
+from mmreg.commands import test as test_cli
+from mmreg.commands import train as train_cli
 
 from .test_cine_and_camcan import brains, cine_folder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmreg.engine.launch import latest_checkpoint
+from mmreg.commands.shared.launch import latest_checkpoint
 from tests.engine.conftest import assert_same, last, log_text, scalars
 from tests.engine.toy import write_config
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreg.engine.stages_cli import final_checkpoint, main
+from mmreg.commands.train_stages import final_checkpoint, main
 from mmreg.errors import ConfigError
 
 DEMO = Path(__file__).parents[2] / 'configs' / 'spine_demo.py'

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreg.engine.stages_cli import main
+from mmreg.commands.train_stages import main
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 STAGE = """

@@ -3,7 +3,7 @@
 import json
 
 from mmreg.cli import main
-from mmreg.engine.test_cli import tabulate
+from mmreg.commands.test import tabulate
 from tests.engine.conftest import TOY
 from tests.engine.toy import write_config
 

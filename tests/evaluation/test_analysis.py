@@ -9,14 +9,14 @@ import pytest
 import torch
 from scipy import stats
 
+from mmreg.commands.compare import main as compare
+from mmreg.commands.deformation import main as analyse
 from mmreg.errors import InputError
 from mmreg.evaluation.analysis import borders, deformation
 from mmreg.evaluation.analysis.compare import ResultSet
-from mmreg.evaluation.analysis.compare_cli import main as compare
-from mmreg.evaluation.analysis.deformation_cli import main as analyse
 from mmreg.evaluation.analysis.statistics import compare_paired, holm, rank_biserial
-from mmreg.evaluation.tables import Row, read_rows, write_rows
 from mmreg.io import Geometry, Volume, write_displacement_image, write_learn2reg_nifti, write_volume
+from mmreg.io.tables import Row, read_rows, write_rows
 from tests.golden.fill import flow, labels
 
 

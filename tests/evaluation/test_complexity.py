@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmreg.evaluation.analysis import complexity, complexity_cli
+from mmreg.commands import complexity as complexity_cli
+from mmreg.evaluation.analysis import complexity
 from mmreg.registry import REGISTRARS
 from mmreg.structures import Fields
 from mmreg.utils.config import load_config

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, map_coordinates, zoom
 
-from mmreg.evaluation.evaluate_cli import main
+from mmreg.commands.evaluate import main
 from mmreg.io import write_learn2reg_nifti, write_learn2reg_npz
 from tests.golden.fill import image, labels
 

@@ -6,9 +6,9 @@ import zipfile
 import numpy as np
 import pytest
 
+from mmreg.commands.evaluate import main as evaluate
+from mmreg.commands.package import main
 from mmreg.evaluation.challenge.fields import read_field, read_header
-from mmreg.evaluation.evaluate_cli import main as evaluate
-from mmreg.evaluation.package_cli import main
 from mmreg.io import Geometry, write_displacement_image, write_learn2reg_nifti
 
 from . import toy

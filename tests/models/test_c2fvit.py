@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmreg.errors import ConfigError
-from mmreg.models.c2fvit import affine_from_parameters, parameter_count
+from mmreg.models.blocks.c2fvit import affine_from_parameters, parameter_count
 from mmreg.models.flow_heads.affine import AffineTransformerHead
 from mmreg.registry import BACKBONES, REGISTRARS
 from mmreg.spatial import affine_displacement, identity_grid, warp

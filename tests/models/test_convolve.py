@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmreg.models import convolve as module
-from mmreg.models.convolve import convolve
+from mmreg.models.blocks import convolve as module
+from mmreg.models.blocks.convolve import convolve
 from mmreg.models.flow_heads.coarse_to_fine import FlowEstimator
 
 

@@ -5,7 +5,7 @@ import torch
 
 from mmreg.converters import FAMILIES
 from mmreg.errors import CheckpointError, ConfigError
-from mmreg.models.descent import build_force
+from mmreg.models.blocks.descent import build_force
 from mmreg.models.flow_heads.gradirn import START
 from mmreg.registry import BACKBONES, FLOW_HEADS, REGISTRARS
 from mmreg.spatial import warp

@@ -5,9 +5,9 @@ import torch
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.models.base import FeatureSpec
+from mmreg.models.blocks.lapirn import Widths
 from mmreg.models.flow_heads.lapirn import CODE, LapIRNHead
 from mmreg.models.integrators.identity import IdentityIntegrator
-from mmreg.models.lapirn import Widths
 from mmreg.registry import BACKBONES, FLOW_HEADS, REGISTRARS
 from mmreg.spatial import resize_field
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from mmreg.apis.reparameterise_cli import main
+from mmreg.commands.reparameterise import main
 from mmreg.errors import ConfigError
 from mmreg.models.backbones.lku_net import LKUNet
-from mmreg.models.branches import reparameterise
+from mmreg.models.blocks.branches import reparameterise
+from mmreg.models.blocks.layers import LargeKernelBlock
 from mmreg.models.flow_heads.conv_flow import ConvFlowHead
-from mmreg.models.layers import LargeKernelBlock
 from mmreg.registry import REGISTRARS
 
 HEAD = {'type': 'ConvFlowHead', 'bias': False, 'init_std': None, 'activation': 'softsign', 'unit': 'normalised'}
@@ -132,7 +132,7 @@ model = dict(
 
 
 def test_the_command_writes_weights_for_the_fused_config(tmp_path, pair, capsys):
-    from mmreg.apis.model import init_model
+    from mmreg.registration.model import init_model
 
     config, source, target = tmp_path / 'lku.py', tmp_path / 'in.pth', tmp_path / 'out.pth'
     config.write_text(CONFIG)

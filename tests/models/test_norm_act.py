@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from mmreg.models import norm_rows
-from mmreg.models.layers import ConvBlock
-from mmreg.models.norm_act import norm_act, slope_of
+from mmreg.models.blocks import norm_rows
+from mmreg.models.blocks.layers import ConvBlock
+from mmreg.models.blocks.norm_act import norm_act, slope_of
 
 
 @pytest.mark.parametrize('ndim', [2, 3])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmreg.errors import ConfigError
-from mmreg.models.decoder import DecoderBlock
+from mmreg.models.blocks.decoder import DecoderBlock
 from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, REGISTRARS
 from mmreg.spatial import compose, resize_field
 from mmreg.utils.config import load_config

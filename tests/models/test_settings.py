@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmreg.apis import init_model
-from mmreg.engine import test_cli as door
+from mmreg.commands import test as door
 from mmreg.models import settings
 from mmreg.models.settings import other_settings
 from mmreg.registry import REGISTRARS

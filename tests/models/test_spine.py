@@ -10,7 +10,7 @@ import mmreg.datasets  # noqa: F401
 from mmreg.converters import FAMILIES
 from mmreg.datasets import ArticulatedSpinePhantom
 from mmreg.errors import ConfigError
-from mmreg.models.elastix import run_elastix, settings
+from mmreg.models.registrars.elastix_run import run_elastix, settings
 from mmreg.registry import BACKBONES, REGISTRARS
 from mmreg.utils.config import load_config
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmreg.errors import ConfigError
-from mmreg.models.swin import (
+from mmreg.models.blocks.swin import (
     Dropout,
     DropPath,
     PatchMerging,
@@ -17,7 +17,7 @@ from mmreg.models.swin import (
     partition_windows,
     shift_mask,
 )
-from mmreg.models.swin.attention import relative_index
+from mmreg.models.blocks.swin.attention import relative_index
 
 WINDOWS = [((4, 6), (2, 3)), ((4, 4, 6), (2, 4, 3))]
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mmreg.errors import CheckpointError, ConfigError, DataError
+from mmreg.models.blocks.textscf.covariant import covariant, covariant_soft
+from mmreg.models.blocks.textscf.text_rows import unpack
 from mmreg.models.flow_heads.textscf import fold_text_head
-from mmreg.models.textscf.covariant import covariant, covariant_soft
-from mmreg.models.textscf.text_rows import unpack
 from mmreg.registry import REGISTRARS
 from mmreg.utils.checkpoint import check_architecture, load_weights
 

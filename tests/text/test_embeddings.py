@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from mmreg.commands.embed import main
 from mmreg.errors import ConfigError, DataError
 from mmreg.text import TextTable, TextUnavailable, get_label_set
-from mmreg.text.embed_cli import main
 from mmreg.text.embedding import background_row, embed
 from mmreg.text.hashing import hash_vector
 from mmreg.text.prompts import prompts_of

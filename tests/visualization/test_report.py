@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mmreg.errors import DataError
-from mmreg.evaluation.tables import Row
+from mmreg.io.tables import Row
 from mmreg.spatial import identity_grid
 from mmreg.visualization.figures import jacobian_of
 from mmreg.visualization.report import ReportContent, viewer_data, write_report

@@ -2,7 +2,7 @@
 
 import sys
 
-from mmreg.evaluation.analysis.compare_cli import main
+from mmreg.commands.compare import main
 
 if __name__ == '__main__':
     sys.exit(main())

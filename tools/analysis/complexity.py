@@ -2,7 +2,7 @@
 
 import sys
 
-from mmreg.evaluation.analysis.complexity_cli import main
+from mmreg.commands.complexity import main
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from mmreg.errors import ConfigError
+from mmreg.plugins import register_all_modules
 from mmreg.registry import DATASETS, REGISTRARS
 from mmreg.utils import console
 from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
-from mmreg.utils.plugins import register_all_modules
 from mmreg.visualization.steps import energy_figure, steps_figure
 
 

@@ -20,16 +20,16 @@ import torch
 from torch import Tensor
 
 from mmreg.apis import init_model
+from mmreg.commands.shared.options import KeyValue
 from mmreg.errors import ConfigError, DataError
 from mmreg.evaluation.analysis import figures
 from mmreg.evaluation.functional.aggregate import nan_mean
 from mmreg.evaluation.stress.deformations import STATISTICS, VelocityRecipe
 from mmreg.evaluation.stress.harness import KINDS, Predictor, StressCase, StressPlan, StressResult, run
-from mmreg.evaluation.tables import write_json
+from mmreg.io.tables import write_json
 from mmreg.registry import DATASETS
 from mmreg.utils import console
 from mmreg.utils.atomic import write_text
-from mmreg.utils.cli_options import KeyValue
 
 
 def main(argv: Sequence[str] | None = None) -> int:

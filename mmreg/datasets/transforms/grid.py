@@ -11,17 +11,7 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.registry import TRANSFORMS
 
 from .intensity import generator
-from .roles import (
-    DISPLACEMENT,
-    FIXED,
-    Group,
-    groups,
-    name_of,
-    refuse_displacement,
-    scale_axes,
-    shift_origin,
-    size_of,
-)
+from .roles import DISPLACEMENT, FIXED, Group, groups, name_of, refuse_displacement, scale_axes, shift_origin, size_of
 
 Box = tuple[np.ndarray, np.ndarray]
 

@@ -15,12 +15,11 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 
+from mmreg.engine.plan import make_plan, versions
 from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import HOOKS
 from mmreg.utils import atomic
 from mmreg.utils.checkpoint import check_architecture, weights_of
-
-from ..plan import make_plan, versions
 
 _ATOMIC = {'backend': 'mmreg_atomic'}
 

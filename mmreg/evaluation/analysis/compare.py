@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mmreg.errors import DataError
 from mmreg.evaluation.functional.aggregate import Summary, nan_mean, summarise
-from mmreg.evaluation.tables import Row
+from mmreg.io.tables import Row
 
 from .statistics import Comparison, compare_paired, holm
 

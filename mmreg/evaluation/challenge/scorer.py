@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreg.evaluation.functional.aggregate import nan_mean, summarise
-from mmreg.evaluation.tables import Row
+from mmreg.io.tables import Row
 
 from . import correct, published
 from .case import ChallengeCase

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmreg.evaluation.functional.aggregate import nan_mean, summarise
-from mmreg.evaluation.tables import Row, write_json, write_rows
+from mmreg.io.tables import Row, write_json, write_rows
 
 from .case import Case
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
-from mmreg.models.layers import ConvBlock, LargeKernelBlock
-from mmreg.models.stages import conv_units, pool_layer
+from mmreg.models.blocks.layers import ConvBlock, LargeKernelBlock
+from mmreg.models.blocks.stages import conv_units, pool_layer
 from mmreg.registry import BACKBONES
 
 _IN = {'type': 'IN'}

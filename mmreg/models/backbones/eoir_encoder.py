@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmreg.models.layers import ConvBlock, LargeKernelBlock
+from mmreg.models.blocks.layers import ConvBlock, LargeKernelBlock
 from mmreg.registry import MODELS
 
 _IN = {'type': 'IN'}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
-from mmreg.models.layers import act_layer, conv_layer, norm_layer
+from mmreg.models.blocks.layers import act_layer, conv_layer, norm_layer
 from mmreg.registry import BACKBONES
 from mmreg.spatial.pyramid import block_means
 

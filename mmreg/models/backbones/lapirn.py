@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mmreg.models.base import Backbone, LevelFeatures, require
-from mmreg.models.lapirn import LaplacianPyramid
+from mmreg.models.blocks.lapirn import LaplacianPyramid
 from mmreg.registry import BACKBONES, INTEGRATORS
 
 from .image_pyramid import ImagePyramid
@@ -30,7 +30,7 @@ class LapIRN(Backbone):
         integrator: Config of the integrator between the levels; None: the flows are displacements.
         image_channels: Channels of each image.
         ndim: Number of spatial axes.
-        options: See :class:`~mmreg.models.lapirn.LaplacianPyramid`.
+        options: See :class:`~mmreg.models.blocks.lapirn.LaplacianPyramid`.
 
     Raises:
         ConfigError: a conditional network (heads give no number), one level, an integrator of control points, or an

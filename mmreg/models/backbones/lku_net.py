@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from mmreg.models.layers import LargeKernelBlock
+from mmreg.models.blocks.layers import LargeKernelBlock
 from mmreg.registry import BACKBONES
 
 from .strided_unet import StridedUNet

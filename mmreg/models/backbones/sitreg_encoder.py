@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
-from mmreg.models.layers import ConvBlock, conv_layer
-from mmreg.models.stages import per_level
+from mmreg.models.blocks.layers import ConvBlock, conv_layer
+from mmreg.models.blocks.stages import per_level
 from mmreg.registry import BACKBONES
 
 #: What SITReg normalises and activates with.

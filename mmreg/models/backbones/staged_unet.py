@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
-from mmreg.models.stages import Upsample, conv_units, per_level, pool_layer, widths
+from mmreg.models.blocks.stages import Upsample, conv_units, per_level, pool_layer, widths
 from mmreg.registry import BACKBONES
 
 _LEAKY = {'type': 'LeakyReLU', 'negative_slope': 0.2}
@@ -39,7 +39,7 @@ class StagedUNet(Backbone):
             ``act_cfg``; ``pool_cfg``: ``dict(type='max'|'avg', kernel_size=2)``, or None with strides of 2.
             All but ``out_channels`` and the ``_cfg`` keys are one number or one per level. ``in_channels``,
             ``skip_channels`` are checked where given, ``pyramid_levels`` (names) has no effect.
-        decoder: The same without pooling; ``upsample_cfg``: see :class:`~mmreg.models.stages.Upsample`.
+        decoder: The same without pooling; ``upsample_cfg``: see :class:`~mmreg.models.blocks.stages.Upsample`.
         remaining: Convolutions at the finest decoder level.
         norm_eval: Keep batch normalisation in evaluation mode during training.
         image_channels: Channels of each image.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures
-from mmreg.models.layers import ConvBlock, act_layer
+from mmreg.models.blocks.layers import ConvBlock, act_layer
 
 #: Widths of the two blocks of a grid: encoder (strided, second), decoder (first, second).
 Widths = Sequence[tuple[int, int]]

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
-from mmreg.models.swin import SwinEncoder
-from mmreg.models.swin.decoder import conv_unit
+from mmreg.models.blocks.swin import SwinEncoder
+from mmreg.models.blocks.swin.decoder import conv_unit
 from mmreg.registry import BACKBONES
 
 
@@ -27,7 +27,7 @@ class SwinPyramid(Backbone):
         patch_size: Voxels per token of the first stage, a power of 2.
         image_channels: Channels of each image.
         ndim: Number of spatial axes.
-        encoder: The rest goes to :class:`~mmreg.models.swin.SwinEncoder`: ``depths``, ``heads``, ``window``, ...
+        encoder: The rest goes to :class:`~mmreg.models.blocks.swin.SwinEncoder`: ``depths``, ``heads``, ``window``, ...
 
     Raises:
         ConfigError: options that do not fit together.

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
-from mmreg.models.swin import Dropout, SwinEncoder
-from mmreg.models.swin.decoder import UpBlock, conv_unit
+from mmreg.models.blocks.swin import Dropout, SwinEncoder
+from mmreg.models.blocks.swin.decoder import UpBlock, conv_unit
 from mmreg.registry import BACKBONES
 
 
@@ -35,8 +35,8 @@ class TransMorph(Backbone):
         image_downsample: Average both images over so many voxels per axis first (LUMIR code: 2).
         image_channels: Channels of each image.
         ndim: Number of spatial axes.
-        encoder: The rest goes to :class:`~mmreg.models.swin.SwinEncoder`: ``depths``, ``heads``, ``window`` (1/32 of
-            the image fills the last stage, as published), ``drop_path``, ``position``, ...; ``use_checkpoint``
+        encoder: The rest goes to :class:`~mmreg.models.blocks.swin.SwinEncoder`: ``depths``, ``heads``, ``window``
+            (1/32 of the image fills the last stage, as published), ``drop_path``, ``position``, ...; ``use_checkpoint``
             (published name) recomputes the transformer blocks in the backward pass, the registrar's
             ``checkpoint_levels`` does so for decoder levels.
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, per_axis, require
-from mmreg.models.layers import ConvBlock
+from mmreg.models.blocks.layers import ConvBlock
 from mmreg.registry import BACKBONES
 
 #: Widths of the published default: encoder, and decoder followed by the blocks at full resolution.

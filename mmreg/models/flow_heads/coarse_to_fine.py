@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, Fields, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.convolve import channels_minor, convolve
-from mmreg.models.layers import ConvBlock, LargeKernelBlock, conv_layer
+from mmreg.models.blocks.convolve import channels_minor, convolve
+from mmreg.models.blocks.layers import ConvBlock, LargeKernelBlock, conv_layer
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize, warp
 

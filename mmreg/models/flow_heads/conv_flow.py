@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmreg.models.base import FeatureSpec, Fields, FlowHead, Guidance, Integrator, LevelFeatures, per_axis, require
-from mmreg.models.flow_conv import FlowConv
+from mmreg.models.blocks.flow_layer import FlowConv
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize_field
 from mmreg.spatial.sampler import SAMPLERS, as_sampled
@@ -21,8 +21,8 @@ VALUES = ('factor', 'aligned', 'keep')
 class ConvFlowHead(FlowHead):
     """A single flow from the finest features, integrated on a grid of its own: any backbone will do.
 
-    1. ``flow`` = :class:`~mmreg.models.flow_conv.FlowConv` of the finest features (the two maps of a siamese backbone
-       are concatenated);
+    1. ``flow`` = :class:`~mmreg.models.blocks.flow_layer.FlowConv` of the finest features (the two maps of a siamese
+       backbone are concatenated);
     2. it is resampled to the grid that is ``int_downsize`` times coarser than the image: the velocity;
     3. the integrator turns it into a displacement there;
     4. which is enlarged to the image's grid.
@@ -32,7 +32,7 @@ class ConvFlowHead(FlowHead):
 
     Args:
         features: What the backbone returns.
-        kernel, bias, init_std, activation, scale, unit, order: See :class:`~mmreg.models.flow_conv.FlowConv`.
+        kernel, bias, init_std, activation, scale, unit, order: See :class:`~mmreg.models.blocks.flow_layer.FlowConv`.
         int_downsize: Image voxels per voxel of the grid on which the flow is integrated, one number or one per axis.
         bidirectional: Also return the moving -> fixed displacement, the integrator's inverse of the same velocity.
         resampling: How steps 2 and 4 read the other grid: ``'linear'`` (aligned corners) or ``'centres'`` (aligned

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.flow_conv import FlowConv
+from mmreg.models.blocks.flow_layer import FlowConv
+from mmreg.models.blocks.layers import ConvBlock
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
-from mmreg.models.layers import ConvBlock
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize
 from mmreg.spatial.sampler import SAMPLERS, as_sampled

@@ -20,7 +20,7 @@ CORRECTIONS, DAMPING = 1, 0.7
 
 @FLOW_HEADS.register_module()
 class FreeField(FlowHead):
-    """The flow of one batch of pairs, held here and moved by an optimiser (``mmreg.engine.optimisation``).
+    """The flow of one batch of pairs, held here and moved by an optimiser (``mmreg.registration.optimisation``).
 
     Nothing is learned and nothing is stored in a checkpoint, and no feature is looked at. A field on another grid than
     the images is brought to theirs after integration, so that it may be coarser.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import FeatureSpec, Fields, Guidance, Integrator, LevelFeatures
-from mmreg.models.layers import conv_layer
+from mmreg.models.blocks.layers import conv_layer
 from mmreg.registry import FLOW_HEADS
 
 from .conv_flow import ConvFlowHead

@@ -11,8 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.descent import DescentBlock, Regulariser, build_force
-from mmreg.models.descent.step import Increments, kappa
+from mmreg.models.blocks.descent import DescentBlock, Regulariser, build_force
+from mmreg.models.blocks.descent.step import Increments, kappa
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize, resize_field
 from mmreg.spatial.interpolation import warp_with_gradient
@@ -58,9 +58,9 @@ class GraDIRNHead(FlowHead):
         test_repeats: The same in evaluation mode; None: as in training.
         similarity: ``'ssd'``, ``'ncc'`` (closed forms) or the config of any image loss.
         step_size: Start of every step size; divided by 1 + the number of steps if ``scale_step_size``.
-        learn_step_size, step_scale, scale_step_size: See :class:`~mmreg.models.descent.DescentBlock`.
-        layers, channels, image_inputs, zero_init: See :class:`~mmreg.models.descent.Regulariser`; 0 layers: plain
-            gradient descent.
+        learn_step_size, step_scale, scale_step_size: See :class:`~mmreg.models.blocks.descent.DescentBlock`.
+        layers, channels, image_inputs, zero_init: See :class:`~mmreg.models.blocks.descent.Regulariser`; 0 layers:
+            plain gradient descent.
         checkpoint_steps: Recompute every step in the backward pass. The model's ``checkpoint_levels`` does it for the
             finest levels only.
         detach_steps: Back-propagate through the last so many steps only; None: all.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmreg.errors import DataError
 from mmreg.models.base import FeatureSpec, Fields, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.lapirn import LaplacianPyramid
+from mmreg.models.blocks.lapirn import LaplacianPyramid
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize_field
 
@@ -35,7 +35,7 @@ class LapIRNHead(FlowHead):
         code: The number that a conditional network gets outside training.
         stage: How many levels run, from the coarsest on; None: all. Finer levels repeat the last field, enlarged.
             Published training adds one level at a time.
-        options: See :class:`~mmreg.models.lapirn.LaplacianPyramid`.
+        options: See :class:`~mmreg.models.blocks.lapirn.LaplacianPyramid`.
 
     Raises:
         ConfigError: joint features, or an option that does not exist.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import FeatureSpec, require
-from mmreg.models.layers import conv_layer
-from mmreg.models.stages import per_level
+from mmreg.models.blocks.layers import conv_layer
+from mmreg.models.blocks.stages import per_level
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import softmax_matching
 

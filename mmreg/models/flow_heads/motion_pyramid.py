@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.stages import per_level
+from mmreg.models.blocks.stages import per_level
 from mmreg.spatial import resize_field, warp
 from mmreg.structures import Fields
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import FeatureSpec, require
-from mmreg.models.decoder import DecoderBlock
-from mmreg.models.layers import ConvBlock
-from mmreg.models.stages import per_level
+from mmreg.models.blocks.decoder import DecoderBlock
+from mmreg.models.blocks.layers import ConvBlock
+from mmreg.models.blocks.stages import per_level
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import global_correlation, local_correlation, resize
 

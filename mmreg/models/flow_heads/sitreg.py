@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.layers import ConvBlock, conv_layer
-from mmreg.models.stages import per_level
+from mmreg.models.blocks.layers import ConvBlock, conv_layer
+from mmreg.models.blocks.stages import per_level
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, warp
 from mmreg.spatial.bspline import bspline_refine, invertible_bound

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmreg.models.base import FeatureSpec, Fields, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.flow_conv import FlowConv
+from mmreg.models.blocks.flow_layer import FlowConv
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose
 
@@ -28,7 +28,7 @@ class SymmetricHead(ConvFlowHead):
 
     Args:
         features: What the backbone returns.
-        kernel, bias, init_std, activation, scale: See :class:`~mmreg.models.flow_conv.FlowConv`; as
+        kernel, bias, init_std, activation, scale: See :class:`~mmreg.models.blocks.flow_layer.FlowConv`; as
             published, ``scale`` is the largest velocity in voxels.
         padding: What lies outside a half that is composed: ``'zeros'`` (published) or ``'border'``.
         kwargs: See :class:`ConvFlowHead`; both directions are always there.

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
 from mmreg.models.base import FeatureSpec, Fields, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.textscf.covariant import covariant, covariant_soft
-from mmreg.models.textscf.filter_bank import FilterBank
-from mmreg.models.textscf.prompt_map import (
+from mmreg.models.blocks.textscf.covariant import covariant, covariant_soft
+from mmreg.models.blocks.textscf.filter_bank import FilterBank
+from mmreg.models.blocks.textscf.prompt_map import (
     SOURCES,
     drop_regions,
     fractions,
@@ -24,7 +24,7 @@ from mmreg.models.textscf.prompt_map import (
     pooled,
     rows_of,
 )
-from mmreg.models.textscf.text_rows import TextRows
+from mmreg.models.blocks.textscf.text_rows import TextRows
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import warp_labels
 from mmreg.text import TextUnavailable, get_label_set

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.flow_conv import FlowConv
-from mmreg.models.swin.decoder import UpBlock, conv_unit
+from mmreg.models.blocks.flow_layer import FlowConv
+from mmreg.models.blocks.swin.decoder import UpBlock, conv_unit
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize_field, warp
 from mmreg.spatial.sampler import SAMPLERS, as_sampled

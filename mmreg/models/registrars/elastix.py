@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.models.base import FeatureSpec, FlowHead
-from mmreg.models.elastix import run_elastix
 from mmreg.registry import REGISTRARS
 from mmreg.structures import Fields, RegSample
 
+from .elastix_run import run_elastix
 from .registrar import Registrar
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.converters import FAMILIES
-from mmreg.models.descent.step import kappa
+from mmreg.models.blocks.descent.step import kappa
 from mmreg.models.flow_heads.gradirn import START
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import warp

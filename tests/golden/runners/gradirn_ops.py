@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mmreg.models.backbones.image_pyramid import ImagePyramid
-from mmreg.models.descent import DescentBlock, Regulariser, build_force
-from mmreg.models.descent.step import kappa
+from mmreg.models.blocks.descent import DescentBlock, Regulariser, build_force
+from mmreg.models.blocks.descent.step import kappa
 from mmreg.models.flow_heads.gradirn import _to_grid
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
 from mmreg.models.losses import LNCC, MSE, NCC, NMI, BendingEnergy, Diffusion

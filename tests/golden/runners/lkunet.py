@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mmreg.converters import FAMILIES, Family
 from mmreg.models import Registrar
-from mmreg.models.branches import reparameterise
-from mmreg.models.layers import LargeKernelBlock
+from mmreg.models.blocks.branches import reparameterise
+from mmreg.models.blocks.layers import LargeKernelBlock
 from mmreg.models.losses import L1, LNCC, MSE, Diffusion
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import warp

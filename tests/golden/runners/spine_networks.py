@@ -10,13 +10,7 @@ from torch import Tensor
 
 from mmreg.converters import FAMILIES
 from mmreg.datasets.transforms.grid import foreground_box, grow_to_multiple
-from mmreg.datasets.transforms.vertebrae import (
-    CropVertebrae,
-    common_labels,
-    keep_labels,
-    merge_labels,
-    one_hot,
-)
+from mmreg.datasets.transforms.vertebrae import CropVertebrae, common_labels, keep_labels, merge_labels, one_hot
 from mmreg.models import Registrar
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import warp

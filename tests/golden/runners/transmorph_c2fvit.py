@@ -12,13 +12,13 @@ from torch import Tensor
 from mmreg.converters import FAMILIES
 from mmreg.models import Registrar
 from mmreg.models.backbones.transmorph import TransMorph
-from mmreg.models.c2fvit import affine_from_parameters
+from mmreg.models.blocks.c2fvit import affine_from_parameters
+from mmreg.models.blocks.swin.attention import relative_index
 from mmreg.models.flow_heads.affine import AffineTransformerHead
 from mmreg.models.integrators.bspline_ffd import BSplineFFD
 from mmreg.models.losses import MSE, MultiScaleLNCC
 from mmreg.models.losses.gaussian_kl import GaussianKL
 from mmreg.models.registrars.centred import as_field
-from mmreg.models.swin.attention import relative_index
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import affine_displacement, warp
 from mmreg.spatial.affine import voxel_matrix_from_normalised

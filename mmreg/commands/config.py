@@ -1,0 +1,40 @@
+"""`mmreg config`: print a config with its bases and options merged."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmreg.utils import console
+
+from .shared.options import add_common
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of `mmreg config`."""
+    parser = argparse.ArgumentParser(prog='mmreg config', description='Print a config with everything merged.')
+    parser.add_argument('config', help='config file; it is Python and is executed')
+    parser.add_argument('--out', metavar='FILE', help='write it to a file instead')
+    add_common(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `mmreg config` and tools/print_config.py; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    return console.run(lambda: _print(args), debug=args.debug)
+
+
+def _print(args: argparse.Namespace) -> None:
+    from mmreg.plugins import load_plugin
+    from mmreg.utils.atomic import write_text
+    from mmreg.utils.config import load_config, merge_options
+
+    for plugin in args.plugin:
+        load_plugin(plugin)
+    cfg = load_config(args.config)
+    merge_options(cfg, args.cfg_options)
+    if args.out:
+        write_text(args.out, cfg.pretty_text)
+    else:
+        console.say(cfg.pretty_text)

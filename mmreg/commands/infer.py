@@ -1,0 +1,73 @@
+"""`mmreg infer`: register image files with a trained model, one pair or a list of pairs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from mmreg.errors import ConfigError
+from mmreg.utils import console
+
+from .shared.options import add_common
+from .shared.run_options import PAIR_FILES, add_list, add_pair_files, add_run, check_run
+from .shared.running import run
+
+#: Where the launcher of a challenge container mounts things: list, images, results.
+LUMIR_MOUNTS = {'pairs': '/LUMIR_dataset.json', 'data_root': '/input', 'out': '/output'}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of `mmreg infer`."""
+    parser = argparse.ArgumentParser(
+        prog='mmreg infer',
+        description='Register image files of any size, spacing and orientation with a trained model.',
+    )
+    parser.add_argument('config', help='config file of the model; it is Python and is executed')
+    parser.add_argument('--checkpoint', '-c', help='weights of the model')
+    add_run(parser, affine=None)
+    pair = parser.add_argument_group('one pair')
+    pair.add_argument('--fixed', '-f', metavar='FILE', help='fixed image: NIfTI, NRRD, MHA or a DICOM folder')
+    pair.add_argument('--moving', '-m', metavar='FILE', help='moving image')
+    add_pair_files(pair)
+    add_list(parser)
+    add_common(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `mmreg infer` and tools/inference.py; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    return console.run(lambda: _infer(args), debug=args.debug)
+
+
+def _infer(args: argparse.Namespace) -> int:
+    _complete(args)
+    check_run(args)
+    if args.preset and not args.refine:
+        raise ConfigError('--preset was given without --refine, expected the number of iterations with it.')
+    return run(args, lambda: _inferencer(args))
+
+
+def _complete(args: argparse.Namespace) -> None:
+    """The mounts of the challenge container where nothing else was given."""
+    given = [name for name in ('fixed', 'moving', *PAIR_FILES) if getattr(args, name)]
+    if args.layout != 'lumir' or given:
+        return
+    for name, value in LUMIR_MOUNTS.items():
+        if getattr(args, name) is None and not (name == 'data_root' and args.pairs != LUMIR_MOUNTS['pairs']):
+            setattr(args, name, value)
+
+
+def _inferencer(args: argparse.Namespace) -> Any:
+    from mmreg.registration.inferencer import RegistrationInferencer
+
+    return RegistrationInferencer(
+        args.config, args.checkpoint, args.device, args.cfg_options, label_sets=args.label_sets, labels=args.labels,
+        refine=args.refine, preset=args.preset, seed=args.seed,
+    )  # fmt: skip
+
+
+if __name__ == '__main__':
+    sys.exit(main())

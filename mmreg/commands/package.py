@@ -1,0 +1,56 @@
+"""`mmreg package`: pack predicted fields for a challenge, or check an archive before it is uploaded."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmreg.errors import ConfigError
+from mmreg.evaluation.challenge.package import package, validate
+from mmreg.evaluation.challenge.profiles import PROFILES, wanted_pairs, wanted_shape
+from mmreg.utils import console
+
+from .shared.case_progress import track
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Package or check a submission; returns the exit code."""
+    options = _parser().parse_args(argv)
+    return console.run(lambda: run(options), debug=options.debug)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the parsed ``options`` say."""
+    profile = PROFILES[options.challenge]
+    pairs = wanted_pairs(options.dataset, options.split)
+    given = tuple(options.shape) if options.shape else None
+    shapes = {pair: given or wanted_shape(options.dataset, pair, options.data_root) for pair in pairs}
+    source = Path(options.predictions)
+    if source.suffix == '.zip':
+        validate(source, profile, shapes)
+        console.say(f'{source}: {len(shapes)} fields, complete and valid for {options.challenge}')
+        return
+    if not options.output:
+        raise ConfigError('--output is missing, expected the name of the zip file to write.')
+    package(source, options.output, profile, shapes, track=_progress)
+    size = Path(options.output).stat().st_size / 2**20
+    console.say(f'{options.output}: {len(shapes)} fields, {size:.1f} MiB, valid for {options.challenge}')
+
+
+def _progress(pairs: Sequence[Any]) -> Iterable[Any]:
+    return track(pairs, 'packing')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='mmreg package', description=__doc__)
+    parser.add_argument('predictions', help='folder of predictions, or a .zip to check')
+    parser.add_argument('--challenge', choices=tuple(PROFILES), required=True)
+    parser.add_argument('--dataset', required=True, help='JSON of the data set: says which pairs are wanted')
+    parser.add_argument('--split', choices=('validation', 'test'), help='default: validation, else test')
+    parser.add_argument('--data-root', help='folder of the images, for their shapes; default: that of the JSON')
+    parser.add_argument('--shape', nargs='+', type=int, help='spatial shape of all fields, where no image tells')
+    parser.add_argument('-o', '--output', help='zip file to write')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return parser

@@ -1,0 +1,1 @@
+"""What several commands share: options, and how a run is started and shown."""

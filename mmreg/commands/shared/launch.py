@@ -1,0 +1,142 @@
+"""From a config file and command-line options to a config that a Runner accepts."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict
+
+from mmreg.errors import CheckpointError, ConfigError
+from mmreg.plugins import register_all_modules
+from mmreg.utils.checkpoint import is_readable
+from mmreg.utils.config import fix_dataloaders, load_config, merge_options
+
+_run_numbers = itertools.count()
+#: Hooks that the engine adds by itself: None in a config is what keeps them away.
+_ENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+
+
+def read(args: argparse.Namespace) -> Config:
+    """Load plugins and the config, merge the options, choose the work dir, fit the loaders to the machine."""
+    register_all_modules(args.plugin)
+    cfg = load_config(args.config)
+    merge_options(cfg, args.cfg_options)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
+    fix_dataloaders(cfg, torch.cuda.is_available())
+    drop_hooks(cfg)
+    return cfg
+
+
+def drop_hooks(cfg: Config) -> None:
+    """``default_hooks.name=None`` turns any hook off; the engine itself knows None for its own six only."""
+    hooks = cfg.get('default_hooks')
+    for name in [name for name, hook in (hooks or {}).items() if hook is None and name not in _ENGINE_HOOKS]:
+        del hooks[name]
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """``--launcher`` and the rank that old launchers pass."""
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='what started the processes'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def join_processes(cfg: Config, args: argparse.Namespace) -> None:
+    """Join the group of processes that a launcher started, if there is one."""
+    if args.launcher == 'none':
+        return
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    from mmreg.utils.compat import init_cpu_processes
+
+    try:
+        init_cpu_processes(cfg)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(
+            f'--launcher {args.launcher}: the processes cannot find each other ({error}); start the command with '
+            f'torchrun, srun or mpirun.'
+        ) from error
+
+
+def build_runner(cfg: Config) -> Any:
+    """The Runner that the config asks for (``runner_type``, MMEngine's own by default)."""
+    from mmengine.runner import Runner
+
+    from mmreg.registry import RUNNERS
+
+    number = next(_run_numbers)
+    if number:  # the engine tells runs apart by name and second; two in one second would share their state
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}-{number}'
+    if cfg.get('runner_type') is None:
+        return Runner.from_cfg(cfg)
+    return RUNNERS.build(cfg)
+
+
+def set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
+    """A fixed seed always: without one a resumed run would see another order of the data."""
+    randomness = ConfigDict(cfg.get('randomness') or {})
+    if seed is not None:
+        randomness.seed = seed
+    if randomness.get('seed') is None:
+        randomness.seed = 0
+    if deterministic:
+        randomness.deterministic = True
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+    cfg.randomness = randomness
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """The newest whole checkpoint of a work dir, None where there is none.
+
+    ``last_checkpoint`` is asked first; where it is missing or its file is gone or damaged, the newest readable file
+    counts. A work dir that was moved is found again.
+    """
+    work_dir = Path(work_dir)
+    try:
+        text = (work_dir / 'last_checkpoint').read_text(encoding='utf-8').strip()
+    except OSError:
+        text = ''
+    named = [Path(text), work_dir / Path(text).name] if text else []
+    others = [p for p in work_dir.glob('*.pth') if p.name.startswith(('epoch_', 'iter_', 'interrupt_iter_'))]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return next((path for path in (*named, *others) if path.is_file() and is_readable(path)), None)
+
+
+def resume(cfg: Config, checkpoint: str) -> str | None:
+    """Enter into the config from where to resume.
+
+    Args:
+        cfg: Config with its work dir.
+        checkpoint: A file, or ``'auto'`` for the latest of the work dir (a fresh start where there is none).
+
+    Returns:
+        The checkpoint's path, None for a fresh start.
+    """
+    if checkpoint == 'auto':
+        found = latest_checkpoint(cfg.work_dir)
+        if found is None:
+            return None
+    else:
+        found = Path(checkpoint).expanduser()
+        if not found.is_file():
+            raise CheckpointError(f'--resume {checkpoint}: there is no such checkpoint file.')
+    cfg.resume, cfg.load_from = True, str(found)
+    return str(found)
+
+
+def require_keys(cfg: Mapping, keys: tuple[str, ...], command: str, path: str) -> None:
+    """Refuse a config that lacks what a command needs."""
+    missing = [key for key in keys if cfg.get(key) is None]
+    if missing:
+        raise ConfigError(f'{path}: mmreg {command} needs the config keys {", ".join(keys)}; missing: {missing}.')

@@ -1,0 +1,127 @@
+"""What a run shows: one pair's steps; of many pairs a bar with rate and remaining time, a line each, a closing line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mmreg.registration.cohort.cohort import FAILURES, Outcome
+from mmreg.registration.cohort.shards import Shard
+from mmreg.registration.watch import Step
+from mmreg.utils import console
+
+
+class RateColumn(ProgressColumn):
+    """Seconds per case, or cases per second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text('-')
+        return Text(f'{speed:.1f} cases/s' if speed > 1 else f'{1 / speed:.1f} s/case')
+
+
+class PairProgress:
+    """Context manager around the registration of one pair; :meth:`advance` is its ``watch``."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[detail]}'),
+            console=console.console(stderr=True), transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task('reading', total=None, detail='')
+
+    def __enter__(self) -> PairProgress:
+        if self._bar.console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar.console.is_terminal:
+            self._bar.stop()
+
+    def advance(self, step: Step) -> None:
+        """Show where the registration is; why a preset was chosen stays on the screen."""
+        if step.name == 'method':
+            if step.detail:
+                console.say(step.detail)
+            return
+        self.note(step.name, step.detail, step.fraction)
+
+    def note(self, name: str, detail: str = '', fraction: float | None = None) -> None:
+        """Show a step by its name."""
+        total = None if fraction is None else 1.0
+        self._bar.update(self._task, description=name, detail=detail, total=total, completed=fraction or 0.0)
+
+
+class CohortProgress:
+    """Context manager around a batch run; :meth:`advance` after each case.
+
+    Args:
+        total: Number of cases.
+        debug: Print the stack trace of each failure.
+        shard: Which of several processes this is.
+    """
+
+    def __init__(self, total: int, debug: bool = False, shard: Shard | None = None):
+        self.debug = debug
+        self._shard = shard or Shard()
+        several = f' (process {self._shard.rank + 1} of {self._shard.world})' if self._shard.world > 1 else ''
+        self._bar = Progress(
+            TextColumn(f'registering{several}'), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn(),
+            console=console.console(stderr=True),
+        )  # fmt: skip
+        self._task = self._bar.add_task('', total=total)
+
+    def __enter__(self) -> CohortProgress:
+        if self._shard.is_first or not self._bar.console.is_terminal:  # one terminal has room for one bar
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def advance(self, outcome: Outcome) -> None:
+        """Show one finished case."""
+        if outcome.status == 'skipped':
+            # A case that was finished before costs nothing: it must not count for the rate.
+            self._bar.update(self._task, total=(self._bar.tasks[0].total or 1) - 1)
+            return
+        self._bar.advance(self._task)
+        self._bar.console.print(_line(outcome), markup=False)
+        if self.debug and outcome.trace:
+            self._bar.console.print(outcome.trace, markup=False)
+
+    def summary(self, outcomes: Sequence[Outcome], out_dir: str | Path) -> int:
+        """Print the closing line; returns the exit code, 1 where a case failed."""
+        counts = Counter(outcome.status for outcome in outcomes)
+        seconds = [o.line['seconds'] for o in outcomes if o.status == 'done' and o.line.get('seconds') is not None]
+        parts = [f'{counts["done"]} registered']
+        if seconds:
+            parts[0] += f' in {sum(seconds) / len(seconds):.2f} s on average'
+        if counts['skipped']:
+            parts.append(f'{counts["skipped"]} finished before (--overwrite registers them again)')
+        if counts['failed']:
+            parts.append(f'{counts["failed"]} failed, see {Path(out_dir) / FAILURES}')
+        console.say('; '.join(parts) + f'; results in {out_dir}')
+        for outcome in outcomes:
+            if outcome.status == 'failed':
+                console.say(f'failed: {outcome.case.case_id}: {outcome.reason}')
+        return 1 if counts['failed'] else 0
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.status == 'failed':
+        return f'{outcome.case.case_id}  failed: {outcome.reason}'
+    line: dict[str, Any] = outcome.line
+    parts = [outcome.case.case_id, f'{line["seconds"]:.1f} s']
+    for name in ('dice', 'tre'):
+        if line.get(name) is not None:
+            parts.append(f'{name} {line[f"{name}_before"]:.3f} -> {line[name]:.3f}')
+    return '  '.join(parts + ([f'warning: {line["warnings"]}'] if line.get('warnings') else []))

@@ -1,0 +1,129 @@
+"""`mmreg test`: measure a checkpoint on the test set of a config."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
+
+from mmreg.engine.plan import versions
+from mmreg.io.tables import write_json
+from mmreg.models.settings import warn_of_other_settings
+from mmreg.registry import METRICS
+from mmreg.utils import console
+from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
+
+from .shared import launch
+from .shared.options import add_common
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of `mmreg test`."""
+    parser = argparse.ArgumentParser(prog='mmreg test', description='Measure a checkpoint on the test set of a config.')
+    parser.add_argument('config', help='config file; it is Python and is executed')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint; may be left out for methods without training')
+    parser.add_argument('--out', metavar='DIR', help='write summary.json and one CSV and JSON per metric, case by case')
+    parser.add_argument('--show-dir', metavar='DIR', help='write a picture of every case')
+    parser.add_argument('--work-dir', help='where the logs go (default: work_dirs/<config name>)')
+    launch.add_launcher(parser)
+    add_common(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `mmreg test` and tools/test.py; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    return console.run(lambda: _test(args), debug=args.debug)
+
+
+def _test(args: argparse.Namespace) -> None:
+    cfg = prepare(args)
+    launch.join_processes(cfg, args)
+    runner = launch.build_runner(cfg)
+    if args.checkpoint:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        content = read_checkpoint(args.checkpoint)
+        check_architecture(model, weights_of(content), args.checkpoint)
+        warn_of_other_settings(model, content.get('meta') or {}, args.checkpoint)
+        runner.load_checkpoint(args.checkpoint)
+    metrics = runner.test()
+    if is_main_process():
+        report(metrics, args)
+
+
+def prepare(args: argparse.Namespace) -> Config:
+    """The config with everything the command line says about testing."""
+    cfg = launch.read(args)
+    launch.require_keys(cfg, ('model', 'test_dataloader', 'test_evaluator'), 'test', args.config)
+    launch.set_randomness(cfg, None, False)
+    cfg.test_cfg = cfg.get('test_cfg') or dict(type='TestLoop')
+    cfg.load_from, cfg.resume = None, False
+    if args.out:
+        for metric in _metrics_of(cfg):
+            if 'output_dir' in _parameters(METRICS.get(metric['type'])):
+                metric['output_dir'] = args.out
+    if args.show_dir:
+        hooks = cfg.setdefault('default_hooks', ConfigDict())
+        hooks['visualization'] = ConfigDict(type='VisualizationHook', cases=0, test_cases=-1, out_dir=args.show_dir)
+        cfg.visualizer = cfg.get('visualizer') or dict(type='RegVisualizer', vis_backends=[])
+    return cfg
+
+
+def _metrics_of(cfg: Config) -> list[Any]:
+    """Configs of the single metrics, however the evaluator is written."""
+    evaluator = cfg.test_evaluator
+    metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, Mapping) else evaluator
+    metrics = list(metrics) if isinstance(metrics, list | tuple) else [metrics]
+    return [metric for metric in metrics if isinstance(metric, Mapping) and 'type' in metric]
+
+
+def _parameters(cls: type) -> set[str]:
+    """Names of the arguments of ``cls`` and of the classes that it passes further arguments to."""
+    return {
+        name
+        for base in inspect.getmro(cls)
+        for name in inspect.signature(base.__dict__.get('__init__', object.__init__)).parameters
+    }
+
+
+def report(metrics: Mapping[str, float], args: argparse.Namespace) -> None:
+    """Print the table of a test run and write its summary."""
+    rows = tabulate(metrics)
+    title = f'\n{Path(args.config).stem}'
+    if any(key.endswith('_oracle') and value for key, value in metrics.items()):
+        title += '  ORACLE: the network saw the labels it is measured with'
+    console.table(('metric', 'before', 'after', 'sd'), rows, title=title)
+    if args.out:
+        summary = {'config': str(args.config), 'checkpoint': args.checkpoint, 'versions': versions()}
+        write_json(Path(args.out) / 'summary.json', {**summary, 'metrics': dict(metrics)})
+        console.say(f'written to {args.out}')
+
+
+def tabulate(metrics: Mapping[str, float]) -> list[tuple[str, str, str, str]]:
+    """One row per score: value before registration, after, standard deviation over cases; '-' where there is none."""
+    rows = []
+    for key, value in metrics.items():
+        prefix, _, name = key.rpartition('/')
+        prefix += '/' if prefix else ''
+        stem = name.removesuffix('_sd').removesuffix('_missing')
+        derived = (
+            name.startswith('initial_') or name.endswith('_oracle') or (stem != name and f'{prefix}{stem}' in metrics)
+        )
+        if derived or key in ('time', 'data_time'):
+            continue
+        before = metrics.get(f'{prefix}initial_{name}')
+        rows.append((key, _number(before), _number(value), _number(metrics.get(f'{prefix}{name}_sd'))))
+    return rows
+
+
+def _number(value: float | None) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return '-'
+    return f'{float(value):.4f}' if abs(value) < 1e4 else f'{float(value):.4g}'

@@ -1,0 +1,66 @@
+"""`mmreg train`: train what a config describes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from mmreg.utils import console
+
+from .shared import launch
+from .shared.options import add_common
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of `mmreg train`."""
+    parser = argparse.ArgumentParser(prog='mmreg train', description='Train what a config describes.')
+    parser.add_argument('config', help='config file; it is Python and is executed')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from this checkpoint, or from the latest of the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (bfloat16)')
+    parser.add_argument('--no-validate', action='store_true', help='skip validation during training')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
+    parser.add_argument('--seed', type=int, help='seed of everything that is random (default: the config, then 0)')
+    parser.add_argument('--deterministic', action='store_true', help='deterministic algorithms, slower on GPUs')
+    launch.add_launcher(parser)
+    add_common(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `mmreg train` and tools/train.py; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    return console.run(lambda: _train(args), debug=args.debug)
+
+
+def _train(args: argparse.Namespace) -> None:
+    cfg = prepare(args)
+    launch.join_processes(cfg, args)
+    launch.build_runner(cfg).train()
+
+
+def prepare(args: argparse.Namespace) -> Config:
+    """The config with everything the command line says about training."""
+    cfg = launch.read(args)
+    launch.require_keys(cfg, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'), 'train', args.config)
+    launch.set_randomness(cfg, args.seed, args.deterministic)
+    if args.amp:
+        cfg.optim_wrapper.type = 'MixedPrecisionOptimWrapper'
+        cfg.optim_wrapper.setdefault('dtype', 'bfloat16')
+    if args.no_validate:
+        cfg.val_dataloader = cfg.val_cfg = cfg.val_evaluator = None
+    if args.auto_scale_lr:
+        launch.require_keys(cfg, ('auto_scale_lr',), 'train --auto-scale-lr', args.config)
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        found = launch.resume(cfg, args.resume)
+        console.say(f'resuming from {found}' if found else f'no checkpoint in {cfg.work_dir} yet: starting afresh')
+    return cfg

@@ -1,0 +1,1 @@
+"""From files to files: a pair is read, aligned, prepared, registered and brought back to its own grid."""

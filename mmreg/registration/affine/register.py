@@ -1,0 +1,233 @@
+"""Affine registration of two volumes on any two grids."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mmreg.errors import DataError
+from mmreg.io import Volume, affine_transform
+
+from .choose import Choice, choose_start
+from .images import Level, make_levels, working_spacings
+from .objective import make_objective
+from .optimise import climb
+from .result import AffineResult, AffineStage, stretches
+from .settings import AffineSettings, make_settings
+
+#: Points of the trials and of the coarse search.
+_TRIAL_POINTS, _QUICK_POINTS = 4000, 1200
+#: Share of the points of each level with respect to the next finer one.
+_FEWER = 0.5
+#: Told after every iteration: (stage, level, iteration, similarity).
+Progress = Callable[[str, int, int, float], None]
+
+
+def register_affine(
+    fixed: Volume,
+    moving: Volume,
+    *,
+    fixed_mask: Volume | None = None,
+    moving_mask: Volume | None = None,
+    initial: np.ndarray | None = None,
+    device: str = 'cpu',
+    seed: int = 0,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> AffineResult:
+    """Find the affine map between two images, each on its own grid, in 2-D or 3-D.
+
+    Args:
+        fixed: intensities, with or without channels (the similarity is the mean over channels).
+        moving: the same number of axes and channels.
+        fixed_mask: where points are taken, on the grid of ``fixed``; any value above zero.
+        moving_mask: what counts in the moving image, on its grid.
+        initial: ``(ndim+1, ndim+1)``, fixed world -> moving world in RAS+ mm, to start from.
+        device: where images are sampled.
+        seed: of the points that are compared.
+        progress: told after every iteration.
+        **settings: ``transform``, ``similarity``, ``search`` ..., see
+            :class:`mmreg.registration.affine.settings.AffineSettings`.
+
+    Returns:
+        the matrix, fixed world -> moving world in RAS+ mm, and how it was found. Where no optimised map is better than
+        the start, it is the start.
+
+    Raises:
+        DataError: images that cannot be compared, a mask or matrix that does not belong to them.
+        ConfigError: a setting that does not exist or cannot work.
+    """
+    begin = time.perf_counter()
+    run = _Run(fixed, moving, make_settings(settings), initial, progress)
+    run.prepare(fixed_mask, moving_mask, device, seed)
+    return replace(run.result(), seconds=time.perf_counter() - begin)
+
+
+class _Run:
+    """One registration: levels, stages so far, and warnings."""
+
+    def __init__(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        settings: AffineSettings,
+        initial: np.ndarray | None,
+        progress: Progress | None,
+    ):
+        _check_pair(fixed, moving)
+        self.fixed, self.moving, self.settings, self.progress = fixed, moving, settings, progress
+        self.initial = None if initial is None else checked_initial(initial, fixed.ndim)
+        self.first = np.eye(fixed.ndim + 1) if self.initial is None else self.initial
+        self.stages: list[AffineStage] = []
+        self.curves: dict[str, list[float]] = {}
+        self.warnings: list[str] = []
+
+    def prepare(self, fixed_mask: Volume | None, moving_mask: Volume | None, device: str, seed: int) -> None:
+        settings = self.settings
+        spacings = working_spacings(self.fixed.geometry, self.moving.geometry, settings.levels, settings.finest)
+        equalise = settings.similarity in ('mi', 'nmi')
+        levels = [
+            make_levels(volume, mask, spacings, device, name, equalise)
+            for volume, mask, name in ((self.fixed, fixed_mask, 'fixed'), (self.moving, moving_mask, 'moving'))
+        ]
+        self.objectives = [
+            make_objective(f, m, settings, i, spacings[i], max(100, int(settings.samples * _FEWER**i)), seed + i)
+            for i, (f, m) in enumerate(zip(*levels))
+        ]
+        self.coarsest: tuple[Level, Level] = (levels[0][-1], levels[1][-1])
+        last = len(spacings) - 1
+        few, more = (
+            make_objective(*self.coarsest, settings, last, spacings[last], min(count, settings.samples), seed + last)
+            for count in (_QUICK_POINTS, _TRIAL_POINTS)
+        )
+        self.trials = (few, more, self.objectives[-1])
+        self.flat = flat_directions(self.fixed, self.moving)
+
+    def result(self) -> AffineResult:
+        choice = choose_start(self.coarsest, self.trials, self.settings, self.initial, self.flat)
+        self.stages += choice.stages
+        matrix = self._optimised(choice.best.matrix)
+        return self._judged(matrix, choice)
+
+    def _optimised(self, matrix: np.ndarray) -> np.ndarray:
+        """Rigid down to the middle level, then the wanted transform down to the finest (either alone: all levels)."""
+        wanted = self.settings.transform
+        levels = list(range(len(self.objectives)))[::-1]
+        if wanted in ('translation', 'rigid'):
+            return self._stage(wanted, levels, matrix)
+        matrix = self._stage('rigid', levels[: max(1, len(levels) - 1)], matrix)
+        stretched = self._stage(wanted, levels[-2:], matrix)
+        low, high = self.settings.scale_limits
+        scales = np.asarray(stretches(stretched)) / np.asarray(stretches(self.first))
+        if low <= scales.min() and scales.max() <= high:
+            return stretched
+        self.warnings.append(
+            f'The {wanted} stage stretched by {scales.min():.2f} to {scales.max():.2f}, outside of {low:g} to '
+            f'{high:g}; the rigid result is kept.'
+        )
+        return self._stage('rigid', levels[-1:], matrix)
+
+    def _stage(self, name: str, levels: list[int], matrix: np.ndarray) -> np.ndarray:
+        for level in levels:
+            start = matrix
+            matrix = self._climb(name, level, start, last=level == levels[-1])
+            moved = self.objectives[level].points.distance(start, matrix)
+            if level == levels[-1] and moved > 0.1 * self.objectives[level].spacing:
+                # The points that lie inside the moving image are others by now.
+                matrix = self._climb(name, level, matrix, last=True)
+        return matrix
+
+    def _climb(self, name: str, level: int, start: np.ndarray, last: bool) -> np.ndarray:
+        objective = self.objectives[level].within(start, self.settings.minimum_overlap)
+        # Coarse levels only have to hand over a good start.
+        tolerance = self.settings.tolerance * objective.spacing * (1 if last else 10)
+        curve = self.curves.setdefault(f'{name} {level}', [])
+
+        def watch(iteration: int, value: float) -> None:
+            curve.append(value)
+            if self.progress is not None:
+                self.progress(name, level, len(curve), value)
+
+        top = climb(objective, start, name, self.settings.iterations, tolerance, self.flat, watch)
+        self.stages.append(AffineStage(name, level, objective.spacing, top.before, top.after, len(top.curve)))
+        return top.matrix
+
+    def _judged(self, matrix: np.ndarray, choice: Choice) -> AffineResult:
+        """Keep the start if nothing better was found; say what a user should know."""
+        pair = np.stack([self.first, matrix])
+        shared, overlap = self.objectives[0].score(pair)[1]
+        before, after = self.objectives[0].within(matrix, self.settings.minimum_overlap).score(pair)[0]
+        start = choice.best.name
+        refused = overlap < self.settings.minimum_overlap and overlap < shared
+        if refused or not after > before:
+            reason = (
+                f'only {100 * overlap:.0f} % of the fixed image lay inside the moving image'
+                if refused
+                else f'the similarity went from {before:.4f} to {after:.4f}'
+            )
+            kept = 'headers' if self.initial is None else 'given matrix'
+            self.warnings.append(f'No affine map was found that is better than the {kept} ({reason}); it is kept.')
+            matrix, after, overlap, start = self.first, before, shared, kept
+        self._remark(matrix, overlap, start)
+        return AffineResult(
+            matrix=matrix,
+            start=start,
+            similarity=self.settings.similarity,
+            before=float(before),
+            after=float(after),
+            overlap=float(overlap),
+            stages=tuple(self.stages),
+            curves=self.curves,
+            warnings=tuple(self.warnings),
+        )
+
+    def _remark(self, matrix: np.ndarray, overlap: float, start: str) -> None:
+        if overlap < 0.5:
+            self.warnings.append(
+                f'Only {100 * overlap:.0f} % of the compared points of the fixed image lie inside the moving image.'
+            )
+        if 'search' in start:
+            self.warnings.append('The headers do not bring the images together; a search over rotations did.')
+        elif start not in ('headers', 'given', 'given matrix'):
+            self.warnings.append(f'The headers do not bring the images together; it started from the {start}.')
+        if np.linalg.det(matrix[:-1, :-1]) < 0:
+            self.warnings.append('The affine map mirrors the image.')
+
+
+def _check_pair(fixed: Volume, moving: Volume) -> None:
+    if fixed.ndim != moving.ndim:
+        raise DataError(f'moving: found a {moving.ndim}-D image, expected {fixed.ndim} axes as in the fixed image')
+    if fixed.channels != moving.channels:
+        raise DataError(f'moving: found {moving.channels} channels, expected {fixed.channels} as in the fixed image')
+
+
+def checked_initial(initial: Any, ndim: int) -> np.ndarray:
+    """A given matrix as float64.
+
+    Raises:
+        DataError: wrong shape, not finite or not invertible.
+    """
+    matrix = np.asarray(initial, dtype=np.float64)
+    if matrix.shape != (ndim + 1, ndim + 1):
+        raise DataError(f'initial: found a matrix of shape {matrix.shape}, expected {(ndim + 1, ndim + 1)}')
+    affine_transform(matrix)  # refuses what cannot be inverted
+    return matrix
+
+
+def flat_directions(fixed: Volume, moving: Volume) -> np.ndarray | None:
+    """``(ndim, M)`` fixed-world directions in which an image has a single voxel, or None."""
+    found = [
+        volume.geometry.direction[:, axis]
+        for volume in (fixed, moving)
+        for axis, n in enumerate(volume.geometry.shape)
+        if n == 1
+    ]
+    if not found:
+        return None
+    u, sizes, _ = np.linalg.svd(np.stack(found, axis=1), full_matrices=False)
+    kept = u[:, sizes > 1e-3]
+    return kept if kept.shape[1] < fixed.ndim else None

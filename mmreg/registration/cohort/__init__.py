@@ -1,0 +1,1 @@
+"""Many pairs: lists, shares of several processes, resumable runs."""

@@ -1,0 +1,115 @@
+"""The pairs of a list: a CSV or JSON of your own, or the JSON of a challenge."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmreg.datasets.base import Index, Source
+from mmreg.datasets.learn2reg import Learn2RegDataset, read_json
+from mmreg.datasets.pairs import PairListDataset
+from mmreg.datasets.verify import report
+from mmreg.errors import ConfigError, DataError
+
+#: Splits of a challenge's JSON that are looked at for pairs, in this order.
+SPLITS = ('validation', 'test', 'training')
+
+
+@dataclass(frozen=True)
+class Case:
+    """One pair of a list: a name, and the files of both images (``id``, ``image``, ``labels``, ``landmarks``)."""
+
+    case_id: str
+    fixed: Source
+    moving: Source
+
+    def arguments(self) -> dict[str, str]:
+        """Keyword arguments of a :class:`~mmreg.registration.pipeline.Pipeline`."""
+        found = {'fixed': self.fixed['image'], 'moving': self.moving['image']}
+        for role, source in (('fixed', self.fixed), ('moving', self.moving)):
+            found |= {f'{role}_{key}': source[key] for key in ('labels', 'mask', 'landmarks') if source.get(key)}
+        if self.fixed.get('prompt'):
+            found['fixed_prompt'] = self.fixed['prompt']
+        return found
+
+    def fingerprint(self, settings: Mapping[str, Any]) -> str:
+        """Digest of the files (path, size, time of change) and of the settings; tells whether a result is current."""
+        files = {}
+        for key, path in self.arguments().items():
+            stat = Path(path).stat() if Path(path).exists() else None
+            files[key] = [str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None]
+        text = json.dumps({'files': files, 'settings': settings}, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_cases(path: str | Path, data_root: str | Path | None = None, split: str | None = None) -> list[Case]:
+    """The pairs of a list.
+
+    Args:
+        path: CSV or JSON with ``fixed``, ``moving`` and optional ``*_labels``, ``*_landmarks``, ``case_id`` per pair;
+            or a Learn2Reg or LUMIR JSON with pairs under validation or test.
+        data_root: Folder the paths are below; the list's own folder by default.
+        split: Which list of a challenge's JSON; the first with pairs by default.
+
+    Raises:
+        DataError: not readable, no pair in it, or two pairs of one name.
+    """
+    path = Path(path).resolve()
+    root = str(data_root or path.parent)
+    index = _challenge_index(path, root, split) if _is_challenge(path) else _list_index(path, root)
+    report('the pair list', str(path), index.problems)
+    cases = []
+    for pair in index.pairs or ():
+        assert pair.fixed is not None
+        fixed, moving = index.sources[pair.fixed], index.sources[pair.moving]
+        cases.append(Case(pair.case_id or f'{fixed["id"]}_{moving["id"]}', fixed, moving))
+    _check_names(path, cases)
+    return cases
+
+
+def _is_challenge(path: Path) -> bool:
+    if path.suffix != '.json' or not path.is_file():
+        return False
+    try:
+        content = json.loads(path.read_text(encoding='utf-8-sig'))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return False  # the reader of pair lists says what is wrong
+    return isinstance(content, dict) and 'pairs' not in content
+
+
+def _list_index(path: Path, root: str) -> Index:
+    return PairListDataset(str(path), data_root=root, lazy_init=True).index()
+
+
+def _challenge_index(path: Path, root: str, split: str | None) -> Index:
+    content = read_json(path)
+    for name in SPLITS if split is None else (split,):
+        dataset = Learn2RegDataset(str(path), data_root=root, split=name, lazy_init=True)
+        try:
+            index = dataset.index()
+        except DataError:
+            if split is not None:
+                raise
+            continue
+        if index.pairs is not None:
+            return index
+    lists = sorted(key for key, value in content.items() if isinstance(value, list | dict) and value)
+    raise DataError(
+        f'{path}: found no pairs (fixed, moving) in {lists}, expected some under {split or "validation or test"}'
+    )
+
+
+def _check_names(path: Path, cases: list[Case]) -> None:
+    if not cases:
+        raise DataError(f'{path}: found no pairs, expected at least one')
+    name, count = Counter(case.case_id for case in cases).most_common(1)[0]
+    if count > 1:
+        raise DataError(f'{path}: found {count} pairs named {name!r}, expected a case_id of its own for each')
+    for case in cases:
+        if case.case_id in ('.', '..') or any(c in case.case_id for c in '/\\\0'):
+            raise ConfigError(f'{path}: case_id {case.case_id!r} cannot name a folder, expected letters and digits')

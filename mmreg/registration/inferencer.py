@@ -1,0 +1,118 @@
+"""Registering two images with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from mmreg.errors import DataError
+from mmreg.models import Registrar
+
+from .align import DEFAULT
+from .method import ConfigText, Method
+from .model import init_model
+from .pair import Pair
+from .pipeline import Pipeline
+from .preparation import Preparation, find_preparation
+from .prompts import needed_files
+from .provenance import checkpoint_digest
+from .refining import Refining
+from .sources import Network, Refined, Source
+
+
+class RegistrationInferencer(Pipeline):
+    """Registers pairs of images with one model.
+
+    Both images may have any size, spacing and orientation. The network works on a grid made from the fixed image (see
+    :func:`~mmreg.registration.preparation.working_grid`); its displacement is brought back to the
+    fixed image's own grid, and everything is sampled once from the original moving voxels.
+
+    Args:
+        config: Config path, Config, or a model that is already built.
+        checkpoint: Weights.
+        device: ``'cpu'``, ``'cuda'``, ...; the GPU where there is one by default.
+        cfg_options: Changes of config keys.
+        preparation: What is done to the images; found in the config and the checkpoint by default.
+        label_sets: ``'equal'`` or ``'overlap'``: what two label maps must have in common.
+        labels: Label values to score; all but background by default.
+        refine: Iterations of an optimisation that starts from the network's displacement; 0: none.
+        preset: Whose losses and settings refine: a preset's name or file, ``'network'`` for the losses of the config
+            itself; chosen by the images where None.
+        seed: Of the affine search and of the refinement.
+
+    Example:
+        >>> register = RegistrationInferencer('configs/eoir_lumir.py', 'eoir.pth')  # doctest: +SKIP
+        >>> register('fixed.nii.gz', 'moving.nrrd', out_dir='out').metrics  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        config: str | Path | Config | Registrar,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        cfg_options: Mapping[str, Any] | None = None,
+        preparation: Preparation | None = None,
+        label_sets: str = 'equal',
+        labels: Sequence[int] | None = None,
+        refine: int = 0,
+        preset: str | Path | None = None,
+        seed: int = 0,
+    ):
+        super().__init__(label_sets, labels, seed)
+        if isinstance(config, Registrar):
+            self.model = config if device is None else config.to(device)
+        else:
+            self.model = init_model(config, checkpoint, device, cfg_options)
+        self.model.eval()
+        self.cfg = getattr(self.model, 'cfg', None)
+        self.meta = getattr(self.model, 'checkpoint_meta', {})
+        self.preparation = preparation or find_preparation(self.cfg or {}, self.meta)
+        self.channels = self.model.backbone.spec.image_channels
+        self.network = Network(self.model, self.preparation, self.cfg or {})
+        self.refining = Refining(self.model, self.cfg, refine, preset, self.device, seed) if refine else None
+        self._refined: dict[str, Refined] = {}
+        self._config = ConfigText(self.cfg)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network runs."""
+        return self.network.device
+
+    def needed(self) -> tuple[str, ...]:
+        return (*super().needed(), *needed_files(self.model.flow_head))
+
+    def method(self, pair: Pair) -> Method:
+        for image in pair.images.values():
+            if image.geometry.ndim != self.model.ndim:
+                raise DataError(
+                    f'{image.name}: found a {image.geometry.ndim}-D image, expected {self.model.ndim}-D for this model'
+                )
+        if self.refining is None:
+            return self._method(self.network)
+        found = self.refining.choose(pair)
+        if found.key not in self._refined:
+            self._refined[found.key] = Refined(self.network, found.source)
+        return self._method(self._refined[found.key], {'refinement': found.config}, found.preset)
+
+    def settings(self) -> dict[str, Any]:
+        own = self._method(self.network).settings()
+        return own if self.refining is None else {**own, **self.refining.settings()}
+
+    def _method(
+        self, source: Source, configs: Mapping[str, ConfigText] | None = None, preset: Mapping[str, Any] | None = None
+    ) -> Method:
+        weights = getattr(self.model, 'checkpoint', None)
+        digest = checkpoint_digest(self.model)
+        return Method(
+            source=source,
+            preparation=self.preparation,
+            affine=(self.cfg or {}).get('affine', DEFAULT),
+            configs={'config': self._config, **(configs or {})},
+            preset=preset or {},
+            checkpoint=None if weights is None else {'path': str(weights), 'sha256': digest},
+            meta=self.meta,
+        )

@@ -1,0 +1,211 @@
+"""The loop: level by level, iteration by iteration, the model's own loss moves the free field of its head."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmreg.errors import ConfigError, DataError
+from mmreg.models.flow_heads.free_field import FreeField
+from mmreg.models.objective import Objective
+from mmreg.models.registrars.registrar import Registrar
+from mmreg.spatial import gaussian_filter, invert_multilevel, resize_field, warp
+
+from .folding import folded, unfold
+from .levels import Grid, Stage, make_stages, on_grid
+from .result import Optimised, Progress
+from .rules import TRUNCATE, make_rule
+from .settings import Settings
+
+Report = Callable[[Progress], None]
+
+
+def optimise(
+    model: Registrar,
+    inputs: Mapping[str, Any],
+    settings: Mapping[str, Any] | Settings,
+    *,
+    start: Tensor | None = None,
+    progress: Report | None = None,
+) -> Optimised:
+    """Register a batch of pairs by optimising the field of the model's head.
+
+    Args:
+        model: Registrar with a :class:`FreeField` head and losses; it may be used again for other pairs.
+        inputs: ``fixed``, ``moving`` ``(N, C, *S)`` on one working grid; optional ``fixed_mask``, ``moving_mask``
+            ``(N, 1, *S)`` that weight the similarity, ``fixed_labels``, ``moving_labels``, landmarks, whatever the
+            losses ask for; ``spacing``, mm per voxel of the working grid, one number per axis (default 1).
+        settings: The ``optimisation`` section of a config, see :class:`Settings`.
+        start: Displacement ``(N, ndim, *S)`` in voxels to begin with, such as a network's.
+        progress: Called after every iteration.
+
+    Returns:
+        The displacement on the working grid, its inverse and the record of the run. Pairs of a batch do not influence
+        each other except through losses that pool the batch.
+
+    Raises:
+        ConfigError: the head is not a FreeField, the model has no losses, settings that cannot work.
+        DataError: images of different shapes, a start on another grid, a spacing of the wrong length.
+    """
+    return _Run(model, inputs, settings, progress)(start)
+
+
+class _Run:
+    """One call of :func:`optimise`."""
+
+    def __init__(
+        self, model: Registrar, inputs: Mapping[str, Any], settings: Mapping[str, Any] | Settings, report: Report | None
+    ):
+        self.settings = settings if isinstance(settings, Settings) else Settings.parse(settings)
+        self.model, self.report = model, report
+        self.head, self.objective = _free_head(model)
+        self.inputs = {key: value for key, value in inputs.items() if key != 'spacing'}
+        self.full = _working_grid(inputs)
+        self.stages = make_stages(self.settings, self.full)
+        self.make_rule = make_rule(self.settings)
+        self.result = Optimised(displacement=inputs['fixed'].new_empty(0))
+
+    def __call__(self, start: Tensor | None) -> Optimised:
+        began = time.perf_counter()
+        field = self._start(start)
+        training = self.model.training
+        self.model.eval()
+        try:
+            for number, stage in enumerate(self.stages):
+                field = self._level(number, stage, field)
+        finally:
+            self.head.reset(None)
+            self.objective.set_spacing(None)
+            self.model.train(training)
+        self._finish(field)
+        self.result.seconds['total'] = time.perf_counter() - began
+        return self.result
+
+    def _start(self, start: Tensor | None) -> Tensor:
+        images = self.inputs['fixed']
+        shape = (len(images), len(self.full.size), *self.full.size)
+        if start is None:
+            size = self.stages[0].field.size
+            return torch.zeros(*shape[:2], *size, device=images.device, dtype=torch.float32)
+        if tuple(start.shape) != shape:
+            raise DataError(f'start has the shape {tuple(start.shape)}, expected {shape}.')
+        if self.head.update != 'compose':
+            raise ConfigError(
+                f"model.flow_head.update is {self.head.update!r}, expected 'compose' to begin at a start."
+            )
+        return start.detach().to(images.device, torch.float32)
+
+    def _level(self, number: int, stage: Stage, field: Tensor) -> Tensor:
+        began = time.perf_counter()
+        level = stage.level
+        data = on_grid(self.inputs, self.full, stage.images)
+        self.objective.set_spacing(stage.images.spacing)
+        self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
+        rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
+        smooth = _smoother(stage.sigma(level.smooth_field)) if level.smooth_field else None
+        values: list[float] = []
+        for iteration in range(level.iterations):
+            losses, gradients = self._evaluate(data)
+            with torch.no_grad():
+                self.head.move(rule(self.head.slope(*gradients), level.share(iteration)), smooth)
+            self._record(number, iteration, stage, losses)
+            values.append(losses['loss'])
+            if self._converged(values):
+                break
+        self.result.seconds[f'level {number}'] = time.perf_counter() - began
+        assert self.head.field is not None
+        return self.head.field.detach()
+
+    def _converged(self, values: list[float]) -> bool:
+        tolerance, patience = self.settings.tolerance, self.settings.patience
+        if tolerance is None or len(values) < 2 * patience:
+            return False
+        before, now = (sum(part) / patience for part in (values[-2 * patience : -patience], values[-patience:]))
+        return before - now < tolerance * abs(values[0] - now)
+
+    def _evaluate(self, data: Mapping[str, Any]) -> tuple[dict[str, float], list[Tensor]]:
+        """Values of the terms, and the gradients of each pair's own loss by the field and its inverse."""
+        with torch.enable_grad(), torch.autocast(self.device_type, enabled=self.settings.amp):
+            terms = self.model(self._weighted(data), mode='loss')
+            loss = torch.stack([value for key, value in terms.items() if key.startswith('loss_')]).sum()
+            leaves = self.head.leaves
+            found = torch.autograd.grad(loss * len(data['fixed']), leaves, allow_unused=True)
+        gradients = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves)]
+        plain = {key: float(value) for key, value in terms.items() if not key.startswith('loss_')}
+        return {'loss': float(loss.detach()), **plain}, gradients
+
+    @property
+    def device_type(self) -> str:
+        return self.inputs['fixed'].device.type
+
+    def _weighted(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs with the moving mask, where it is now, in the weights of the fixed grid."""
+        result = dict(data)
+        mask = data.get('moving_mask')
+        if mask is None or self.head.field is None:
+            return result
+        with torch.no_grad():
+            field = resize_field(self.model.integrator(self.head.field), size=mask.shape[2:], values='aligned')
+            moved = warp(mask.float(), field)
+        result['fixed_mask'] = moved if data.get('fixed_mask') is None else moved * data['fixed_mask']
+        return result
+
+    def _record(self, number: int, iteration: int, stage: Stage, losses: dict[str, float]) -> None:
+        for name, value in losses.items():
+            self.result.curves.setdefault(name, []).append((number, iteration, value))
+        if self.report is not None:
+            level = stage.level
+            self.report(
+                Progress(
+                    number,
+                    len(self.stages),
+                    iteration,
+                    level.iterations,
+                    losses,
+                    level.step * level.share(iteration),
+                    stage.images.spacing,
+                )
+            )
+
+    @torch.no_grad()
+    def _finish(self, field: Tensor) -> None:
+        displacement = resize_field(self.model.integrator(field), size=self.full.size, values='aligned')
+        displacement = unfold(displacement, self.settings.unfold)
+        self.result.displacement = displacement
+        self.result.folds = folded(displacement).float().flatten(1).mean(1).tolist()
+        if self.settings.inverse:
+            began = time.perf_counter()
+            self.result.inverse_displacement, self.result.residual = invert_multilevel(displacement)
+            self.result.seconds['inverse'] = time.perf_counter() - began
+
+
+def _smoother(sigma: list[float]) -> Callable[[Tensor], Tensor]:
+    return partial(gaussian_filter, sigma=sigma, truncate=TRUNCATE, padding='border')
+
+
+def _free_head(model: Registrar) -> tuple[FreeField, Objective]:
+    """The head and the losses of a model that can be optimised."""
+    if not isinstance(model.flow_head, FreeField):
+        raise ConfigError(f'model.flow_head is a {type(model.flow_head).__name__}, expected FreeField to optimise.')
+    if model.objective is None:
+        raise ConfigError('model.losses is missing, expected at least one loss to optimise.')
+    return model.flow_head, model.objective
+
+
+def _working_grid(inputs: Mapping[str, Any]) -> Grid:
+    fixed, moving = inputs['fixed'], inputs['moving']
+    if fixed.shape != moving.shape or min(fixed.shape[2:]) < 2:
+        raise DataError(
+            f'moving has the shape {tuple(moving.shape)}, expected that of fixed, {tuple(fixed.shape)}, '
+            'and at least 2 voxels per axis.'
+        )
+    size = tuple(fixed.shape[2:])
+    spacing = tuple(float(s) for s in inputs.get('spacing', (1.0,) * len(size)))
+    if len(spacing) != len(size) or min(spacing) <= 0:
+        raise DataError(f'spacing is {spacing}, expected {len(size)} positive numbers in mm.')
+    return Grid(size, spacing)

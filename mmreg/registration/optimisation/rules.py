@@ -1,0 +1,98 @@
+"""From gradients to increments: who decides how far each voxel moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from mmreg.errors import ConfigError
+from mmreg.spatial import gaussian_filter
+
+from .settings import Settings
+
+#: Radius of the Gaussians in standard deviations.
+TRUNCATE = 3.0
+
+
+class Rule:
+    """Base: a running mean of the smoothed gradient, downhill, its longest vector made ``step`` voxels per pair.
+
+    Args:
+        settings: Momentum, memory and floor.
+        sigma: Of the Gaussian on the gradient, voxels per axis.
+        mobility: Factor on each component of the gradient and of the increment.
+        step: Longest increment, voxels.
+    """
+
+    def __init__(self, settings: Settings, sigma: Sequence[float], mobility: Sequence[float], step: float):
+        self.settings, self.sigma, self.mobility, self.step = settings, sigma, mobility, step
+        self.mean: Tensor | None = None
+        self.count = 0
+
+    def __call__(self, gradient: Tensor, share: float = 1.0) -> Tensor:
+        """The increment, ``(N, ndim, *grid)`` voxels, for the gradient of the same shape; ``share`` of the step."""
+        gradient = self._scaled(gaussian_filter(gradient, self.sigma, truncate=TRUNCATE))
+        self.count += 1
+        self.mean = _running(self.mean, gradient, self.settings.momentum)
+        direction = self._scaled(self.direction(gradient))
+        longest = direction.square().sum(1).flatten(1).amax(1).sqrt()
+        scale = -share * self.step / torch.where(longest > 0, longest, torch.ones_like(longest))
+        return direction * scale.view(-1, *[1] * (gradient.dim() - 1))
+
+    def _scaled(self, vectors: Tensor) -> Tensor:
+        if all(m == 1 for m in self.mobility):
+            return vectors
+        return vectors * vectors.new_tensor(self.mobility).view(1, -1, *[1] * (vectors.dim() - 2))
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        """Uphill, of any length: the running mean itself."""
+        assert self.mean is not None
+        return self.mean
+
+
+class Component(Rule):
+    """Adam: every component is divided by the root of its running square (Kingma and Ba, ICLR 2015)."""
+
+    def __init__(self, settings: Settings, sigma: Sequence[float], mobility: Sequence[float], step: float):
+        super().__init__(settings, sigma, mobility, step)
+        self.square: Tensor | None = None
+
+    def energy(self, gradient: Tensor) -> Tensor:
+        return gradient.square()
+
+    def direction(self, gradient: Tensor) -> Tensor:
+        assert self.mean is not None
+        momentum, memory = self.settings.momentum, self.settings.memory
+        self.square = _running(self.square, self.energy(gradient), memory)
+        root = (self.square / (1 - memory**self.count)).sqrt_()
+        highest = root.flatten(1).amax(1).view(-1, *[1] * (root.dim() - 1))
+        tiny = torch.finfo(root.dtype).tiny
+        return self.mean / (1 - momentum**self.count) / root.add_(self.settings.floor * highest).clamp_(min=tiny)
+
+
+class Length(Component):
+    """Adam on vectors: all components of a voxel are divided by the root of its running squared length."""
+
+    def energy(self, gradient: Tensor) -> Tensor:
+        return gradient.square().sum(1, keepdim=True)
+
+
+def _running(past: Tensor | None, new: Tensor, weight: float) -> Tensor:
+    return new * (1 - weight) if past is None else past.mul_(weight).add_(new, alpha=1 - weight)
+
+
+RULES: dict[str, type[Rule]] = {'plain': Rule, 'component': Component, 'length': Length}
+
+
+def make_rule(settings: Settings) -> Callable[[Sequence[float], Sequence[float], float], Rule]:
+    """The rule that ``optimisation.rule`` names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    if settings.rule not in RULES:
+        raise ConfigError(f'optimisation.rule is {settings.rule!r}, expected one of {sorted(RULES)}.')
+    return partial(RULES[settings.rule], settings)

@@ -1,0 +1,137 @@
+"""The ``optimisation`` section of a config: levels, steps and smoothing, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from mmreg.errors import ConfigError
+
+#: Keys of a level that may stand beside ``levels``.
+SHARED = ('step', 'last_step', 'smooth_update', 'smooth_field', 'field')
+
+
+@dataclass(frozen=True)
+class Level:
+    """One resolution.
+
+    Attributes:
+        spacing: Voxel size in mm of the level's images. An axis whose voxels are larger keeps them, so a level never
+            has more voxels than the images; a level with the grid of the one before it is left out.
+        scale: Instead of ``spacing``: how many times the finest voxel size of the images.
+        iterations: At most so many.
+        field: The field's voxels are so many times larger than the images' ones.
+        step: Longest increment of an iteration, voxels of the field.
+        last_step: The step shrinks evenly to this share of itself towards the end of the level.
+        smooth_update: Standard deviation of the Gaussian on the increments, in units of the field's finest voxel size;
+            the same length in mm along every axis.
+        smooth_field: The same for the whole field after every iteration.
+    """
+
+    iterations: int
+    spacing: float | None = None
+    scale: float | None = None
+    field: float = 1.0
+    step: float = 0.5
+    last_step: float = 1.0
+    smooth_update: float = 1.7
+    smooth_field: float = 0.7
+
+    def share(self, iteration: int) -> float:
+        """The part of the step that an iteration may take."""
+        done = iteration / max(self.iterations - 1, 1)
+        return 1.0 - (1.0 - self.last_step) * done
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a pair is optimised.
+
+    Attributes:
+        levels: Coarsest first.
+        rule: Name of the update rule, see :mod:`mmreg.registration.optimisation.rules`.
+        momentum: Weight of the past in the running mean of the gradient.
+        memory: The same for its running square.
+        floor: Added to the root of the running square, as a fraction of its largest value.
+        metric: Where voxels are not cubes, lengths are compared in voxels (0), in mm (2) or half-way (1): an axis with
+            voxels ``r`` times larger than the finest moves ``r ** metric`` times less readily, in voxels.
+        inverse: Whether the inverse is computed.
+        tolerance: A level ends when the mean of the loss over the last ``patience`` iterations has fallen by less than
+            this fraction of the level's whole fall; None: never before ``iterations``.
+        patience: See ``tolerance``.
+        amp: The backbone runs in mixed precision; coordinates, losses and the field stay in float32.
+        unfold: Most passes of local smoothing where the map folds; 0 leaves folds.
+    """
+
+    levels: tuple[Level, ...]
+    rule: str = 'length'
+    momentum: float = 0.9
+    memory: float = 0.99
+    floor: float = 1e-3
+    metric: float = 1.0
+    inverse: bool = True
+    tolerance: float | None = None
+    patience: int = 10
+    amp: bool = False
+    unfold: int = 50
+
+    @classmethod
+    def parse(cls, config: Mapping[str, Any]) -> Settings:
+        """Settings from the ``optimisation`` section of a config.
+
+        A number that belongs to a level (``step``, ``smooth_update``, ``smooth_field``, ``field``) may also stand
+        beside ``levels``: it then holds for the levels that say nothing.
+
+        Raises:
+            ConfigError: no level, an unknown key, or a number out of range.
+        """
+        rest = dict(config)
+        given = rest.pop('levels', None)
+        if not isinstance(given, Sequence) or not given:
+            raise ConfigError(f'optimisation.levels is {given!r}, expected a list with at least one level.')
+        shared: dict[str, Any] = {key: rest.pop(key) for key in SHARED if key in rest}
+        levels = tuple(_level(k, {**shared, **level}) for k, level in enumerate(given))
+        _refuse_unknown('optimisation', rest, cls, ('levels',))
+        settings = cls(levels=levels, **rest)
+        _check_range('optimisation.momentum', settings.momentum, 0, 0.9999)
+        _check_range('optimisation.memory', settings.memory, 0, 0.9999)
+        _check_range('optimisation.floor', settings.floor, 0, 1)
+        _check_range('optimisation.metric', settings.metric, 0, 2)
+        return settings
+
+    def refinement(self, iterations: int) -> Settings:
+        """The finest level alone with so many iterations: what follows a field that is already good."""
+        return replace(self, levels=(replace(self.levels[-1], iterations=iterations),))
+
+
+def _level(number: int, config: Mapping[str, Any]) -> Level:
+    name = f'optimisation.levels[{number}]'
+    _refuse_unknown(name, config, Level)
+    if 'iterations' not in config:
+        raise ConfigError(f'{name}.iterations is missing, expected a number.')
+    if ('spacing' in config) == ('scale' in config):
+        raise ConfigError(f'{name} has both or neither of spacing (mm) and scale, expected exactly one of them.')
+    level = Level(**config)
+    _check_range(f'{name}.iterations', level.iterations, 0, 100_000)
+    _check_range(f'{name}.step', level.step, 1e-6, 10)
+    _check_range(f'{name}.last_step', level.last_step, 0, 1)
+    _check_range(f'{name}.field', level.field, 1, 8)
+    for key in ('smooth_update', 'smooth_field'):
+        _check_range(f'{name}.{key}', getattr(level, key), 0, 100)
+    for key in ('spacing', 'scale'):
+        if getattr(level, key) is not None:
+            _check_range(f'{name}.{key}', getattr(level, key), 1e-6, 1e6)
+    return level
+
+
+def _refuse_unknown(name: str, config: Mapping[str, Any], kind: type, skip: Sequence[str] = ()) -> None:
+    known = [f.name for f in fields(kind) if f.name not in skip]
+    unknown = sorted(set(config) - set(known))
+    if unknown:
+        raise ConfigError(f'{name} has {", ".join(map(repr, unknown))}, expected some of {", ".join(known)}.')
+
+
+def _check_range(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ConfigError(f'{name} is {value!r}, expected a number from {low} to {high}.')

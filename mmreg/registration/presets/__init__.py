@@ -1,0 +1,1 @@
+"""Presets of registration without training, and which one suits a pair."""

@@ -1,0 +1,136 @@
+"""What can be told from one image file without a human: modality, field of view, slices, how its border looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from mmreg.io import Geometry, Volume, list_dicom_series, resample_to
+from mmreg.registration.inputs import Image
+
+#: Voxels along the longest side of the small copy that everything is looked at in.
+_SMALL = 28
+#: Hounsfield units: air in lungs, soft tissue, and what is no air outside the body.
+_LUNG, _SOFT, _AIR = (-950.0, -500.0), (-200.0, 300.0), -950.0
+_TAGS = {'modality': '0008|0060', 'body part': '0018|0015', 'description': '0008|103e', 'protocol': '0018|1030'}
+#: Below this share of the bright end an image is called dark.
+_DARK = 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One image as far as a program sees.
+
+    Attributes:
+        name: Its path or role.
+        geometry: Its grid.
+        small: A smoothed copy of few voxels (first channel).
+        tags: DICOM tags by plain names; empty for other files.
+    """
+
+    name: str
+    geometry: Geometry
+    small: Volume
+    tags: dict[str, str]
+
+    @cached_property
+    def extents(self) -> dict[str, float]:
+        """Field of view in mm along ``'LR'``, ``'AP'`` and ``'SI'``."""
+        names = {'L': 'LR', 'R': 'LR', 'A': 'AP', 'P': 'AP', 'S': 'SI', 'I': 'SI'}
+        sizes = np.asarray(self.geometry.shape) * np.asarray(self.geometry.spacing)
+        return {names[code]: float(size) for code, size in zip(self.geometry.codes, sizes)}
+
+    @cached_property
+    def slices(self) -> tuple[int, float, float] | None:
+        """Number, thickness (mm) and direction (degrees from the nearest anatomical axis) of thick slices.
+
+        None where no axis is much coarser than the two others.
+        """
+        spacing = np.asarray(self.geometry.spacing)
+        axis = int(spacing.argmax())
+        if self.geometry.ndim != 3 or spacing[axis] < 2.5 * np.sort(spacing)[1] or spacing[axis] < 2:
+            return None
+        tilt = float(np.degrees(np.arccos(np.clip(np.abs(self.geometry.direction[:, axis]).max(), 0, 1))))
+        return self.geometry.shape[axis], float(spacing[axis]), tilt
+
+    @cached_property
+    def slice_axis(self) -> str:
+        """Anatomical letters of the coarsest axis, such as ``'SI'``."""
+        return list(self.extents)[int(np.asarray(self.geometry.spacing).argmax())]
+
+    @cached_property
+    def is_ct(self) -> bool:
+        """By the DICOM tag, else by Hounsfield units: air far below zero, and much between fat and soft tissue."""
+        if self.tags.get('modality'):
+            return self.tags['modality'] == 'CT'
+        array = self.small.array
+        soft = ((array > _SOFT[0]) & (array < _SOFT[1])).mean()
+        return bool(array.min() <= -500 and array.max() >= 50 and soft > 0.05)
+
+    @cached_property
+    def lung_share(self) -> float:
+        """Share of lung among the voxels inside the body, of a CT image, its surface left out."""
+        array = self.small.array
+        inner = ndimage.generate_binary_structure(array.ndim, 1)
+        axis = list(self.extents).index('SI') if array.ndim == 3 else 0
+        # Slice by slice: at its ends the image cuts through the lungs, which are then no holes in three dimensions.
+        slices = [ndimage.binary_fill_holes(one) for one in np.moveaxis(array > _LUNG[1], axis, 0)]
+        body = ndimage.binary_erosion(np.moveaxis(np.stack(slices), 0, axis), inner)
+        lung = ndimage.binary_erosion((array > _LUNG[0]) & (array < _LUNG[1]), inner)
+        return float((lung & body).sum() / max(1, body.sum()))
+
+    @cached_property
+    def dark_faces(self) -> tuple[int, int]:
+        """How many of the faces of the box, slices of a thick stack aside, are dark; and of how many."""
+        array = self.small.array
+        floor = float(np.percentile(array, 1))
+        dark = array - floor < _DARK * (float(np.percentile(array, 99)) - floor)
+        axes = [
+            axis for axis in range(array.ndim) if not (self.slices and axis == int(np.argmax(self.geometry.spacing)))
+        ]
+        faces = [np.take(dark, end, axis).mean() > 0.75 for axis in axes for end in (0, -1)]
+        return int(sum(faces)), len(faces)
+
+    @cached_property
+    def foreground(self) -> np.ndarray:
+        """Voxels of the small copy that are not dark."""
+        array = self.small.array
+        floor = float(np.percentile(array, 1))
+        return array - floor > _DARK * (float(np.percentile(array, 99)) - floor)
+
+
+def look_at(image: Image) -> Look:
+    """Look at an image: its header, the DICOM tags of its folder, and a small copy of it."""
+    return Look(image.name, image.geometry, small_copy(image.volume), dicom_tags(image.name))
+
+
+def small_copy(volume: Volume, voxels: int = _SMALL) -> Volume:
+    """The first channel, smoothed and sampled with about ``voxels`` along its longest side."""
+    array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
+    geometry = volume.geometry
+    spacing = np.asarray(geometry.spacing)
+    wanted = np.maximum(spacing, (np.asarray(geometry.shape) * spacing).max() / voxels)
+    sigma = np.maximum(0.0, (wanted / spacing - 1) / 2)
+    smooth = ndimage.gaussian_filter(array.astype(np.float32), sigma, mode='nearest')
+    target = geometry.resampled(tuple(wanted.tolist()))
+    return resample_to(Volume(smooth, geometry), target, fill=float(smooth.min()))
+
+
+def dicom_tags(name: str) -> dict[str, str]:
+    """Modality, body part, description and protocol of the DICOM series in a folder; empty for anything else."""
+    if not Path(name).is_dir():
+        return {}
+    series = list_dicom_series(name)
+    if not series:
+        return {}
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(next(iter(series.values()))[0])
+    reader.SetImageIO('GDCMImageIO')
+    reader.ReadImageInformation()
+    found = {key: reader.GetMetaData(tag).strip() for key, tag in _TAGS.items() if reader.HasMetaDataKey(tag)}
+    return {key: text.upper() for key, text in found.items() if text}

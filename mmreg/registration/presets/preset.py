@@ -1,0 +1,155 @@
+"""Presets: configs of a registration that needs no training, by name or as a file of one's own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from mmreg.errors import ConfigError
+from mmreg.plugins import register_all_modules
+from mmreg.registration.method import ConfigText
+from mmreg.registration.model import read_config
+from mmreg.registration.preparation import DEFAULT_INTENSITY, find_preparation
+from mmreg.registration.sources import Optimisation
+from mmreg.registry import REGISTRARS
+from mmreg.utils.config import load_config
+from mmreg.utils.shipped import config_folder
+
+PREFIX = 'register_'
+#: Taken where nothing speaks for another one: for one contrast, and for two.
+FALLBACK, FALLBACK_MULTIMODAL = 'generic', 'generic_multimodal'
+
+
+@dataclass(frozen=True, eq=False)
+class Preset:
+    """A preset and what it says about itself.
+
+    Attributes:
+        name: What ``--preset`` takes.
+        path: Its config.
+        config: The merged config: ``model``, ``optimisation``, ``affine``, ``inference``, ``preset``.
+    """
+
+    name: str
+    path: Path
+    config: ConfigText
+
+    @property
+    def cfg(self) -> Config:
+        assert self.config.cfg is not None
+        return self.config.cfg
+
+    @property
+    def summary(self) -> str:
+        return str((self.cfg.get('preset') or {}).get('summary', ''))
+
+    @property
+    def suits(self) -> str:
+        return str((self.cfg.get('preset') or {}).get('suits', ''))
+
+    def main_settings(self) -> dict[str, str]:
+        """The settings a reader asks for first, in words."""
+        losses = self.cfg.model.get('losses') or {}
+        levels = self.cfg.optimisation.get('levels') or []
+        inference = self.cfg.get('inference') or {}
+        spacing = inference.get('spacing')
+        return {
+            'losses': ', '.join(f'{name}: {_brief(loss)}' for name, loss in losses.items()),
+            'levels': ', '.join(map(_level_words, levels)),
+            'affine': _affine_words(self.cfg.get('affine')),
+            'working spacing': 'that of the fixed image' if spacing is None else f'{spacing} mm',
+            'intensities': ', '.join(_brief(step) for step in inference.get('intensity') or DEFAULT_INTENSITY),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """For the plan."""
+        return {'name': self.name, 'file': str(self.path), 'summary': self.summary}
+
+
+def find_presets() -> dict[str, Path]:
+    """Name -> config of every preset that comes with mmreg."""
+    return {path.stem.removeprefix(PREFIX): path for path in sorted(config_folder().glob(f'{PREFIX}*.py'))}
+
+
+def load_preset(source: str | Path, cfg_options: Mapping[str, Any] | None = None) -> Preset:
+    """A preset by name, or a config file of one's own.
+
+    Raises:
+        ConfigError: there is no such preset, or the config lacks what a preset needs.
+    """
+    text = str(source)
+    known = find_presets()
+    name = text.replace('-', '_')
+    if name in known:
+        path = known[name]
+    elif text.endswith(('.py', '.json', '.yaml', '.yml')) or Path(text).is_file():
+        path, name = Path(text), Path(text).stem.removeprefix(PREFIX)
+    else:
+        close = get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f'; did you mean {close[0]!r}?' if close else ','
+        raise ConfigError(f'--preset {text}: there is no such preset{hint} expected {", ".join(known)} or a file.')
+    cfg = read_config(load_config(path), cfg_options)
+    for key in ('model', 'optimisation'):
+        if not isinstance(cfg.get(key), Mapping):
+            raise ConfigError(f'{path} has no key {key}, expected a preset such as {PREFIX}{FALLBACK}.py.')
+    return Preset(name, path, ConfigText(cfg))
+
+
+def list_presets() -> list[Preset]:
+    """Every preset that comes with mmreg."""
+    return [load_preset(path) for path in find_presets().values()]
+
+
+def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> Optimisation:
+    """The optimisation of a preset for images of ``ndim`` axes and ``channels`` channels.
+
+    Raises:
+        ConfigError: its parts do not fit such images.
+    """
+    register_all_modules()
+    model = dict(cfg.model)
+    model['ndim'] = ndim
+    if channels != 1:
+        model['backbone'] = {**model['backbone'], 'image_channels': channels}
+    registrar = REGISTRARS.build(model).to(device).eval()
+    return Optimisation(registrar, find_preparation(cfg), dict(cfg.optimisation), device, seed)
+
+
+@cache
+def presets_digest() -> str:
+    """SHA-256 of all presets and their bases: results of an automatic choice depend on them."""
+    total = hashlib.sha256()
+    folder = config_folder()
+    for path in [*find_presets().values(), *sorted((folder / '_base_' / 'registration').glob('*.py'))]:
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def _brief(config: Mapping[str, Any]) -> str:
+    """``LNCC(window=9, weight=1.0)``."""
+    rest = ', '.join(f'{key}={value}' for key, value in config.items() if key != 'type')
+    return f'{config.get("type")}({rest})' if rest else str(config.get('type'))
+
+
+def _level_words(level: Mapping[str, Any]) -> str:
+    """``4 mm: 50 iterations``."""
+    if level.get('spacing') is not None:
+        grid = f'{level["spacing"]:g} mm'
+    else:
+        grid = f'{level.get("scale", 1):g} times the voxels'
+    return f'{grid}: {level.get("iterations")} iterations'
+
+
+def _affine_words(affine: Mapping[str, Any] | None) -> str:
+    if affine is None:
+        return 'none: the headers are trusted'
+    rest = ', '.join(f'{key} {value}' for key, value in affine.items() if key != 'transform')
+    return f'{affine.get("transform", "affine")}{f" ({rest})" if rest else ""}'

@@ -1,0 +1,1 @@
+"""What a registration returns: numbers, warnings, files and the report."""

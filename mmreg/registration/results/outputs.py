@@ -1,0 +1,178 @@
+"""The files of one registered pair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from mmreg.errors import ConfigError
+from mmreg.io import (
+    Landmarks,
+    affine_transform,
+    write_displacement_image,
+    write_landmarks_voxel,
+    write_landmarks_world,
+    write_learn2reg_nifti,
+    write_learn2reg_npz,
+    write_text,
+    write_transform,
+    write_volume,
+)
+from mmreg.io.geometry import Geometry
+from mmreg.io.tables import write_json, write_rows
+from mmreg.io.voxel_type import in_type_of
+
+from .folder import MARKER, replacing_folder
+from .result import RegistrationResult
+from .rigidity import write_rigidity
+
+
+def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Collection[str] | None = None) -> Path:
+    """Write a result into a folder, all of it or nothing.
+
+    Files: ``warped.nii.gz``; ``displacement.nii.gz`` and
+    ``inverse_displacement.nii.gz`` (ITK displacement fields, LPS mm, fixed grid); ``transform.h5``
+    (ITK, fixed -> moving: resamples the moving image) and ``inverse_transform.h5``; ``affine.tfm`` where an affine was
+    given; ``warped_labels.nii.gz``; ``uncertainty.nii.gz`` (mm) and ``warped_variance.nii.gz`` of a Monte-Carlo model;
+    ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv`` in voxels);
+    ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
+    ``overview.png``; ``report.html``, a page that needs nothing else; ``plan.json``, written last.
+
+    Args:
+        result: What to write.
+        out_dir: The folder; files of an earlier result in it are replaced, others are left alone.
+        outputs: Some of :data:`OUTPUTS`; all by default.
+
+    Raises:
+        ConfigError: an unknown name in ``outputs``.
+        DataError: the folder cannot be written.
+    """
+    chosen = set(OUTPUTS if outputs is None else outputs)
+    if chosen - set(OUTPUTS):
+        raise ConfigError(
+            f'outputs {sorted(chosen - set(OUTPUTS))} are unknown, expected some of {", ".join(OUTPUTS)}.'
+        )
+    out_dir = Path(out_dir)
+    with replacing_folder(out_dir) as folder:
+        for name, write in OUTPUTS.items():
+            if name in chosen:
+                write(result, folder)
+        files = sorted(path.name for path in folder.iterdir()) + [MARKER]
+        write_text(folder / MARKER, json.dumps({**_jsonable(result.provenance), 'files': files}, indent=2) + '\n')
+    return out_dir
+
+
+def _warped(result: RegistrationResult, folder: Path) -> None:
+    write_volume(folder / 'warped.nii.gz', in_type_of(result.warped, result.moving.dtype))
+
+
+def _displacement(result: RegistrationResult, folder: Path) -> None:
+    write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry)
+    if result.inverse is not None:
+        path = folder / 'inverse_displacement.nii.gz'
+        write_displacement_image(path, result.inverse.on_original_grid, result.geometry)
+
+
+def _transforms(result: RegistrationResult, folder: Path) -> None:
+    write_transform(folder / 'transform.h5', result.transform)
+    inverse = result.inverse_transform
+    if inverse is not None:
+        write_transform(folder / 'inverse_transform.h5', inverse)
+    if result.affine is not None:
+        write_transform(folder / 'affine.tfm', affine_transform(result.affine))
+
+
+def _labels(result: RegistrationResult, folder: Path) -> None:
+    if result.warped_labels is not None:
+        write_volume(folder / 'warped_labels.nii.gz', result.warped_labels)
+
+
+def _maps(result: RegistrationResult, folder: Path) -> None:
+    for name, volume in result.maps.items():
+        write_volume(folder / f'{name}.nii.gz', volume)
+
+
+def _landmarks(result: RegistrationResult, folder: Path) -> None:
+    _write_landmarks(folder / 'landmarks_in_moving', result.landmarks_in_moving, result.moving.geometry)
+    _write_landmarks(folder / 'landmarks_in_fixed', result.landmarks_in_fixed, result.geometry)
+
+
+def _write_landmarks(stem: Path, points: Landmarks | None, geometry: Geometry) -> None:
+    if points is not None:
+        write_landmarks_world(stem.with_suffix('.csv'), points.points, names=points.names)
+        write_landmarks_voxel(stem.with_name(f'{stem.name}_voxel.csv'), points.in_voxels(geometry))
+
+
+def _metrics(result: RegistrationResult, folder: Path) -> None:
+    write_rows(folder / 'metrics.csv', result.rows)
+    write_json(folder / 'metrics.json', {'case_id': result.case_id, **result.metrics, 'warnings': result.warnings})
+
+
+def _overview(result: RegistrationResult, folder: Path) -> None:
+    from mmreg.visualization import overview_figure
+
+    overview_figure(
+        result.fixed.volume.channel_first(),
+        result.before.channel_first(),
+        result.warped.channel_first(),
+        result.displacement,
+        folder / 'overview.png',
+        spacing=result.geometry.spacing,
+        title=headline(result),
+    )
+
+
+def _report(result: RegistrationResult, folder: Path) -> None:
+    from .report import write_result_report
+
+    write_result_report(result, folder, result.labels)
+
+
+#: What can be written, by name.
+OUTPUTS: dict[str, Callable[[RegistrationResult, Path], None]] = {
+    'warped': _warped,
+    'displacement': _displacement,
+    'transforms': _transforms,
+    'labels': _labels,
+    'maps': _maps,
+    'landmarks': _landmarks,
+    'metrics': _metrics,
+    'rigidity': write_rigidity,
+    'overview': _overview,
+    'report': _report,
+}
+
+
+def _npz(path: Path, result: RegistrationResult) -> None:
+    write_learn2reg_npz(path, result.array_displacement())
+
+
+def _nifti(path: Path, result: RegistrationResult) -> None:
+    write_learn2reg_nifti(path, result.array_displacement())
+
+
+#: Challenge layouts: ending and writer of the one file per pair.
+LAYOUTS: dict[str, tuple[str, Callable[[Path, RegistrationResult], None]]] = {
+    'lumir': ('.nii.gz', _nifti),
+    'learn2reg': ('.nii.gz', _nifti),
+    'oasis': ('.npz', _npz),
+}
+
+
+def headline(result: RegistrationResult) -> str:
+    """The pair and its main numbers in one line."""
+    parts = [result.case_id]
+    for name, digits in (('dice', 3), ('hd95', 2), ('tre', 2)):
+        if name in result.metrics:
+            numbers = result.metrics[name]
+            parts.append(f'{name} {numbers["before"]:.{digits}f} -> {numbers["after"]:.{digits}f}')
+    if 'folds_percent' in result.metrics:
+        parts.append(f'folds {result.metrics["folds_percent"]["after"]:.3g} %')
+    return '   '.join(parts)
+
+
+def _jsonable(value: object) -> dict:
+    """NaN becomes null."""
+    text = json.dumps(value, allow_nan=True)
+    return json.loads(text, parse_constant=lambda _: None)

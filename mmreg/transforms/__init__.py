@@ -1,0 +1,1 @@
+"""Using transform files: applied, inverted, composed, and how they change volumes."""

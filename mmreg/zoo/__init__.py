@@ -1,0 +1,1 @@
+"""The shipped methods: cards of their configs."""

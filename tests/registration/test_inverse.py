@@ -1,0 +1,56 @@
+"""The inverse of a result: on a divided grid, and where its points come back."""
+
+import numpy as np
+import pytest
+import torch
+
+from mmreg.io import Geometry, displacement_transform
+from mmreg.registration.inverse import division, inverse_of
+from mmreg.spatial import gaussian_filter
+
+
+def rough_field(shape, spacing, seed=0):
+    """Smooth over about 6 mm, up to 3 mm long: voxels."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(1, 3, *shape, generator=generator)
+    field = gaussian_filter(noise, [4 / s for s in spacing], padding='border')[0].numpy()
+    field *= 3 / np.abs(field).max()
+    return (field / np.reshape(spacing, (3, 1, 1, 1))).astype(np.float32)
+
+
+def round_trip(displacement, geometry, inverse):
+    """Mean distance in mm between random points and where they come back."""
+    rng = np.random.default_rng(0)
+    low, high = 0.2 * np.array(geometry.shape), 0.8 * np.array(geometry.shape) - 1
+    points = geometry.voxel_to_world(rng.uniform(low, high, (500, 3)))
+    there = displacement_transform(displacement, geometry).transform_points(points)
+    back = displacement_transform(inverse.displacement, inverse.geometry).transform_points(there)
+    return np.linalg.norm(back - points, axis=1).mean()
+
+
+@pytest.mark.parametrize(('shape', 'spacing'), [((24, 20, 22), (2.0, 2.0, 2.0)), ((32, 32, 9), (1.4, 1.4, 10.0))])
+def test_a_divided_grid_brings_points_back(shape, spacing):
+    geometry = Geometry.from_parts(shape, spacing, origin=(5.0, -3.0, 1.0))
+    displacement = rough_field(shape, spacing)
+    plain, divided = inverse_of(displacement, geometry), inverse_of(displacement, geometry, divide=True)
+    assert plain.geometry.same_grid(geometry) and plain.factors == (1, 1, 1)
+    assert divided.residual.mean < 2e-3
+    before, after = round_trip(displacement, geometry, plain), round_trip(displacement, geometry, divided)
+    assert after < 0.5 * before and after < 0.1
+    np.testing.assert_allclose(divided.on_original_grid, plain.displacement, atol=0.02)
+
+
+def test_division_follows_the_voxels():
+    assert division(Geometry.from_parts((100, 100, 100), (1.0, 1.0, 1.0))) == (1, 1, 1)
+    assert division(Geometry.from_parts((60, 60, 9), (1.4, 2.2, 10.0))) == (1, 2, 10)
+    assert division(Geometry.from_parts((60, 60, 1), (2.0, 2.0, 8.0))) == (2, 2, 1)
+    # Not more than memory should hold.
+    assert division(Geometry.from_parts((512, 512, 60), (0.7, 0.7, 3.0))) == (1, 1, 1)
+
+
+def test_divided_geometry_keeps_its_corners():
+    direction = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    geometry = Geometry.from_parts((5, 6, 7), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), direction)
+    fine = geometry.divided((1, 2, 3))
+    assert fine.shape == (5, 11, 19) and fine.spacing == pytest.approx((1, 1, 1))
+    np.testing.assert_allclose(fine.voxel_to_world([[4, 10, 18]]), geometry.voxel_to_world([[4, 5, 6]]))

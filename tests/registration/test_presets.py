@@ -1,0 +1,47 @@
+"""Presets: found, explained, inherited from, and every one of them runs."""
+
+import numpy as np
+import pytest
+
+import mmreg
+from mmreg.apis import list_presets
+from mmreg.commands.register import main
+from mmreg.registration.presets import preset as presets
+
+from .phantoms import centred, draw, pose
+
+
+def test_a_preset_of_ones_own(tmp_path):
+    """A config that inherits from a shipped preset and changes a line."""
+    base = next(iter(presets.find_presets().values()))
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = ['{base}']\npreset = dict(summary='Mine')\naffine = dict(transform='rigid')\n")
+    preset = presets.load_preset(path)
+    assert preset.name == 'mine' and preset.summary == 'Mine' and preset.cfg.affine.transform == 'rigid'
+    assert preset.cfg.model.type == 'Registrar'
+
+
+def test_list_presets(capfd):
+    assert main(['--list-presets']) == 0
+    text = capfd.readouterr().out
+    found = list_presets()
+    assert {'brain_t1', 'generic'} <= {preset.name for preset in found}
+    for preset in found:
+        assert f'{preset.name}: {preset.summary}' in text and preset.summary and preset.suits
+        assert str(preset.path) in text
+
+
+@pytest.mark.parametrize('name', sorted(presets.find_presets()))
+@pytest.mark.parametrize('ndim', [2, 3])
+def test_every_preset_runs(name, ndim):
+    """On a tiny pair with few iterations: all parts fit, in 2-D and 3-D."""
+    grid = centred((22, 20, 18)[:ndim], (3.5, 3.5, 3.5)[:ndim])
+    world = pose(3, (2.0, 0, 0)[:ndim], ndim)
+    fixed, moving = draw(grid, scale=100.0), draw(grid, world, 1.5, 100.0, seed=1)
+    preset = presets.load_preset(name)
+    levels = [{**level, 'iterations': 2} for level in preset.cfg.optimisation.levels]
+    result = mmreg.register(
+        fixed, moving, preset=name, affine='none', device='cpu', cfg_options={'optimisation.levels': levels}
+    )
+    assert np.isfinite(result.displacement).all() and np.abs(result.displacement).max() > 0.01
+    assert result.provenance['preset']['name'] == name
