@@ -1,8 +1,8 @@
-"""Door to the computation of text embeddings: a config's labels to a file."""
+"""Same as `mmreg embed`."""
 
 import sys
 
-from mmreg.commands.embed import main
+from mmreg.cli import door
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(door('embed')(None))

@@ -118,7 +118,7 @@ def _short(line: Line) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='compare_results', description=__doc__)
+    parser = argparse.ArgumentParser(prog='mmreg compare', description=__doc__)
     parser.add_argument('results', nargs='+', help='[NAME=]FILE: result CSV, or folder of them, of one method')
     parser.add_argument('-o', '--out', help='folder for tables (CSV, Markdown, LaTeX, JSON) and figures')
     parser.add_argument('--metric', action='append', help='default: all metrics that every table has')

@@ -218,8 +218,8 @@ WRITERS = {'.csv': _write_csv, '.json': _write_json, '.md': _write_markdown}
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Options of ``tools/analysis/complexity.py``."""
-    parser = argparse.ArgumentParser(prog='complexity', description=__doc__)
+    """Options of ``mmreg complexity``."""
+    parser = argparse.ArgumentParser(prog='mmreg complexity', description=__doc__)
     parser.add_argument('configs', nargs='*', help='configs to analyse; all that come with mmreg by default')
     parser.add_argument('--meta', action='store_true', help='count only: needs no memory and no time')
     parser.add_argument('--size', nargs='+', type=int, metavar='N', help="voxels per axis; default: the data set's")

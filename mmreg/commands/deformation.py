@@ -89,7 +89,7 @@ def _name(path: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='deformation', description=__doc__)
+    parser = argparse.ArgumentParser(prog='mmreg deformation', description=__doc__)
     parser.add_argument('fields', nargs='+', help='ITK field images (displacement.nii.gz) or disp_* challenge files')
     parser.add_argument('-l', '--labels', nargs='+', help='label maps of the fixed images: one, or one per field')
     parser.add_argument('-r', '--reference', help='fixed image that gives challenge files their geometry')

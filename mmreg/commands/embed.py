@@ -68,7 +68,7 @@ def _nodes(node: Any) -> Iterator[Mapping[str, Any]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='embed_labels.py',
+        prog='mmreg embed',
         description='Compute the text embeddings of the labels of a config, with the first provider that works.',
     )
     parser.add_argument('config', help='config file with a TextSCFHead; it is Python and is executed')

@@ -1,7 +1,6 @@
 """Stress tests: deformations of known size, and what perfect and idle models score."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from mmengine.config import Config
 from scipy.interpolate import BSpline
 from scipy.ndimage import gaussian_filter
 
+from mmreg.commands import stress
 from mmreg.errors import InputError
 from mmreg.evaluation.functional.field_error import lengths
 from mmreg.evaluation.stress import deformations, harness
@@ -116,13 +116,6 @@ def test_wrong_shapes_and_unknown_kinds_are_refused():
         deformations.VelocityRecipe(control=1)
 
 
-def _tool():
-    spec = importlib.util.spec_from_file_location('stress_test_tool', ROOT / 'tools/analysis/stress_test.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def _config(folder: Path) -> Path:
     """A small model and a list of two pairs of 2-D images."""
     from mmreg.io import Geometry, Volume, write_volume
@@ -144,7 +137,7 @@ def _config(folder: Path) -> Path:
 def test_the_tool_writes_tables_and_a_plot(tmp_path, capsys):
     config, out = str(_config(tmp_path)), tmp_path / 'out'
     options = ['-o', str(out), '--translation', '0', '3', '--svf', '2', '--device', 'cpu']
-    tool = _tool()
+    tool = stress
     assert tool.main(['--model', config, '--name', 'a', '--model', config, '--name', 'b', *options]) == 0
     with (out / 'stress.csv').open() as file:
         rows = list(csv.DictReader(file))

@@ -1,8 +1,8 @@
-"""Compare any number of result tables of `mmreg test`, `mmreg infer --pairs` or `mmreg evaluate --csv`."""
+"""Same as `mmreg compare`."""
 
 import sys
 
-from mmreg.commands.compare import main
+from mmreg.cli import door
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(door('compare')(None))

@@ -1,8 +1,8 @@
-"""Parameters, multiply-adds, memory and time of the models of all configs, or of the given ones."""
+"""Same as `mmreg complexity`."""
 
 import sys
 
-from mmreg.commands.complexity import main
+from mmreg.cli import door
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(door('complexity')(None))

@@ -1,8 +1,8 @@
-"""Analyse deformation fields: smoothness, complexity, jumps across region borders."""
+"""Same as `mmreg deformation`."""
 
 import sys
 
-from mmreg.commands.deformation import main
+from mmreg.cli import door
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(door('deformation')(None))

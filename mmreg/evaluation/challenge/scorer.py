@@ -74,7 +74,7 @@ def aggregate(cases: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str
 
 
 def rows(result: dict[str, Any]) -> list[Row]:
-    """The result as rows of a table that ``tools/analysis/compare_results.py`` reads."""
+    """The result as rows of a table that ``mmreg compare`` reads."""
     table = []
     for case_id, measures in result['cases'].items():
         for name, entry in measures.items():

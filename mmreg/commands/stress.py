@@ -1,0 +1,168 @@
+"""Stress test: how large a known misalignment can a model undo?
+
+Images of a data set are moved by translations and by random velocity fields of growing size; the end-point error to the
+known field, Dice and regularity are written per model, kind and size, with a plot.
+
+    mmreg stress --model configs/eoir_demo.py work_dirs/demo/last.pth --out stress
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmreg.apis import init_model
+from mmreg.commands.shared.options import KeyValue
+from mmreg.errors import ConfigError, DataError
+from mmreg.evaluation.analysis import figures
+from mmreg.evaluation.functional.aggregate import nan_mean
+from mmreg.evaluation.stress.deformations import STATISTICS, VelocityRecipe
+from mmreg.evaluation.stress.harness import KINDS, Predictor, StressCase, StressPlan, StressResult, run
+from mmreg.io.tables import write_json
+from mmreg.registry import DATASETS
+from mmreg.utils import console
+from mmreg.utils.atomic import write_text
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the stress test; returns the exit code."""
+    options = _parser().parse_args(argv)
+    return console.run(lambda: stress(options), debug=options.debug)
+
+
+def stress(options: argparse.Namespace) -> None:
+    """Do what the parsed ``options`` say."""
+    models = [_model(files, options) for files in options.model]
+    names = [options.name[k] if k < len(options.name) else Path(files[0]).stem for k, files in enumerate(options.model)]
+    if len(set(names)) < len(names):
+        raise ConfigError(f'the models are called {names}, expected different names: give --name for each.')
+    dataset = _dataset(models[0].cfg, options.split)
+    count = min(len(dataset), options.cases or len(dataset))
+    levels = {kind: getattr(options, kind) for kind in KINDS if getattr(options, kind)}
+    recipe = VelocityRecipe(options.control, options.smoothing, statistic=options.statistic)
+    plan = StressPlan(levels, recipe, options.seed, not options.whole)
+    predictors = {name: _predictor(model) for name, model in zip(names, models)}
+    results: list[StressResult] = []
+    out = Path(options.out)
+    for result in run(_cases(dataset, count), count, models[0].ndim, plan, predictors):
+        results.append(result)
+        _write_cases(out / 'stress.csv', results)
+        console.say(_line(result))
+    _summarise(out, results)
+
+
+def _model(files: Sequence[str], options: argparse.Namespace) -> Any:
+    if len(files) > 2:
+        raise ConfigError(f'--model got {len(files)} files, expected CONFIG and, where there is one, CHECKPOINT.')
+    checkpoint = files[1] if len(files) > 1 else None
+    return init_model(files[0], checkpoint, device=options.device, cfg_options=options.cfg_options)
+
+
+def _dataset(cfg: Any, split: str) -> Any:
+    loader = cfg.get(f'{split}_dataloader') or cfg.get('val_dataloader')
+    if not loader:
+        raise ConfigError(f'the first config has no {split}_dataloader, expected one that names the images to move.')
+    return DATASETS.build(loader.dataset)
+
+
+def _cases(dataset: Any, count: int) -> Iterator[StressCase]:
+    """The fixed images of the first ``count`` pairs."""
+    for index in range(count):
+        item = dataset[index]
+        fixed, sample = item['inputs']['fixed'], item['data_samples']
+        labels = item['inputs'].get('fixed_labels')
+        spacing = tuple(float(s) for s in sample.get('spacing') or (1.0,) * (fixed.dim() - 1))
+        yield StressCase(f'{index:04d}_{sample.get("case_id", "")}', fixed.float(), spacing, labels)
+
+
+def _predictor(model: Any) -> Predictor:
+    def predict(fixed: Tensor, moving: Tensor, spacing: tuple[float, ...]) -> Tensor:
+        batch = model.data_preprocessor({'inputs': {'fixed': [fixed], 'moving': [moving]}, 'data_samples': None})
+        with torch.no_grad():
+            found = model(batch['inputs'], None, mode='predict')[0].pred.displacement
+        if not torch.isfinite(found).all():
+            raise DataError('a model returned a displacement that is not finite, expected numbers.')
+        return found
+
+    return predict
+
+
+def _line(result: StressResult) -> str:
+    v = result.values
+    text = f'{result.case_id}  {result.kind} {result.level:g} mm  {result.model}'
+    text += f'  error {v["initial_epe"]:.3f} -> {v["epe"]:.3f} mm'
+    return text + (f'  dice {v["initial_dice"]:.3f} -> {v["dice"]:.3f}' if 'dice' in v else '')
+
+
+def _write_cases(path: Path, results: Sequence[StressResult]) -> None:
+    columns = list(dict.fromkeys(key for result in results for key in result.values))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(['model', 'kind', 'level_mm', 'case_id', *columns])
+    for r in results:
+        writer.writerow([r.model, r.kind, r.level, r.case_id, *(r.values.get(key, '') for key in columns)])
+    write_text(path, text.getvalue())
+
+
+def _summarise(out: Path, results: Sequence[StressResult]) -> None:
+    """Means over cases as a table, a JSON and curves."""
+    groups: dict[tuple[str, str, float], list[StressResult]] = {}
+    for result in results:
+        groups.setdefault((result.kind, result.model, result.level), []).append(result)
+    lines, series = [], {}
+    for (kind, model, level), found in groups.items():
+        keys = dict.fromkeys(key for result in found for key in result.values)
+        means = {key: nan_mean(r.values[key] for r in found if key in r.values) for key in keys}
+        lines.append({'kind': kind, 'model': model, 'level_mm': level, 'cases': len(found), **means})
+        for name, key in ((model, 'epe'), ('before', 'initial_epe')):
+            xs, ys = series.setdefault(kind, {}).setdefault(name, ([], []))
+            if level not in xs:
+                xs.append(level)
+                ys.append(means[key])
+    write_json(out / 'stress.json', {'means': lines})
+    figures.save(figures.curves(series, 'misalignment [mm]', 'mean end-point error [mm]'), out / 'stress.png')
+    shown = (
+        'kind',
+        'level_mm',
+        'model',
+        'cases',
+        'initial_epe',
+        'epe',
+        'initial_dice',
+        'dice',
+        'folds_percent',
+        'seconds',
+    )
+    rows = [[f'{line[k]:.4g}' if isinstance(line.get(k), float) else line.get(k, '-') for k in shown] for line in lines]
+    console.table(shown, rows, title=f'means over cases; tables and plot are in {out}')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='mmreg stress', description=__doc__.split('\n\n')[0])
+    parser.add_argument(
+        '--model', nargs='+', action='append', required=True, metavar='FILE', help='CONFIG [CHECKPOINT]; repeatable'
+    )
+    parser.add_argument(
+        '--name', action='append', default=[], help='of each model, in their order; default: the config'
+    )
+    parser.add_argument('-o', '--out', required=True, help='folder for tables and the plot')
+    parser.add_argument('--split', choices=('test', 'val', 'train'), default='test', help="first config's data set")
+    parser.add_argument('--cases', type=int, help='use the first N pairs only')
+    parser.add_argument('--translation', nargs='*', type=float, default=[0, 5, 10, 15, 20, 30], metavar='MM')
+    parser.add_argument('--svf', nargs='*', type=float, default=[0, 5, 10, 15], metavar='MM')
+    parser.add_argument('--control', type=int, default=5, help='control points per axis of the velocity fields')
+    parser.add_argument('--smoothing', type=float, default=0.0, help='sigma over the control points')
+    parser.add_argument('--statistic', choices=tuple(STATISTICS), default='p95', help='what has the size given in mm')
+    parser.add_argument('--whole', action='store_true', help='velocity fields everywhere, not only in the foreground')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--device')
+    parser.add_argument('--cfg-options', nargs='+', action=KeyValue, default={}, metavar='KEY=VALUE')
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    return parser
