@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'compare': ('mmreg.commands.compare', 'compare result tables of methods, with statistics'),
     'deformation': (
         'mmreg.commands.deformation',
-        'analyse displacement fields: smoothness, complexity, jumps at borders',
+        'analyse displacement fields: smoothness, complexity, jumps',
     ),
     'stress': ('mmreg.commands.stress', 'measure how large a known misalignment a model can undo'),
     'complexity': ('mmreg.commands.complexity', 'count what models cost: parameters, multiply-adds, memory, time'),

@@ -116,7 +116,8 @@ def _summarise(out: Path, results: Sequence[StressResult]) -> None:
     groups: dict[tuple[str, str, float], list[StressResult]] = {}
     for result in results:
         groups.setdefault((result.kind, result.model, result.level), []).append(result)
-    lines, series = [], {}
+    lines: list[dict[str, Any]] = []
+    series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
     for (kind, model, level), found in groups.items():
         keys = dict.fromkeys(key for result in found for key in result.values)
         means = {key: nan_mean(r.values[key] for r in found if key in r.values) for key in keys}
