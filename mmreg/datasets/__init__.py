@@ -1,49 +1,37 @@
-"""Data sets of pairs, their transforms, samplers, and simulated subjects."""
+"""Data sets of pairs, their transforms, samplers, and simulated subjects.
+
+Every module of this package is imported and registers its parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmreg.registry import DATA_SAMPLERS, DATASETS
+from mmreg.utils.discovery import find_parts
 
 from . import transforms
 from .base import Index, PairDataset
-from .camcan import CamCANDataset
-from .cine import ACDCCineDataset, CineDataset, MMsDataset
-from .heart import BeatingHearts
-from .ixi import IXIDataset
-from .learn2reg import Learn2RegDataset, LUMIRDataset
-from .numbered import AbdomenCTCTDataset, ACDCDataset, NumberedDataset
-from .oasis import OASISDataset
+from .numbered import NumberedDataset
 from .pairing import Pair
-from .pairs import PairListDataset
-from .phantom_spine import ArticulatedSpinePhantom
-from .samplers import SeededEpochSampler, SeededInfiniteSampler
-from .seeding import SeededDataset, stable_seed
-from .simulated import SimulatedBrainDataset, SimulatedDataset, SyntheticShapes
-from .spine import SpineCTMRDataset
+from .seeding import stable_seed
+from .simulated import SimulatedDataset
 from .transforms import PackRegInputs
 
+_PARTS = find_parts(__name__, __path__, DATASETS, DATA_SAMPLERS)
+globals().update(_PARTS)
 __all__ = [
-    'ACDCCineDataset',
-    'ACDCDataset',
-    'AbdomenCTCTDataset',
-    'ArticulatedSpinePhantom',
-    'BeatingHearts',
-    'CamCANDataset',
-    'CineDataset',
-    'IXIDataset',
     'Index',
-    'LUMIRDataset',
-    'Learn2RegDataset',
-    'MMsDataset',
     'NumberedDataset',
-    'OASISDataset',
     'PackRegInputs',
     'Pair',
     'PairDataset',
-    'PairListDataset',
-    'SeededDataset',
-    'SeededEpochSampler',
-    'SeededInfiniteSampler',
-    'SimulatedBrainDataset',
     'SimulatedDataset',
-    'SpineCTMRDataset',
-    'SyntheticShapes',
     'stable_seed',
     'transforms',
+    *_PARTS,
 ]
+
+if TYPE_CHECKING:  # the parts are found when the package is imported
+
+    def __getattr__(name: str) -> Any: ...

@@ -5,6 +5,6 @@ from mmreg.utils.discovery import import_submodules
 from .label_set import LabelSet, get_label_set, phrase
 from .table import TextTable, TextUnavailable
 
-import_submodules(__name__, __path__, skip=('embed_cli',))
+import_submodules(__name__, __path__)
 
 __all__ = ['LabelSet', 'TextTable', 'TextUnavailable', 'get_label_set', 'phrase']

@@ -1,43 +1,21 @@
-"""Transforms of one image or of a pair: callables on a flat dict, registered in TRANSFORMS."""
+"""Transforms of one image or of a pair: callables on a flat dict, registered in TRANSFORMS.
 
-from .affine import RandomAffine
-from .grid import CenterCrop, CropForeground, PadTo, RandomFlip, Zoom
-from .intensity import ClipWindow, DivideBy, ImageTransform, MinMax, PercentileWindow, RandomGamma, ZScore
-from .labels import RemapLabels
-from .loading import LoadVolumes
-from .packing import PackRegInputs
-from .prompt import SegmentPrompt
-from .resample import Resample
-from .stacks import CleanStackLabels, CropAroundLabels
-from .vertebrae import CommonVertebrae, CropVertebrae, DropSmallVertebrae, RandomVertebraCrop
-from .world import MatchFixedGrid, RandomRigid, ToSpacing
+Every module of this package is imported and registers its parts.
+"""
 
-__all__ = [
-    'CenterCrop',
-    'CleanStackLabels',
-    'ClipWindow',
-    'CommonVertebrae',
-    'CropAroundLabels',
-    'CropForeground',
-    'CropVertebrae',
-    'DivideBy',
-    'DropSmallVertebrae',
-    'ImageTransform',
-    'LoadVolumes',
-    'MatchFixedGrid',
-    'MinMax',
-    'PackRegInputs',
-    'PadTo',
-    'PercentileWindow',
-    'RandomAffine',
-    'RandomFlip',
-    'RandomGamma',
-    'RandomRigid',
-    'RandomVertebraCrop',
-    'RemapLabels',
-    'SegmentPrompt',
-    'Resample',
-    'ToSpacing',
-    'ZScore',
-    'Zoom',
-]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmreg.registry import TRANSFORMS
+from mmreg.utils.discovery import find_parts
+
+from .intensity import ImageTransform
+
+_PARTS = find_parts(__name__, __path__, TRANSFORMS)
+globals().update(_PARTS)
+__all__ = ['ImageTransform', *_PARTS]
+
+if TYPE_CHECKING:  # the parts are found when the package is imported
+
+    def __getattr__(name: str) -> Any: ...

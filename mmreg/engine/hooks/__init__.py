@@ -1,27 +1,18 @@
-"""Hooks of the training loop."""
+"""Hooks of the training loop. Every module of this package is imported and registers its parts."""
 
-from .checkpoint import AtomicBackend, SafeCheckpointHook, save_checkpoint
-from .compile import CompileHook
-from .freeze import FreezeHook
-from .invalid_loss import CheckInvalidLossHook
-from .loss_weight import LossWeightHook
-from .mean_loss import MeanLossHook
-from .progress import ProgressHook
-from .seed import IterSeedHook
-from .stop import GracefulStopHook
-from .visualization import VisualizationHook
+from __future__ import annotations
 
-__all__ = [
-    'AtomicBackend',
-    'CheckInvalidLossHook',
-    'CompileHook',
-    'FreezeHook',
-    'GracefulStopHook',
-    'IterSeedHook',
-    'LossWeightHook',
-    'MeanLossHook',
-    'ProgressHook',
-    'SafeCheckpointHook',
-    'VisualizationHook',
-    'save_checkpoint',
-]
+from typing import TYPE_CHECKING, Any
+
+from mmreg.registry import HOOKS
+from mmreg.utils.discovery import find_parts
+
+from .checkpoint import AtomicBackend, save_checkpoint
+
+_PARTS = find_parts(__name__, __path__, HOOKS)
+globals().update(_PARTS)
+__all__ = ['AtomicBackend', 'save_checkpoint', *_PARTS]
+
+if TYPE_CHECKING:  # the parts are found when the package is imported
+
+    def __getattr__(name: str) -> Any: ...

@@ -1,18 +1,23 @@
-"""Metrics for MMEngine's evaluator, thin classes over :mod:`mmreg.evaluation.functional`."""
+"""Metrics for MMEngine's evaluator, thin classes over :mod:`mmreg.evaluation.functional`.
 
-from mmreg.utils.discovery import import_submodules
+Every module of this package is imported and registers its parts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmreg.registry import METRICS
+from mmreg.utils.discovery import find_parts
 
 from .base import CaseMetric
 from .case import Case
-from .contour_metrics import ContourMetric
-from .field_metrics import FieldError, InverseConsistencyMetric, JacobianMetric
-from .image_metrics import IntensityMetric
-from .label_metrics import DiceMetric, LabelMetric, LUMIRDice, SurfaceMetric
-from .point_metrics import TREMetric
+from .label_metrics import LabelMetric
 
-__all__ = [
-    'Case', 'CaseMetric', 'ContourMetric', 'DiceMetric', 'FieldError', 'IntensityMetric', 'InverseConsistencyMetric',
-    'JacobianMetric', 'LUMIRDice', 'LabelMetric', 'SurfaceMetric', 'TREMetric',
-]  # fmt: skip
+_PARTS = find_parts(__name__, __path__, METRICS)
+globals().update(_PARTS)
+__all__ = ['Case', 'CaseMetric', 'LabelMetric', *_PARTS]
 
-import_submodules(__name__, __path__)  # a new metric is a new file and nothing else
+if TYPE_CHECKING:  # the parts are found when the package is imported
+
+    def __getattr__(name: str) -> Any: ...
