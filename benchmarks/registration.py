@@ -109,7 +109,7 @@ def run_ours(pair: Pair, folder: Path, preset: str | None, threads: int) -> tupl
 
     from mmreg.plugins import register_all_modules
     from mmreg.registration.optimisation import optimise
-    from mmreg.registration.preparation import find_preparation
+    from mmreg.registration.working.preparation import find_preparation
     from mmreg.registry import REGISTRARS, TRANSFORMS
     from mmreg.utils.config import load_config
 

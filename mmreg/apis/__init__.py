@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmreg.registration.inferencer import RegistrationInferencer
     from mmreg.registration.inputs import Image, ImageLike, LandmarksLike
-    from mmreg.registration.inverse import InverseResidual
     from mmreg.registration.model import init_model
-    from mmreg.registration.preparation import Preparation, find_preparation
     from mmreg.registration.presets.preset import Preset, list_presets
     from mmreg.registration.register import PresetRegistration, register
+    from mmreg.registration.results.inverse import InverseResidual
     from mmreg.registration.results.outputs import write_result
     from mmreg.registration.results.result import RegistrationResult
+    from mmreg.registration.working.preparation import Preparation, find_preparation
     from mmreg.transforms.operations import (
         InvertedTransform,
         JacobianMap,
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 _MODULES = {
     'Image': 'mmreg.registration.inputs',
     'ImageLike': 'mmreg.registration.inputs',
-    'InverseResidual': 'mmreg.registration.inverse',
+    'InverseResidual': 'mmreg.registration.results.inverse',
     'InvertedTransform': 'mmreg.transforms.operations',
     'JacobianMap': 'mmreg.transforms.operations',
     'LandmarksLike': 'mmreg.registration.inputs',
-    'Preparation': 'mmreg.registration.preparation',
+    'Preparation': 'mmreg.registration.working.preparation',
     'Preset': 'mmreg.registration.presets.preset',
     'PresetRegistration': 'mmreg.registration.register',
     'RegistrationInferencer': 'mmreg.registration.inferencer',
     'RegistrationResult': 'mmreg.registration.results.result',
     'apply_transform': 'mmreg.transforms.operations',
     'compose_transforms': 'mmreg.transforms.operations',
-    'find_preparation': 'mmreg.registration.preparation',
+    'find_preparation': 'mmreg.registration.working.preparation',
     'init_model': 'mmreg.registration.model',
     'invert_transform': 'mmreg.transforms.operations',
     'jacobian_map': 'mmreg.transforms.operations',

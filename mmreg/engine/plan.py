@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-import mmreg
 from mmreg.registry import DATASETS
 from mmreg.spatial.compiled import compiled_in_use
+from mmreg.version import __version__
 
 FORMAT = 1
 _PACKAGES = ('torch', 'numpy', 'mmengine', 'monai', 'SimpleITK', 'scipy')
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def _versions() -> dict[str, str]:
-    found = {'python': platform.python_version(), 'mmreg': mmreg.__version__}
+    found = {'python': platform.python_version(), 'mmreg': __version__}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

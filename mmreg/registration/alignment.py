@@ -1,14 +1,32 @@
-"""An affine before the deformation, and how it came about."""
+"""Initialisation by an affine: none, a given one, the centres put together, or a search; and how it came about."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmreg.engine.plan import plain
+from mmreg.errors import DataError
+from mmreg.io import Geometry, affine_transform, read_transform
+
+from .inputs import Image, Pair
+from .progress import ProgressCallback, tell
+
 if TYPE_CHECKING:
     from .affine import AffineResult
+
+#: What ``--affine`` understands besides a file. ``auto`` is what the preset says; the next four name the kind.
+SEARCHED = ('auto', 'affine', 'similarity', 'rigid', 'translation')
+WORDS = (*SEARCHED, 'centres', 'none')
+#: Settings of the search where no config says otherwise: right for images of any contrast.
+DEFAULT = {'transform': 'affine', 'similarity': 'mi'}
+
+AffineLike = np.ndarray | str | Path | None
 
 
 @dataclass(frozen=True)
@@ -29,3 +47,112 @@ class Alignment:
     def warnings(self) -> list[str]:
         """Of the search, in words."""
         return [] if self.search is None else list(self.search.warnings)
+
+
+def read_affine(source: AffineLike) -> np.ndarray | str | None:
+    """What a user gave as an affine: one of :data:`WORDS` or a matrix as it is, a file as its matrix.
+
+    Raises:
+        DataError: the file cannot be read, or holds a transform that is not linear.
+    """
+    if source is None or isinstance(source, np.ndarray) or (isinstance(source, str) and source in WORDS):
+        return source
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f'affine: found no file {source}, expected one or {", ".join(WORDS)}')
+    if path.suffix in ('.txt', '.csv'):
+        with suppress(ValueError):  # an ITK transform, which may end in .txt, too
+            return np.loadtxt(path, delimiter=',' if path.suffix == '.csv' else None, ndmin=2)
+    matrix = read_transform(path).affine
+    if matrix is None:
+        raise DataError(f'{path}: found a transform that is not linear, expected an affine')
+    return matrix
+
+
+def align(
+    pair: Pair,
+    wanted: AffineLike,
+    settings: Mapping[str, Any] | None,
+    *,
+    device: Any = 'cpu',
+    seed: int = 0,
+    watch: ProgressCallback = None,
+) -> Alignment:
+    """Bring the two images of a pair roughly together.
+
+    Args:
+        pair: The images; masks weight the similarity.
+        wanted: One of :data:`WORDS`, a matrix, a file, or None for the headers alone. ``'auto'`` follows ``settings``.
+        settings: Keyword arguments of :func:`mmreg.registration.affine.register_affine`; None: a preset that trusts
+            headers.
+            ``trust_headers=R`` keeps the headers where an ``'auto'`` search moves the image by less than R mm.
+        device: Where the search runs.
+        seed: Of the search.
+        watch: Called while the search runs.
+
+    Raises:
+        DataError: the matrix cannot be used.
+    """
+    wanted = read_affine(wanted)
+    if wanted is None or (isinstance(wanted, str) and wanted == 'none'):
+        return Alignment()
+    if isinstance(wanted, str) and wanted in SEARCHED:
+        if wanted == 'auto' and settings is None:
+            return Alignment(record={'asked': 'auto', 'settings': None})
+        return _searched(pair, wanted, dict(DEFAULT if settings is None else settings), device, seed, watch)
+    matrix = checked_affine(wanted, pair.images)
+    return Alignment(matrix, {'asked': wanted if isinstance(wanted, str) else 'given', 'matrix': plain(matrix)})
+
+
+def _searched(
+    pair: Pair, wanted: str, settings: dict[str, Any], device: Any, seed: int, watch: ProgressCallback
+) -> Alignment:
+    from .affine import register_affine
+
+    trusted = settings.pop('trust_headers', None)
+    if wanted != 'auto':
+        settings['transform'], trusted = wanted, None
+    masks: dict[str, Any] = {f'{role}_mask': image.volume for role, image in pair.masks.items()}
+
+    def told(stage: str, level: int, iteration: int, similarity: float) -> None:
+        tell(watch, 'affine', f'{stage}, level {level}')
+
+    found = register_affine(
+        pair.fixed.volume, pair.moving.volume, **masks, device=str(device), seed=seed, progress=told, **settings
+    )
+    record = {
+        'asked': wanted,
+        'settings': plain(settings),
+        **plain({key: value for key, value in asdict(found).items() if key not in ('curves', 'warnings')}),
+    }
+    motion = mean_motion(found.matrix, pair.fixed.geometry)
+    record['mean_motion_mm'] = motion
+    if trusted is not None and motion < float(trusted):
+        return Alignment(record={**record, 'used': f'the headers: the motion found is below {float(trusted):g} mm'})
+    return Alignment(found.matrix, record, found)
+
+
+def checked_affine(affine: Any, images: Mapping[str, Image]) -> np.ndarray:
+    """``(ndim+1, ndim+1)`` float64, fixed world -> moving world; ``'centres'`` brings the grids' centres together."""
+    fixed, moving = images['fixed'].geometry, images['moving'].geometry
+    ndim = fixed.ndim
+    if isinstance(affine, str):
+        if affine != 'centres':
+            raise DataError(f"affine: found {affine!r}, expected a matrix or 'centres'")
+        matrix = np.eye(ndim + 1)
+        matrix[:ndim, ndim] = moving.centre - fixed.centre
+        return matrix
+    matrix = np.asarray(affine, dtype=np.float64)
+    if matrix.shape != (ndim + 1, ndim + 1):
+        raise DataError(f'affine: found a matrix of shape {matrix.shape}, expected {(ndim + 1, ndim + 1)}')
+    affine_transform(matrix)  # refuses what cannot be inverted
+    return matrix
+
+
+def mean_motion(matrix: np.ndarray, geometry: Geometry) -> float:
+    """How far an affine ``(ndim+1, ndim+1)``, world mm, moves the corners and the centre of a grid, mean in mm."""
+    ends = [(0, n - 1) for n in geometry.shape]
+    corners = np.stack(np.meshgrid(*ends, indexing='ij'), axis=-1).reshape(-1, geometry.ndim)
+    points = geometry.voxel_to_world(np.vstack([corners, corners.mean(axis=0)]))
+    moved = points @ matrix[:-1, :-1].T + matrix[:-1, -1]
+    return float(np.linalg.norm(moved - points, axis=1).mean())

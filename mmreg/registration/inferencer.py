@@ -12,23 +12,25 @@ from mmengine.config import Config
 from mmreg.errors import DataError
 from mmreg.models import Registrar
 
-from .align import DEFAULT
+from .alignment import DEFAULT
+from .inputs import Pair
 from .method import ConfigText, Method
 from .model import init_model
-from .pair import Pair
 from .pipeline import Pipeline
-from .preparation import Preparation, find_preparation
-from .prompts import needed_files
 from .provenance import checkpoint_digest
-from .refining import Refining
-from .sources import Network, Refined, Source
+from .sources.base import Source
+from .sources.network import Network
+from .sources.prompts import needed_files
+from .sources.refined import Refined
+from .sources.refinement import Refining
+from .working.preparation import Preparation, find_preparation
 
 
 class RegistrationInferencer(Pipeline):
     """Registers pairs of images with one model.
 
     Both images may have any size, spacing and orientation. The network works on a grid made from the fixed image (see
-    :func:`~mmreg.registration.preparation.working_grid`); its displacement is brought back to the
+    :func:`~mmreg.registration.working.preparation.working_grid`); its displacement is brought back to the
     fixed image's own grid, and everything is sampled once from the original moving voxels.
 
     Args:

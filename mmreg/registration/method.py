@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
-
-from mmengine.config import Config
 
 from mmreg.engine.plan import plain
 
-from .preparation import Preparation
-from .sources import Source
-
-
-@dataclass(frozen=True, eq=False)
-class ConfigText:
-    """A merged config; its text is made once, when first asked for."""
-
-    cfg: Config | None
-
-    @cached_property
-    def text(self) -> str | None:
-        return None if self.cfg is None else self.cfg.pretty_text
+from .model import ConfigText
+from .sources.base import Source
+from .working.preparation import Preparation
 
 
 @dataclass(frozen=True, eq=False)

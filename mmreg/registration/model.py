@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,17 @@ from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
+
+
+@dataclass(frozen=True, eq=False)
+class ConfigText:
+    """A merged config; its text is made once, when first asked for."""
+
+    cfg: Config | None
+
+    @cached_property
+    def text(self) -> str | None:
+        return None if self.cfg is None else self.cfg.pretty_text
 
 
 def init_model(

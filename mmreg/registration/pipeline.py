@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import steps
-from .align import AffineLike, align
-from .inputs import ImageLike, LandmarksLike
-from .inverse import inverse_of
-from .maps import map_on_fixed_grid
+from .alignment import AffineLike, align
+from .inputs import ImageLike, LandmarksLike, Pair, read_pair
 from .method import Method
-from .pair import Pair, read_pair
-from .preparation import working_grid
+from .progress import ProgressCallback, tell
 from .provenance import describe_run
+from .results.coverage import overlap_percent
+from .results.follow import follow, on_fixed_grid
+from .results.inverse import inverse_of
 from .results.judge import judge
 from .results.result import RegistrationResult
-from .watch import Watch, tell
-from .working import Moved, OnGrid, to_fixed_grid
+from .sources.maps import map_on_fixed_grid
+from .working.pair import SourceResult, WorkingPair, to_fixed_grid
+from .working.preparation import working_grid
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Started:
     """A pair that waits for its displacement."""
 
     method: Method
-    on: OnGrid
+    on: WorkingPair
     overlap: float
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class Pipeline:
         inverse: bool = True,
         metrics: bool = True,
         out_dir: str | Path | None = None,
-        watch: Watch = None,
+        watch: ProgressCallback = None,
     ) -> RegistrationResult:
         """Register one pair.
 
@@ -138,7 +138,7 @@ class Pipeline:
         *,
         affine: AffineLike = None,
         landmark_frame: str | None = None,
-        watch: Watch = None,
+        watch: ProgressCallback = None,
     ) -> Started:
         """Read a pair, choose its method, find its affine and its working grid."""
         timings: dict[str, float] = {}
@@ -154,27 +154,27 @@ class Pipeline:
         with timed(timings, 'affine'):
             device = method.source.device
             alignment = align(pair, affine, method.affine, device=device, seed=self.seed, watch=watch)
-        overlap = steps.overlap_percent(pair.images, alignment.matrix)
+        overlap = overlap_percent(pair.images, alignment.matrix)
         grid = working_grid(pair.fixed.geometry, method.preparation)
-        return Started(method, OnGrid(pair, alignment, grid), overlap, timings)
+        return Started(method, WorkingPair(pair, alignment, grid), overlap, timings)
 
-    def displace(self, started: Sequence[Started], watch: Watch = None) -> list[Moved]:
+    def displace(self, started: Sequence[Started], watch: ProgressCallback = None) -> list[SourceResult]:
         """Displacements of pairs of one :meth:`Started.key`, as one batch."""
         return started[0].method.source([one.on for one in started], watch)
 
     def finish(
-        self, started: Started, moved: Moved, *, inverse: bool = True, metrics: bool = True
+        self, started: Started, moved: SourceResult, *, inverse: bool = True, metrics: bool = True
     ) -> RegistrationResult:
         """Bring a displacement to the fixed grid and let everything follow it."""
         timings, on = {**started.timings, **moved.seconds}, started.on
         pair, matrix = on.pair, on.alignment.matrix
         with timed(timings, 'outputs'):
             displacement = to_fixed_grid(moved.displacement, on)
-            result = steps.on_fixed_grid(pair.case_id, displacement, pair.images, matrix)
+            result = on_fixed_grid(pair.case_id, displacement, pair.images, matrix)
             if inverse:
                 result.inverse = inverse_of(displacement, result.geometry, divide=True)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
-            steps.follow(result, pair.labels, pair.points)
+            follow(result, pair.labels, pair.points)
             result.maps = {name: map_on_fixed_grid(values, on) for name, values in moved.maps.items()}
         result.curves, result.alignment = moved.curves, on.alignment
         if metrics:

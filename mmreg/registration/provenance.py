@@ -13,12 +13,14 @@ from .inputs import digest
 if TYPE_CHECKING:
     from .method import Method
     from .results.result import RegistrationResult
-    from .working import Moved, OnGrid
+    from .working.pair import SourceResult, WorkingPair
 
 FORMAT = 2
 
 
-def describe_run(method: Method, result: RegistrationResult, on: OnGrid, moved: Moved, seed: int) -> dict[str, Any]:
+def describe_run(
+    method: Method, result: RegistrationResult, on: WorkingPair, moved: SourceResult, seed: int
+) -> dict[str, Any]:
     """The plan of one registration as plain values (JSON).
 
     Keys: ``format``, ``case_id``, ``created``, ``inputs`` (path and SHA-256 each), ``preset`` (name, file, who chose

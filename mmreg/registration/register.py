@@ -11,17 +11,16 @@ import torch
 from mmreg.engine.plan import plain
 from mmreg.errors import ConfigError
 
-from .align import AffineLike
-from .inputs import ImageLike, LandmarksLike
+from .alignment import AffineLike
+from .inputs import ImageLike, LandmarksLike, Pair
 from .method import Method
 from .model import choose_device
-from .pair import Pair
 from .pipeline import Pipeline
 from .presets.choice import choose_preset
-from .presets.preset import Preset, build_source, load_preset, presets_digest
+from .presets.preset import Preset, load_preset, presets_digest
+from .progress import ProgressCallback
 from .results.result import RegistrationResult
-from .sources import Optimisation
-from .watch import Watch
+from .sources.instance import InstanceOptimisation, build_source
 
 
 class PresetRegistration(Pipeline):
@@ -54,7 +53,7 @@ class PresetRegistration(Pipeline):
         self.cfg_options = dict(cfg_options or {})
         self.preset = None if preset is None else load_preset(preset, cfg_options)
         self._presets: dict[str, Preset] = {}
-        self._sources: dict[tuple, Optimisation] = {}
+        self._sources: dict[tuple, InstanceOptimisation] = {}
 
     def method(self, pair: Pair) -> Method:
         if self.preset is not None:
@@ -109,7 +108,7 @@ def register(
     landmark_frame: str | None = None,
     case_id: str | None = None,
     out_dir: str | Path | None = None,
-    watch: Watch = None,
+    watch: ProgressCallback = None,
 ) -> RegistrationResult:
     """Register two images, without training or with a trained network.
 
@@ -136,7 +135,7 @@ def register(
         landmark_frame: ``'voxel'``, ``'ras'`` or ``'lps'`` of CSV files; told from the file by default.
         case_id: Name of the pair.
         out_dir: Folder to write everything to; nothing is written where None.
-        watch: Called with where the registration is (:class:`mmreg.registration.watch.Step`).
+        watch: Called with where the registration is (:class:`mmreg.registration.progress.ProgressEvent`).
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.

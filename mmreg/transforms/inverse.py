@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmreg.errors import DataError
 from mmreg.io import Geometry, Transform, displacement_transform
 from mmreg.io.transform_parts import displacement_of, parts_of, simplified
-from mmreg.registration.inverse import InverseResidual, inverse_of
+from mmreg.registration.results.inverse import InverseResidual, inverse_of
 
 
 def invert_parts(

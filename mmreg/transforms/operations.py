@@ -18,7 +18,7 @@ from mmreg.io import Geometry, Landmarks, Transform, Volume, check_points, read_
 from mmreg.io.point_inverse import inverse_points
 from mmreg.io.transform_parts import own_grid, parts_of, simplified
 from mmreg.registration.inputs import ImageLike, LandmarksLike
-from mmreg.registration.inverse import InverseResidual
+from mmreg.registration.results.inverse import InverseResidual
 
 from .files import TransformLike, inverted, load_chain
 from .inverse import invert_parts

@@ -66,7 +66,7 @@ def test_itk_makes_our_warped_image(config, tmp_path, grids, inference, tilted):
 def test_displacement_is_the_same_motion_on_the_fixed_grid(config, inference):
     """A shift of the working grid, known in mm, whatever grid the network worked on; a moved image moves back."""
     from mmreg.apis import Preparation
-    from mmreg.registration.preparation import working_grid
+    from mmreg.registration.working.preparation import working_grid
 
     fixed = smooth_image(oblique((24, 26, 20), (1.5, 1.2, 2.0), 20.0, flips=(1,)))
     grid = working_grid(fixed.geometry, Preparation(**(inference or {})))

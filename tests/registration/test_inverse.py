@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmreg.io import Geometry, displacement_transform
-from mmreg.registration.inverse import division, inverse_of
+from mmreg.registration.results.inverse import division, inverse_of
 from mmreg.spatial import gaussian_filter
 
 

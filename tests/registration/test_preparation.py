@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmreg.apis import Preparation, find_preparation
 from mmreg.errors import ConfigError
 from mmreg.io import Geometry, Volume
-from mmreg.registration.preparation import DEFAULT_INTENSITY, normalise, on_grid, range_warning, working_grid
+from mmreg.registration.working.preparation import DEFAULT_INTENSITY, normalise, on_grid, range_warning, working_grid
 from tests.io.helpers import oblique, smooth_image
 
 HALF = {'type': 'DivideBy', 'value': 2.0}

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
 from mmreg.io import Geometry, Volume
-from mmreg.registration.pair import read_pair
+from mmreg.registration.inputs import read_pair
 from mmreg.registration.presets import choice as preset_choice
 from mmreg.registration.presets.looks import dicom_tags, look_at
 

@@ -217,14 +217,14 @@ def test_several_channels(preset):
 def test_interruption_leaves_nothing(files, preset, tmp_path, monkeypatch, capfd):
     import signal
 
-    from mmreg.registration.sources import Optimisation
+    from mmreg.registration.sources.instance import InstanceOptimisation
 
     def interrupted(*arguments, **options):
         signal.raise_signal(signal.SIGINT)
 
     arguments = files(FIXED, FIXED)
     before = sorted(path.name for path in tmp_path.iterdir())
-    monkeypatch.setattr(Optimisation, '__call__', interrupted)
+    monkeypatch.setattr(InstanceOptimisation, '__call__', interrupted)
     assert command(*arguments, '-o', tmp_path / 'deep' / 'out', '--preset', preset) == 130
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert 'stopped by the user' in capfd.readouterr().err

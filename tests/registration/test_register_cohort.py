@@ -129,17 +129,17 @@ def test_batches_give_the_same_results(folder):
 
 
 def test_a_batch_that_fails_is_tried_one_by_one(folder, monkeypatch):
-    from mmreg.registration.sources import Optimisation
+    from mmreg.registration.sources.instance import InstanceOptimisation
 
     write_list(folder, 3)
-    original = Optimisation.__call__
+    original = InstanceOptimisation.__call__
 
     def fragile(self, pairs, watch=None, start=None):
         if len(pairs) > 1 or pairs[0].pair.case_id == 'case_001':
             raise RuntimeError('out of memory')
         return original(self, pairs, watch, start)
 
-    monkeypatch.setattr(Optimisation, '__call__', fragile)
+    monkeypatch.setattr(InstanceOptimisation, '__call__', fragile)
     outcomes = cohort(folder, batch_size=3).run()
     assert [o.status for o in outcomes] == ['done', 'failed', 'done']
     assert outcomes[1].reason == 'RuntimeError: out of memory'

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mmreg.io import Volume, warp_to_fixed
-from mmreg.registration import steps
 from mmreg.registration.inputs import Image
+from mmreg.registration.results.follow import on_fixed_grid
 from mmreg.registration.results.report import reoriented_displacement, report_content, write_result_report
 from mmreg.spatial import warp
 from tests.io.helpers import oblique, smooth_displacement, smooth_image
@@ -23,7 +23,7 @@ def registered(ndim=3, affine=None):
         name: Image(smooth_image(grid, seed), f'{name}.nii.gz', np.dtype(np.float32))
         for name, grid, seed in (('fixed', fixed, 0), ('moving', moving, 1))
     }
-    result = steps.on_fixed_grid('case', smooth_displacement(fixed), images, affine)
+    result = on_fixed_grid('case', smooth_displacement(fixed), images, affine)
     result.metrics = {'dice': {'before': 0.5, 'after': 0.75}, 'folds_percent': {'before': 0.0, 'after': 0.0}}
     result.provenance = {'seed': 1, 'config': 'x = 1'}
     result.timings = {'total': 2.5}

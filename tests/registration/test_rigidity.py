@@ -9,7 +9,7 @@ import torch
 from mmreg.apis import RegistrationInferencer
 from mmreg.datasets.spine_synthesis import SpineVariation, simulate_spine
 from mmreg.io import Geometry, Volume
-from mmreg.registration.preparation import Preparation, normalise
+from mmreg.registration.working.preparation import Preparation, normalise
 from mmreg.registry import REGISTRARS
 
 SIZE = (24, 24, 32)

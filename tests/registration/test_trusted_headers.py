@@ -8,7 +8,7 @@ import pytest
 
 import mmreg.registration.affine
 from mmreg.io import Geometry
-from mmreg.registration.align import align, mean_motion
+from mmreg.registration.alignment import align, mean_motion
 
 GRID = Geometry.from_parts((8, 9, 10), (1.0, 2.0, 3.0))
 

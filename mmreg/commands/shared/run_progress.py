@@ -13,7 +13,7 @@ from rich.text import Text
 
 from mmreg.registration.cohort.cohort import FAILURES, Outcome
 from mmreg.registration.cohort.shards import Shard
-from mmreg.registration.watch import Step
+from mmreg.registration.progress import ProgressEvent
 from mmreg.utils import console
 
 
@@ -46,7 +46,7 @@ class PairProgress:
         if self._bar.console.is_terminal:
             self._bar.stop()
 
-    def advance(self, step: Step) -> None:
+    def advance(self, step: ProgressEvent) -> None:
         """Show where the registration is; why a preset was chosen stays on the screen."""
         if step.name == 'method':
             if step.detail:

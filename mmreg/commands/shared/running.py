@@ -25,7 +25,7 @@ def run(args: argparse.Namespace, make: Callable[[], Any]) -> int:
     Returns:
         The exit code: 0, or 1 where some pairs of a list failed.
     """
-    from mmreg.registration.align import read_affine  # torch is loaded here, after the options were checked
+    from mmreg.registration.alignment import read_affine  # torch is loaded here, after the options were checked
 
     with stopping_on_sigterm():
         cases = _cases(args) if args.pairs else None

@@ -19,7 +19,7 @@ import numpy as np
 from mmreg.errors import InputError
 from mmreg.io import lumir_name, oasis_name
 from mmreg.io.atomic import atomic_path
-from mmreg.registration.align import AffineLike
+from mmreg.registration.alignment import AffineLike
 from mmreg.registration.pipeline import Pipeline, Started
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.outputs import LAYOUTS

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mmreg.registration.pair import Pair
+from mmreg.registration.inputs import Pair
 
 from .contrast import Contrast, compare
 from .looks import Look, look_at

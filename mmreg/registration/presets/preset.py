@@ -10,16 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 
 from mmreg.errors import ConfigError
-from mmreg.plugins import register_all_modules
-from mmreg.registration.method import ConfigText
-from mmreg.registration.model import read_config
-from mmreg.registration.preparation import DEFAULT_INTENSITY, find_preparation
-from mmreg.registration.sources import Optimisation
-from mmreg.registry import REGISTRARS
+from mmreg.registration.model import ConfigText, read_config
+from mmreg.registration.working.preparation import DEFAULT_INTENSITY
 from mmreg.utils.config import load_config
 from mmreg.utils.shipped import config_folder
 
@@ -106,21 +101,6 @@ def load_preset(source: str | Path, cfg_options: Mapping[str, Any] | None = None
 def list_presets() -> list[Preset]:
     """Every preset that comes with mmreg."""
     return [load_preset(path) for path in find_presets().values()]
-
-
-def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> Optimisation:
-    """The optimisation of a preset for images of ``ndim`` axes and ``channels`` channels.
-
-    Raises:
-        ConfigError: its parts do not fit such images.
-    """
-    register_all_modules()
-    model = dict(cfg.model)
-    model['ndim'] = ndim
-    if channels != 1:
-        model['backbone'] = {**model['backbone'], 'image_channels': channels}
-    registrar = REGISTRARS.build(model).to(device).eval()
-    return Optimisation(registrar, find_preparation(cfg), dict(cfg.optimisation), device, seed)
 
 
 @cache

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmreg.io import resample_to
+from mmreg.registration.inputs import Pair
 from mmreg.registration.method import Method
-from mmreg.registration.pair import Pair
-from mmreg.registration.preparation import range_warning
+from mmreg.registration.working.preparation import range_warning
 
-from . import measure
+from . import coverage, measure
 from .result import RegistrationResult
 from .rigidity import add_rigidity
 
@@ -30,10 +30,10 @@ def judge(
     if method.preparation.rigidity:
         add_rigidity(result, labels)
     geometry = result.geometry
-    shown = measure.shown_voxels(result.fixed.volume)
+    shown = coverage.shown_voxels(result.fixed.volume)
     fields = ((result.displacement, None), (None, shown), (result.displacement, shown))
     mapped, before, after = (
-        measure.inside_percent(measure.mapped_points(geometry, field, result.affine, where), result.moving.geometry)
+        coverage.inside_percent(coverage.mapped_points(geometry, field, result.affine, where), result.moving.geometry)
         for field, where in fields
     )
     result.metrics = {**measure.summary(result.rows), 'overlap_percent': overlap, 'mapped_inside_percent': mapped}

@@ -11,10 +11,10 @@ import torch
 
 from mmreg.evaluation.functional import jacobian, landmarks, overlap, surface
 from mmreg.evaluation.functional.aggregate import nan_mean
-from mmreg.io import Geometry, Volume
+from mmreg.io import Geometry
 from mmreg.io.tables import Row
 
-from .result import InverseResidual
+from .inverse import InverseResidual
 
 #: Less of the fixed image inside the moving image's field of view than this is worth a warning, in percent.
 LOW_OVERLAP = 50.0
@@ -22,8 +22,6 @@ LOW_OVERLAP = 50.0
 OUTSIDE = 5.0
 #: Voxels and fields of view outside of these are no images of a patient, mm.
 SMALLEST_VOXEL, LARGEST_VOXEL, LARGEST_VIEW = 0.01, 30.0, 2500.0
-#: More voxels than this are represented by every second one along each axis where only a percentage is asked for.
-_MANY = 1_000_000
 
 
 def label_rows(
@@ -84,43 +82,6 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
             entry['items'] = {row.item: {'after': row.value, 'before': row.initial} for row in found}
         result[name] = entry
     return result
-
-
-def inside_percent(points: np.ndarray, geometry: Geometry) -> float:
-    """Percentage of world points ``(..., ndim)`` (RAS mm) inside a grid's field of view (half a voxel around it)."""
-    if len(points) == 0:
-        return 100.0
-    voxels = geometry.world_to_voxel(points)
-    inside = ((voxels >= -0.5) & (voxels <= np.asarray(geometry.shape) - 0.5)).all(axis=-1)
-    return 100.0 * float(inside.mean())
-
-
-def shown_voxels(volume: Volume) -> np.ndarray:
-    """Where an image shows something, ``(*S)`` bool: its first channel above the dark end of its intensities."""
-    array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
-    low, high = np.percentile(array, (1, 99))
-    return array > low + 0.1 * (high - low) if high > low else np.ones(array.shape, bool)
-
-
-def mapped_points(
-    geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None, where: np.ndarray | None = None
-) -> np.ndarray:
-    """World positions in the moving space of the fixed grid's voxels, ``(P, ndim)`` RAS mm; every second if many.
-
-    Args:
-        geometry: Fixed grid.
-        displacement: ``(ndim, *S)`` voxels; None for none.
-        affine: fixed world -> moving world, RAS mm; None for the identity.
-        where: ``(*S)`` bool: only these voxels.
-    """
-    step = 1 if np.prod(geometry.shape) <= _MANY else 2
-    cut = (slice(None), *(slice(None, None, step),) * geometry.ndim)
-    grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float64)[::step] for n in geometry.shape], indexing='ij'))
-    if displacement is not None:
-        grid = grid + displacement[cut]
-    voxels = grid.reshape(geometry.ndim, -1).T
-    points = geometry.voxel_to_world(voxels if where is None else voxels[where[cut[1:]].ravel()])
-    return points if affine is None else points @ affine[:-1, :-1].T + affine[:-1, -1]
 
 
 def warnings_in_words(

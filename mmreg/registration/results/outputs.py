@@ -24,11 +24,11 @@ from mmreg.io.tables import write_json, write_rows
 from mmreg.io.voxel_type import in_type_of
 
 from .folder import MARKER, replacing_folder
-from .result import RegistrationResult
 from .rigidity import write_rigidity
+from .values import ResultValues
 
 
-def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Collection[str] | None = None) -> Path:
+def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[str] | None = None) -> Path:
     """Write a result into a folder, all of it or nothing.
 
     Files: ``warped.nii.gz``; ``displacement.nii.gz`` and
@@ -63,18 +63,18 @@ def write_result(result: RegistrationResult, out_dir: str | Path, outputs: Colle
     return out_dir
 
 
-def _warped(result: RegistrationResult, folder: Path) -> None:
+def _warped(result: ResultValues, folder: Path) -> None:
     write_volume(folder / 'warped.nii.gz', in_type_of(result.warped, result.moving.dtype))
 
 
-def _displacement(result: RegistrationResult, folder: Path) -> None:
+def _displacement(result: ResultValues, folder: Path) -> None:
     write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry)
     if result.inverse is not None:
         path = folder / 'inverse_displacement.nii.gz'
         write_displacement_image(path, result.inverse.on_original_grid, result.geometry)
 
 
-def _transforms(result: RegistrationResult, folder: Path) -> None:
+def _transforms(result: ResultValues, folder: Path) -> None:
     write_transform(folder / 'transform.h5', result.transform)
     inverse = result.inverse_transform
     if inverse is not None:
@@ -83,17 +83,17 @@ def _transforms(result: RegistrationResult, folder: Path) -> None:
         write_transform(folder / 'affine.tfm', affine_transform(result.affine))
 
 
-def _labels(result: RegistrationResult, folder: Path) -> None:
+def _labels(result: ResultValues, folder: Path) -> None:
     if result.warped_labels is not None:
         write_volume(folder / 'warped_labels.nii.gz', result.warped_labels)
 
 
-def _maps(result: RegistrationResult, folder: Path) -> None:
+def _maps(result: ResultValues, folder: Path) -> None:
     for name, volume in result.maps.items():
         write_volume(folder / f'{name}.nii.gz', volume)
 
 
-def _landmarks(result: RegistrationResult, folder: Path) -> None:
+def _landmarks(result: ResultValues, folder: Path) -> None:
     _write_landmarks(folder / 'landmarks_in_moving', result.landmarks_in_moving, result.moving.geometry)
     _write_landmarks(folder / 'landmarks_in_fixed', result.landmarks_in_fixed, result.geometry)
 
@@ -104,12 +104,12 @@ def _write_landmarks(stem: Path, points: Landmarks | None, geometry: Geometry) -
         write_landmarks_voxel(stem.with_name(f'{stem.name}_voxel.csv'), points.in_voxels(geometry))
 
 
-def _metrics(result: RegistrationResult, folder: Path) -> None:
+def _metrics(result: ResultValues, folder: Path) -> None:
     write_rows(folder / 'metrics.csv', result.rows)
     write_json(folder / 'metrics.json', {'case_id': result.case_id, **result.metrics, 'warnings': result.warnings})
 
 
-def _overview(result: RegistrationResult, folder: Path) -> None:
+def _overview(result: ResultValues, folder: Path) -> None:
     from mmreg.visualization import overview_figure
 
     overview_figure(
@@ -123,14 +123,14 @@ def _overview(result: RegistrationResult, folder: Path) -> None:
     )
 
 
-def _report(result: RegistrationResult, folder: Path) -> None:
+def _report(result: ResultValues, folder: Path) -> None:
     from .report import write_result_report
 
     write_result_report(result, folder, result.labels)
 
 
 #: What can be written, by name.
-OUTPUTS: dict[str, Callable[[RegistrationResult, Path], None]] = {
+OUTPUTS: dict[str, Callable[[ResultValues, Path], None]] = {
     'warped': _warped,
     'displacement': _displacement,
     'transforms': _transforms,
@@ -144,23 +144,23 @@ OUTPUTS: dict[str, Callable[[RegistrationResult, Path], None]] = {
 }
 
 
-def _npz(path: Path, result: RegistrationResult) -> None:
+def _npz(path: Path, result: ResultValues) -> None:
     write_learn2reg_npz(path, result.array_displacement())
 
 
-def _nifti(path: Path, result: RegistrationResult) -> None:
+def _nifti(path: Path, result: ResultValues) -> None:
     write_learn2reg_nifti(path, result.array_displacement())
 
 
 #: Challenge layouts: ending and writer of the one file per pair.
-LAYOUTS: dict[str, tuple[str, Callable[[Path, RegistrationResult], None]]] = {
+LAYOUTS: dict[str, tuple[str, Callable[[Path, ResultValues], None]]] = {
     'lumir': ('.nii.gz', _nifti),
     'learn2reg': ('.nii.gz', _nifti),
     'oasis': ('.npz', _npz),
 }
 
 
-def headline(result: RegistrationResult) -> str:
+def headline(result: ResultValues) -> str:
     """The pair and its main numbers in one line."""
     parts = [result.case_id]
     for name, digits in (('dice', 3), ('hd95', 2), ('tre', 2)):

@@ -11,7 +11,7 @@ import numpy as np
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
 from mmreg.visualization.report import ReportContent, write_report
 
-from .result import RegistrationResult
+from .values import ResultValues
 
 #: Parts of the plan that the page shows elsewhere.
 _SHOWN = ('curves', 'metrics', 'warnings', 'files')
@@ -20,7 +20,7 @@ REPORT = 'report.html'
 
 
 def report_content(
-    result: RegistrationResult,
+    result: ResultValues,
     plan: Mapping[str, Any] | None = None,
     curves: Mapping[str, Sequence[tuple[int, int, float]]] | None = None,
     labels: Mapping[str, Volume] | None = None,
@@ -55,9 +55,7 @@ def report_content(
     )
 
 
-def write_result_report(
-    result: RegistrationResult, folder: str | Path, labels: Mapping[str, Volume] | None = None
-) -> Path:
+def write_result_report(result: ResultValues, folder: str | Path, labels: Mapping[str, Volume] | None = None) -> Path:
     """Write ``report.html`` of a result into a folder; returns its path."""
     path = Path(folder) / REPORT
     write_report(path, report_content(result, labels=labels))
@@ -76,7 +74,7 @@ def reoriented_displacement(displacement: np.ndarray, geometry: Geometry, codes:
     return np.ascontiguousarray(field)
 
 
-def _labels(result: RegistrationResult, given: Mapping[str, Volume]) -> dict[str, Volume]:
+def _labels(result: ResultValues, given: Mapping[str, Volume]) -> dict[str, Volume]:
     """Label maps on the fixed grid by the names of the images they belong to."""
     found: dict[str, Volume] = {}
     if 'fixed' in given:
@@ -88,7 +86,7 @@ def _labels(result: RegistrationResult, given: Mapping[str, Volume]) -> dict[str
     return found
 
 
-def _headline(result: RegistrationResult) -> dict[str, str]:
+def _headline(result: ResultValues) -> dict[str, str]:
     """The facts on top of the page."""
     facts = {'fixed image': Path(result.fixed.name).name, 'moving image': Path(result.moving.name).name}
     shape, spacing = result.geometry.shape, result.geometry.spacing

@@ -14,7 +14,7 @@ from mmreg.evaluation.functional.rigidity import BodyRigidity, body_rigidity
 from mmreg.io import write_text
 from mmreg.io.tables import Row, write_json
 
-from .result import RegistrationResult
+from .values import ResultValues
 
 #: Columns of ``rigidity.csv``; ``dice`` is empty where the fixed image has no labels.
 COLUMNS = (
@@ -29,7 +29,7 @@ _METRICS = {
 }
 
 
-def add_rigidity(result: RegistrationResult, labels: Sequence[int] | None = None) -> None:
+def add_rigidity(result: ResultValues, labels: Sequence[int] | None = None) -> None:
     """Measure the bodies in the warped labels of ``result``; their numbers become rows, what cannot be told a warning.
 
     Args:
@@ -55,7 +55,7 @@ def add_rigidity(result: RegistrationResult, labels: Sequence[int] | None = None
         result.warnings.append('rigidity: no labelled body lies inside the fixed image, so none was measured.')
 
 
-def write_rigidity(result: RegistrationResult, folder: Path) -> None:
+def write_rigidity(result: ResultValues, folder: Path) -> None:
     """``rigidity.csv`` (one row per body) and ``rigidity.json``; nothing where the rigidity was not measured."""
     if result.rigidity is None:
         return

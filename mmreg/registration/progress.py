@@ -1,4 +1,4 @@
-"""What a registration says of itself while it runs."""
+"""Progress callback: what a registration says of itself while it runs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Step:
+class ProgressEvent:
     """Where a registration is.
 
     Attributes:
-        name: ``'read'``, ``'affine'``, ``'network'``, ``'optimisation'``, ``'outputs'``.
+        name: ``'read'``, ``'method'``, ``'affine'``, ``'network'``, ``'optimisation'``.
         detail: More, in words.
         fraction: How much of this step is done, 0 to 1; None where it cannot be told.
     """
@@ -22,10 +22,10 @@ class Step:
 
 
 #: Called at every step, and many times within the long ones.
-Watch = Callable[[Step], None] | None
+ProgressCallback = Callable[[ProgressEvent], None] | None
 
 
-def tell(watch: Watch, name: str, detail: str = '', fraction: float | None = None) -> None:
+def tell(watch: ProgressCallback, name: str, detail: str = '', fraction: float | None = None) -> None:
     """Call ``watch`` where there is one."""
     if watch is not None:
-        watch(Step(name, detail, fraction))
+        watch(ProgressEvent(name, detail, fraction))

@@ -9,15 +9,14 @@ from torch import Tensor
 
 from mmreg.io import Volume, resample_to
 from mmreg.models.registrars.registrar import MAPS
+from mmreg.registration.working.pair import WorkingPair
 from mmreg.structures import Fields
-
-from .working import OnGrid
 
 #: Variance per component, squared voxels of the working grid; becomes ``uncertainty`` in mm.
 _VARIANCE = 'displacement_variance'
 
 
-def maps_of(fields: Fields, pairs: Sequence[OnGrid]) -> list[dict[str, Tensor]]:
+def maps_of(fields: Fields, pairs: Sequence[WorkingPair]) -> list[dict[str, Tensor]]:
     """The maps of every pair of a batch, ``(C, *S)`` float32 on the working grid and the CPU, by name.
 
     The variance of the displacement becomes ``uncertainty``: the standard deviation of the position in the moving
@@ -34,7 +33,7 @@ def maps_of(fields: Fields, pairs: Sequence[OnGrid]) -> list[dict[str, Tensor]]:
     return found
 
 
-def map_on_fixed_grid(values: Tensor, on: OnGrid) -> Volume:
+def map_on_fixed_grid(values: Tensor, on: WorkingPair) -> Volume:
     """A map ``(C, *S)`` of the working grid, read at the voxels of the fixed image; 0 outside."""
     array = values.numpy()[0] if len(values) == 1 else values.movedim(0, -1).numpy()
     return resample_to(Volume(array, on.grid), on.pair.fixed.geometry, 'linear')

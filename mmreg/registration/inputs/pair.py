@@ -11,8 +11,7 @@ from typing import Any
 from mmreg.errors import DataError
 from mmreg.io import Landmarks, split_suffix
 
-from .inputs import Image, check_label_sets, digest, load_image, load_labels, load_mask
-from .steps import load_points
+from .images import Image, LandmarksLike, check_label_sets, digest, load_image, load_labels, load_landmarks, load_mask
 
 #: What a pair may consist of; the first two must be there.
 SOURCES = (
@@ -100,6 +99,24 @@ def read_pair(
     points = load_points(given.get('fixed_landmarks'), given.get('moving_landmarks'), images, landmark_frame)
     described = {key: {'path': _path(value), 'sha256': digest(value)} for key, value in given.items()}
     return Pair(case_id or pair_name(given['fixed'], given['moving']), images, labels, masks, points, described)
+
+
+def load_points(
+    fixed: LandmarksLike | None, moving: LandmarksLike | None, images: Mapping[str, Image], frame: str | None
+) -> dict[str, Landmarks]:
+    """Landmarks by role, ``'fixed'`` and ``'moving'``, where they are given; both together must be pairs."""
+    sources = {'fixed': fixed, 'moving': moving}
+    points = {
+        role: load_landmarks(source, f'{role}_landmarks', images[role].geometry, frame)
+        for role, source in sources.items()
+        if source is not None
+    }
+    if len(points) == 2 and len(points['fixed'].points) != len(points['moving'].points):
+        raise DataError(
+            f'fixed_landmarks has {len(points["fixed"].points)} points and moving_landmarks '
+            f'{len(points["moving"].points)}, expected pairs'
+        )
+    return points
 
 
 def _check_like(images: Mapping[str, Image]) -> None:

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.registration.alignment import Alignment
+from mmreg.registration.inputs import Pair
 from mmreg.spatial import displacement_to_grid
 
-from .alignment import Alignment
-from .pair import Pair
 from .preparation import Preparation, on_grid
 
 
 @dataclass(frozen=True)
-class OnGrid:
+class WorkingPair:
     """One pair, its affine and the grid that both images are brought to.
 
     Attributes:
@@ -75,7 +75,7 @@ class OnGrid:
 
 
 @dataclass(frozen=True)
-class Moved:
+class SourceResult:
     """What a source returns for one pair, on the working grid and on the CPU.
 
     Attributes:
@@ -99,7 +99,7 @@ def stack(arrays: Iterable[Mapping[str, np.ndarray]], device: torch.device) -> d
     return {key: torch.from_numpy(np.stack([row[key] for row in rows])).to(device) for key in rows[0]}
 
 
-def to_fixed_grid(field: Tensor, on: OnGrid) -> np.ndarray:
+def to_fixed_grid(field: Tensor, on: WorkingPair) -> np.ndarray:
     """``(ndim, *S)`` float32 voxels of the fixed image's own grid from a field on the working grid."""
     target = on.pair.fixed.geometry
     if on.grid != target:

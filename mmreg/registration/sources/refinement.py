@@ -14,13 +14,13 @@ from mmengine.config import Config
 from mmreg.engine.plan import plain
 from mmreg.errors import ConfigError
 from mmreg.models import Registrar
+from mmreg.registration.inputs import Pair
+from mmreg.registration.model import ConfigText
+from mmreg.registration.presets.choice import choose_preset
+from mmreg.registration.presets.preset import FALLBACK, Preset, load_preset, presets_digest
 from mmreg.registry import LOSSES
 
-from .method import ConfigText
-from .pair import Pair
-from .presets.choice import choose_preset
-from .presets.preset import FALLBACK, Preset, build_source, load_preset, presets_digest
-from .sources import Optimisation
+from .instance import InstanceOptimisation, build_source
 
 #: ``--preset`` of a refinement by the losses that the network was trained with.
 OWN = 'network'
@@ -33,7 +33,7 @@ class Refinement:
     """An optimisation that starts from a network, its config, and which preset it is."""
 
     key: str
-    source: Optimisation
+    source: InstanceOptimisation
     config: ConfigText
     preset: Mapping[str, Any]
 

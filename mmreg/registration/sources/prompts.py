@@ -10,9 +10,8 @@ import numpy as np
 from mmreg.datasets.transforms import ImageTransform, SegmentPrompt
 from mmreg.engine.plan import preprocess_of
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.registration.inputs import Image
 from mmreg.registry import TRANSFORMS
-
-from .inputs import Image
 
 
 def label_inputs(

@@ -1,0 +1,52 @@
+"""What follows a displacement: the moving image, its labels and the landmarks of both images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmreg.io import (
+    Landmarks,
+    check_points,
+    fixed_to_moving,
+    moving_to_fixed,
+    resample_to,
+    warp_to_fixed,
+)
+from mmreg.registration.inputs import Image
+
+from .result import RegistrationResult
+
+
+def on_fixed_grid(
+    case_id: str, displacement: np.ndarray, images: Mapping[str, Image], affine: np.ndarray | None
+) -> RegistrationResult:
+    """The moving image on the fixed grid before and after, each sampled once from its original voxels."""
+    fixed, moving = images['fixed'], images['moving']
+    return RegistrationResult(
+        case_id=case_id,
+        displacement=displacement,
+        geometry=fixed.geometry,
+        warped=warp_to_fixed(moving.volume, displacement, fixed.geometry, affine),
+        before=resample_to(moving.volume, fixed.geometry),
+        fixed=fixed,
+        moving=moving,
+        affine=affine,
+    )
+
+
+def follow(result: RegistrationResult, labels: Mapping[str, Image], points: Mapping[str, Landmarks]) -> None:
+    """Labels and landmarks follow the displacement."""
+    if 'moving' in labels:
+        result.warped_labels = warp_to_fixed(
+            labels['moving'].volume, result.displacement, result.geometry, result.affine, 'nearest'
+        )
+    if 'fixed' in points:
+        world = points['fixed'].in_world(result.geometry)
+        moved = fixed_to_moving(world, result.displacement, result.geometry, result.affine)
+        result.landmarks_in_moving = Landmarks(check_points(moved), 'ras', points['fixed'].names)
+    if 'moving' in points and result.inverse is not None:
+        world = points['moving'].in_world(result.moving.geometry)
+        moved = moving_to_fixed(world, result.inverse.displacement, result.inverse.geometry, result.affine)
+        result.landmarks_in_fixed = Landmarks(check_points(moved), 'ras', points['moving'].names)

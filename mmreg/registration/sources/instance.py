@@ -1,0 +1,115 @@
+"""Instance optimisation as the source of displacements: a field fitted to each pair, no weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from torch import Tensor
+
+from mmreg.models import Registrar
+from mmreg.plugins import register_all_modules
+from mmreg.registration.optimisation import optimise
+from mmreg.registration.progress import ProgressCallback, tell
+from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
+from mmreg.registration.working.preparation import Preparation, find_preparation
+from mmreg.registry import REGISTRARS
+
+from .base import Source, split_batch
+
+
+@dataclass
+class InstanceOptimisation(Source):
+    """A model without weights whose field is fitted to each pair.
+
+    Attributes:
+        optimisation: The config key of this name.
+        place: The device it runs on.
+        seed: Of whatever is drawn.
+    """
+
+    model: Registrar
+    preparation: Preparation
+    optimisation: Mapping[str, Any]
+    place: torch.device = field(default_factory=lambda: torch.device('cpu'))
+    seed: int = 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.place
+
+    def __call__(
+        self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None, start: Tensor | None = None
+    ) -> list[SourceResult]:
+        begin = time.perf_counter()
+        inputs: dict[str, Any] = stack([self._arrays(on) for on in pairs], self.device)
+        if 'landmark' in self._kinds():
+            rows = [on.landmarks() for on in pairs]
+            inputs |= {key: [torch.from_numpy(row[key]).to(self.device) for row in rows] for key in rows[0]}
+        inputs['spacing'] = pairs[0].grid.spacing
+        # The inverse is computed where it is wanted, on the fixed image's own grid.
+        settings = {**self.optimisation, 'inverse': False}
+        prepared = time.perf_counter()
+        with seeded(self.seed, self.device):
+            first = None if start is None else start.to(self.device)
+            found = optimise(self.model, inputs, settings, start=first, progress=_teller(watch))
+        seconds = {'prepare': prepared - begin, 'optimisation': time.perf_counter() - prepared}
+        return split_batch(pairs, found.displacement.detach().float().cpu(), found.curves, seconds)
+
+    def settings(self) -> dict[str, Any]:
+        return {'optimisation': dict(self.optimisation), 'seed': self.seed}
+
+    def _arrays(self, on: WorkingPair) -> dict[str, Any]:
+        arrays = on.images(self.preparation) | on.masks()
+        if 'label' in self._kinds() or self._labels_required():
+            arrays |= on.labels()
+        return arrays
+
+    def _terms(self) -> list[Any]:
+        return [] if self.model.objective is None else list(self.model.objective.terms.values())
+
+    def _kinds(self) -> set[str]:
+        return {term.kind for term in self._terms()}
+
+    def _labels_required(self) -> bool:
+        return any('labels' in getattr(loss, 'requires', ()) for term in self._terms() for loss in term.losses)
+
+
+def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> InstanceOptimisation:
+    """The optimisation of a preset for images of ``ndim`` axes and ``channels`` channels.
+
+    Raises:
+        ConfigError: its parts do not fit such images.
+    """
+    register_all_modules()
+    model = dict(cfg.model)
+    model['ndim'] = ndim
+    if channels != 1:
+        model['backbone'] = {**model['backbone'], 'image_channels': channels}
+    registrar = REGISTRARS.build(model).to(device).eval()
+    return InstanceOptimisation(registrar, find_preparation(cfg), dict(cfg.optimisation), device, seed)
+
+
+def _teller(watch: ProgressCallback) -> Callable[[Any], None] | None:
+    if watch is None:
+        return None
+
+    def told(progress: Any) -> None:
+        done = (progress.level + (progress.iteration + 1) / max(1, progress.iterations)) / progress.levels
+        detail = f'level {progress.level + 1} of {progress.levels}, loss {progress.losses["loss"]:.4g}'
+        tell(watch, 'optimisation', detail, done)
+
+    return told
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of a block start from ``seed``; those of the caller go on undisturbed."""
+    with torch.random.fork_rng(devices=[device.index or 0] if device.type == 'cuda' else []):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,49 @@
+"""Instance optimisation that starts from the displacement of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from mmreg.models import Registrar
+from mmreg.registration.progress import ProgressCallback
+from mmreg.registration.working.pair import SourceResult, WorkingPair
+from mmreg.registration.working.preparation import Preparation
+
+from .base import Source
+from .instance import InstanceOptimisation
+from .network import Network
+
+
+@dataclass
+class Refined(Source):
+    """A network whose displacement is the start of an optimisation of the same pair."""
+
+    network: Network
+    refinement: InstanceOptimisation
+
+    @property
+    def model(self) -> Registrar:  # type: ignore[override]
+        return self.network.model
+
+    @property
+    def preparation(self) -> Preparation:  # type: ignore[override]
+        return self.network.preparation
+
+    def __call__(self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None) -> list[SourceResult]:
+        first = self.network(pairs, watch)
+        second = self.refinement(pairs, watch, start=torch.stack([one.displacement for one in first]))
+        return [
+            SourceResult(new.displacement, new.curves, _added(old.seconds, new.seconds), new.notes)
+            for old, new in zip(first, second)
+        ]
+
+    def settings(self) -> dict[str, Any]:
+        return self.refinement.settings()
+
+
+def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    return {key: first.get(key, 0.0) + second.get(key, 0.0) for key in {**first, **second}}
