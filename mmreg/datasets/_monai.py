@@ -16,7 +16,7 @@ from monai.utils import convert_to_tensor
 
 from mmreg.io import atomic_path
 
-from .cache import Loader
+from .loader import Loader
 
 
 class _Load(Transform):

@@ -12,7 +12,8 @@ from mmengine.dataset import BaseDataset, Compose
 from mmreg.errors import ConfigError, DataError
 from mmreg.registry import TRANSFORMS
 
-from .cache import Loader, Volumes, build_volumes
+from .cache import Volumes, build_volumes
+from .loader import Loader
 from .pairing import PAIRINGS, Pair
 from .seeding import decode_index, seeded_sample
 from .transforms.roles import FIXED, MOVING, SUBJECT, Group

@@ -6,11 +6,9 @@ subject that takes part in many pairs is decoded once.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +16,8 @@ import numpy as np
 import torch
 
 from mmreg.errors import ConfigError
+
+from .loader import Loader
 
 _FILES = ('image', 'labels', 'mask', 'prompt', 'landmarks')
 #: Share of the free memory that a memory cache may fill when no limit is given.
@@ -28,22 +28,6 @@ class Volumes(Protocol):
     """Decoded images by number."""
 
     def __getitem__(self, index: int) -> dict: ...
-
-
-class Loader:
-    """A source to its arrays, with a fingerprint of the transforms it went through.
-
-    Args:
-        function: Source dict to subject dict.
-        transforms: The transforms ``function`` applies, of which the fingerprint is made.
-    """
-
-    def __init__(self, function: Callable[[dict], dict], transforms: Iterable[Any] = ()):
-        self.function = function
-        self.fingerprint = fingerprint(transforms)
-
-    def __call__(self, source: dict) -> dict:
-        return self.function(source)
 
 
 class DirectVolumes:
@@ -119,27 +103,6 @@ def stamped(source: dict) -> dict:
             stat = os.stat(source[key])
             stamps[key] = [stat.st_size, stat.st_mtime_ns]
     return {**deepcopy(source), 'stamps': stamps}
-
-
-def fingerprint(transforms: Iterable[Any]) -> str:
-    """Hash of the classes and settings of ``transforms``."""
-    described = [[f'{type(t).__module__}.{type(t).__qualname__}', _plain(vars(t))] for t in transforms]
-    return blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=8).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """A description of ``value`` that JSON can hold and that is the same in every process."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in sorted(value.items(), key=lambda kv: str(kv[0]))}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return value
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return f'{type(value).__module__}.{type(value).__qualname__}'
 
 
 def free_memory() -> int:

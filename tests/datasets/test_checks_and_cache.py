@@ -9,7 +9,8 @@ import SimpleITK as sitk
 from torch.utils.data import DataLoader
 
 from mmreg.datasets import PairListDataset
-from mmreg.datasets.cache import Loader, build_volumes, fingerprint, nbytes
+from mmreg.datasets.cache import build_volumes, nbytes
+from mmreg.datasets.loader import Loader, fingerprint
 from mmreg.datasets.transforms import DivideBy, LoadVolumes
 from mmreg.errors import ConfigError, DataError
 
