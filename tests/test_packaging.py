@@ -18,7 +18,7 @@ def installed(tmp_path_factory):
     source = tmp_path_factory.mktemp('source')
     for name in ('mmreg', 'configs'):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('setup.py', 'pyproject.toml', 'README.md'):
+    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'NOTICE'):
         shutil.copy(ROOT / name, source / name)
     run = subprocess.run(
         [sys.executable, '-W', 'ignore', 'setup.py', '-q', 'build_py', '--build-lib', 'built'],

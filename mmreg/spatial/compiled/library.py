@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import torch
@@ -25,8 +24,7 @@ _state = {'on': os.environ.get('MMREG_COMPILED', '1') != '0'}
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    for suffix in EXTENSION_SUFFIXES:
-        path = Path(__file__).with_name(f'_kernels{suffix}')
+    for path in map(Path(__file__).with_name, ('_kernels.so', '_kernels.pyd')):
         if not path.is_file():
             continue
         try:
