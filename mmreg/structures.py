@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 import torch
@@ -22,12 +23,24 @@ class Fields:
             the method has no integration. A level's velocity may live on a coarser grid than its displacement.
         inverse_displacements: The same for moving -> fixed, empty where the method has no backward direction.
         extras: What only some heads have (affine matrices, intermediate steps, uncertainty).
+        inverse_velocities: The velocities of the other direction, of heads that estimate one for each.
+        halves: Of heads that move both images half way: displacement of the moving image to the middle.
+        inverse_halves: That of the fixed image to the middle.
+        means: Mean of the flow, of heads that draw samples of it.
+        integrated: What the integrator returned, on the grid of the velocity.
+
+    Lists are finest first and empty where a head has nothing of the kind.
     """
 
     displacements: list[Tensor]
     velocities: list[Tensor] = field(default_factory=list)
     inverse_displacements: list[Tensor] = field(default_factory=list)
     extras: dict[str, Any] = field(default_factory=dict)
+    inverse_velocities: list[Tensor] = field(default_factory=list, kw_only=True)
+    halves: list[Tensor] = field(default_factory=list, kw_only=True)
+    inverse_halves: list[Tensor] = field(default_factory=list, kw_only=True)
+    means: list[Tensor] = field(default_factory=list, kw_only=True)
+    integrated: list[Tensor] = field(default_factory=list, kw_only=True)
 
     @property
     def displacement(self) -> Tensor:
@@ -35,13 +48,11 @@ class Fields:
         return self.displacements[0]
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Fields:
-        """The same fields after ``function`` on every tensor of the three lists; extras are kept."""
-        return Fields(
-            [function(u) for u in self.displacements],
-            [function(v) for v in self.velocities],
-            [function(u) for u in self.inverse_displacements],
-            self.extras,
-        )
+        """The same fields after ``function`` on every tensor of the lists; extras are kept."""
+        lists: dict[str, Any] = {one.name: getattr(self, one.name) for one in dataclass_fields(self)}
+        del lists['extras']
+        lists = {name: [function(tensor) for tensor in values] for name, values in lists.items()}
+        return replace(self, **lists)
 
 
 class RegSample(BaseDataElement):

@@ -114,6 +114,9 @@ class FlowHead(nn.Module):
 
     #: How many of the finest levels recompute their activations in the backward pass (less memory, more time).
     checkpoint_levels: int = 0
+    #: Which label map the head sees, so that inference hands it over: ``'fixed_prompt'`` (a prediction),
+    #: ``'fixed_labels'``, ``'moving_labels'`` (where given), ``'propagate'`` (moving labels, needed); None: none.
+    prompt: str | None = None
 
     def __init__(self, features: FeatureSpec):
         super().__init__()

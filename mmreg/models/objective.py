@@ -20,11 +20,11 @@ from mmreg.spatial import image_pyramid, resize, sample, warp, warp_across
 from mmreg.spatial.view import in_view
 from mmreg.structures import Fields
 
-from .losses.base import Loss
+from .losses.base import LabelLoss, Loss, one_hot
 
 #: Directions of an image or label loss; True: the moving image onto the fixed one. ``'middle'``: both half way.
 DIRECTIONS = {'forward': (True,), 'backward': (False,), 'both': (True, False), 'middle': ()}
-#: Lists of ``Fields``, or of its ``extras``, that a field or consistency loss can act on.
+#: Lists of ``Fields`` that a field or consistency loss can act on.
 FIELDS = {
     'velocity': 'velocities',
     'displacement': 'displacements',
@@ -102,6 +102,10 @@ class Term(nn.Module):
             ]
         else:
             built = [LOSSES.build(rest)]
+        if not all(isinstance(one, Loss) for one in built):
+            raise ConfigError(
+                f'losses.{name}.type is {type(built[0]).__name__}, expected a subclass of mmreg.models.losses.Loss.'
+            )
         self.losses = nn.ModuleList(built)
         self.kind: str = built[0].kind
         if self.config.direction == 'middle' and self.kind != 'image':
@@ -109,8 +113,9 @@ class Term(nn.Module):
         if self.config.scaled_by and self.kind != 'field':
             raise ConfigError(f'losses.{name}.scaled_by is given, expected it for field losses only.')
 
-    def at(self, level: int) -> nn.Module:
-        return self.losses[min(level, len(self.losses) - 1)]
+    def at(self, level: int) -> Loss:
+        """The loss of ``level``."""
+        return cast(Loss, self.losses[min(level, len(self.losses) - 1)])
 
 
 class Objective(nn.Module):
@@ -163,12 +168,6 @@ class Objective(nn.Module):
             )
         return result
 
-    def set_spacing(self, spacing: Sequence[float] | None) -> None:
-        """Tell all losses the voxel size in mm of what they are given from now on."""
-        for module in self.modules():
-            if isinstance(module, Loss):
-                module.set_spacing(spacing)
-
     def level_terms(self, fields: Fields, inputs: Mapping[str, Any]) -> dict[str, list[Tensor | None]]:
         """Plain loss values per term and level, finest first; None where a level's weight is None."""
         data = _LevelData(fields, inputs, self.pyramid, self.label_values, self._depth)
@@ -194,11 +193,11 @@ class Objective(nn.Module):
         return values
 
     @staticmethod
-    def _image(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+    def _image(term: Term, loss: Loss, data: _LevelData, level: int) -> Tensor:
         if term.config.direction == 'middle':
             halves = data.named('half', term, level), data.named('inverse_half', term, level)
             moving, fixed = (data.warped(s, u, term, level) for s, u in zip(('moving', 'fixed'), halves))
-            return loss(moving, fixed, mask=None)
+            return loss(moving, fixed, mask=None, **data.known(loss, level))
         values = []
         for forward in DIRECTIONS[term.config.direction]:
             source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
@@ -207,32 +206,32 @@ class Objective(nn.Module):
             if term.config.outside == 'hidden':
                 inside = in_view(displacement).to(warped)
                 warped, seen = warped * inside, seen * inside
-            values.append(loss(warped, seen, mask=data.mask(target, level)))
+            values.append(loss(warped, seen, mask=data.mask(target, level), **data.known(loss, level)))
         return sum(values) / len(values)
 
     @staticmethod
-    def _label(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
-        values = []
+    def _label(term: Term, loss: Loss, data: _LevelData, level: int) -> Tensor:
+        values: list[Any] = []
         for forward in DIRECTIONS[term.config.direction]:
             source, target = ('moving', 'fixed') if forward else ('fixed', 'moving')
             displacement = data.displacement(term, level, forward)
-            from_labels = getattr(loss, 'from_labels', None)
-            if level == 0 and from_labels is not None:  # never holds the one-hot volume of full resolution
-                labels = [data.need(f'{name}_labels', term) for name in (source, target)]
-                values.append(from_labels(*labels, displacement, data.label_values, data.mask(target, level)))
+            if level == 0 and isinstance(loss, LabelLoss):  # without the one-hot volume of full resolution
+                moving, fixed = (data.need(f'{name}_labels', term) for name in (source, target))
+                mask = data.mask(target, level)
+                values.append(loss.from_labels(moving, fixed, displacement, data.label_values, mask))
             else:
                 warped = warp(data.onehot(source, level, term), displacement)
                 values.append(loss(warped, data.onehot(target, level, term), mask=data.mask(target, level)))
         return sum(values) / len(values)
 
     @staticmethod
-    def _field(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+    def _field(term: Term, loss: Loss, data: _LevelData, level: int) -> Tensor:
         field = data.field(term, level)
         labels = None
-        if 'labels' in getattr(loss, 'requires', ()):
-            labels = data.labels_on(field, getattr(loss, 'label_frame', 'fixed'), term)
+        if 'labels' in loss.requires:
+            labels = data.labels_on(field, loss.label_frame, term)
         if term.config.scaled_by is None:
-            extras = {name: data.extra(name, term) for name in getattr(loss, 'extras', ())}
+            extras = {name: data.extra(name, term) for name in loss.extras}
             return loss(field, labels=labels, mask=None, **extras)
         values = []
         for n, number in enumerate(data.numbers(term, len(field))):
@@ -241,7 +240,7 @@ class Objective(nn.Module):
         return torch.stack(values).mean()
 
     @staticmethod
-    def _consistency(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+    def _consistency(term: Term, loss: Loss, data: _LevelData, level: int) -> Tensor:
         if term.config.on == 'half':
             return loss(data.named('half', term, level), data.named('inverse_half', term, level), mask=None)
         values = []
@@ -251,7 +250,7 @@ class Objective(nn.Module):
         return sum(values) / len(values)
 
     @staticmethod
-    def _landmark(term: Term, loss: nn.Module, data: _LevelData, level: int) -> Tensor:
+    def _landmark(term: Term, loss: Loss, data: _LevelData, level: int) -> Tensor:
         fixed, moving = data.need('fixed_landmarks', term), data.need('moving_landmarks', term)
         displacement = data.displacement(term, 0)
         values = []
@@ -295,9 +294,9 @@ class _LevelData:
         return self.named(on, term, level)
 
     def named(self, on: str, term: Term, level: int) -> Tensor:
+        """The field of ``level`` that a config calls ``on``."""
         name = FIELDS[on]
-        fields = getattr(self.fields, name, None) or self.fields.extras.get(name, [])
-        return self._level(fields, name, term, level)
+        return self._level(getattr(self.fields, name), name, term, level)
 
     def numbers(self, term: Term, batch: int) -> Tensor:
         name = term.config.scaled_by
@@ -322,11 +321,21 @@ class _LevelData:
             )
         return self.fields.extras[name]
 
+    def known(self, loss: Loss, level: int) -> dict[str, Any]:
+        """What ``loss`` takes besides, as far as the data know it: the voxel size of the level's images."""
+        spacing = self.inputs.get('spacing')
+        if 'spacing' not in loss.takes or spacing is None:
+            return {}
+        sizes = zip(spacing, self.inputs['fixed'].shape[2:], self.image('fixed', level).shape[2:])
+        return {'spacing': [step * (full - 1) / max(n - 1, 1) if n != full else step for step, full, n in sizes]}
+
     def image(self, which: str, level: int) -> Tensor:
         return self._levels(which, lambda: self.inputs[which])[level]
 
     def onehot(self, which: str, level: int, term: Term) -> Tensor:
-        return self._levels(f'{which} one-hot', lambda: self._one_hot(self.need(f'{which}_labels', term)))[level]
+        return self._levels(f'{which} one-hot', lambda: one_hot(self.need(f'{which}_labels', term), self.label_values))[
+            level
+        ]
 
     def mask(self, which: str, level: int) -> Tensor | None:
         mask = self.inputs.get(f'{which}_mask')
@@ -340,9 +349,6 @@ class _LevelData:
         if labels.shape[2:] == field.shape[2:]:
             return labels
         return resize(labels.float(), size=list(field.shape[2:]), mode='nearest').to(labels.dtype)
-
-    def _one_hot(self, labels: Tensor) -> Tensor:
-        return torch.cat([labels == value for value in self.label_values], dim=1).float()
 
     def _levels(self, key: str, make: Any) -> list[Tensor]:
         if key not in self._cache:

@@ -75,7 +75,7 @@ def test_pairs_go_around_the_moving_images():
     images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 1, 12, 12)
     points = [torch.full((2, 2), float(k)) for k in range(6)]
     inputs = {'fixed': torch.zeros_like(images), 'moving': images, 'moving_landmarks': points, 'fixed_labels': images}
-    pairs = model().circles(inputs)
+    pairs = model().training_pairs(inputs)
     assert set(pairs) == {'fixed', 'moving', 'fixed_landmarks', 'moving_landmarks'}
     assert pairs['fixed'][:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
     assert pairs['moving'][:, 0, 0, 0].tolist() == [1, 2, 0, 4, 5, 3]

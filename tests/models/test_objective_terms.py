@@ -1,10 +1,13 @@
 """Keys of a named loss that say what it is given: levels without computation, borders, resolution, the middle."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from mmreg.errors import ConfigError
 from mmreg.models import Objective
+from mmreg.models import objective as objective_module
 from mmreg.models.losses import MSE
 from mmreg.spatial import image_pyramid, warp, warp_across
 from mmreg.structures import Fields
@@ -63,3 +66,31 @@ def test_the_moving_image_at_full_resolution():
 def test_what_makes_no_sense_is_refused_when_built(config, message):
     with pytest.raises(ConfigError, match=message):
         Objective({'term': config}, label_values=3)
+
+
+def test_a_coarser_level_is_told_its_own_voxel_size():
+    """Levels of 9 and 4 voxels cover the same 8 (20) mm, corners aligned."""
+    seen = []
+    objective = Objective({'term': {'type': 'LNCC', 'window': 3, 'isotropic': True, 'levels': [1, 1]}})
+    hook = lambda _, args, kwargs: seen.append(kwargs['spacing'])  # noqa: E731
+    objective.terms['term'].at(0).register_forward_pre_hook(hook, with_kwargs=True)
+    given = fields((9, 9), (4, 4))
+    images = {'fixed': torch.rand(1, 1, 9, 9), 'moving': torch.rand(1, 1, 9, 9)}
+    objective(given, {**images, 'spacing': (1.0, 2.5)})
+    assert seen == [[1.0, 2.5], pytest.approx([8 / 3, 20 / 3])]
+
+
+def test_what_is_no_loss_is_refused():
+    with pytest.raises(ConfigError, match='losses.term.type is Identity, expected a subclass of'):
+        Objective({'term': {'type': 'torch.nn.Identity'}})
+
+
+def test_every_list_of_fields_has_a_word():
+    """A list that a head can return is one that a loss can be put on, and nothing else is."""
+    lists = {one.name for one in dataclasses.fields(Fields) if one.name != 'extras'}
+    assert set(objective_module.FIELDS.values()) == lists
+
+
+def test_a_list_that_the_head_does_not_return_is_named():
+    with pytest.raises(ConfigError, match='found 0 halves from the flow head'):
+        evaluate({'type': 'Diffusion', 'on': 'half'}, fields((8, 8)), {})

@@ -98,7 +98,7 @@ def test_the_whole_maps_go_through_the_middle(ndim):
     features, integrator = flows(size), ScalingSquaring(7)
     fields = head_of(ndim)([features], integrator, {})
     v, w = features[:, :ndim], features[:, ndim:]
-    half, inverse_half = fields.extras['halves'][0], fields.extras['inverse_halves'][0]
+    half, inverse_half = fields.halves[0], fields.inverse_halves[0]
     torch.testing.assert_close(half, integrator(v))
     torch.testing.assert_close(inverse_half, integrator(w))
     torch.testing.assert_close(fields.displacement, compose(integrator(v), integrator(-w)))
@@ -123,8 +123,8 @@ def test_exchanging_the_velocities_exchanges_the_directions():
 def test_integration_grid_and_border():
     features = flows((16, 16))
     fields = head_of(2, int_downsize=2)([features], ScalingSquaring(5), {})
-    assert fields.velocities[0].shape == fields.extras['inverse_velocities'][0].shape == (1, 2, 8, 8)
-    assert fields.displacement.shape == fields.extras['halves'][0].shape == (1, 2, 16, 16)
+    assert fields.velocities[0].shape == fields.inverse_velocities[0].shape == (1, 2, 8, 8)
+    assert fields.displacement.shape == fields.halves[0].shape == (1, 2, 16, 16)
     shifted = features + 2
     zeros, border = (head_of(2, padding=p)([shifted], ScalingSquaring(5), {}) for p in ('zeros', 'border'))
     assert not torch.allclose(zeros.displacement, border.displacement)
@@ -134,7 +134,7 @@ def test_integration_grid_and_border():
 
 def test_the_identity_integrator_inverts_by_iteration():
     fields = registrar(2, integrator={'type': 'IdentityIntegrator'})(images(16, 16))
-    half, velocity = fields.extras['halves'][0], fields.velocities[0]
+    half, velocity = fields.halves[0], fields.velocities[0]
     assert torch.equal(half, velocity)
 
 
@@ -144,7 +144,7 @@ def test_losses_by_hand():
         fields = model(inputs)
         found = model(inputs, mode='loss')
     lncc = model.objective.terms['middle'].at(0)
-    half, inverse_half = fields.extras['halves'][0], fields.extras['inverse_halves'][0]
+    half, inverse_half = fields.halves[0], fields.inverse_halves[0]
     middle = lncc(warp(inputs['moving'], half), warp(inputs['fixed'], inverse_half))
     torch.testing.assert_close(found['middle'], middle)
     sizes = half.abs().flatten(1).mean(1) - inverse_half.abs().flatten(1).mean(1)
@@ -228,4 +228,4 @@ def test_it_learns_a_shift_half_by_half():
     fields = model(inputs)
     assert fields.displacement[0, 0, 7, 8].item() == pytest.approx(2.0, abs=0.6)
     assert fields.inverse_displacements[0][0, 0, 9, 8].item() == pytest.approx(-2.0, abs=0.6)
-    assert fields.extras['halves'][0][0, 0, 8, 8].item() == pytest.approx(1.0, abs=0.5)
+    assert fields.halves[0][0, 0, 8, 8].item() == pytest.approx(1.0, abs=0.5)

@@ -242,10 +242,10 @@ def test_sampling_of_the_gaussian_head(pair):
     model = build('base', flow_head=head, losses={**LOSSES, 'divergence': KL})
     inputs = pair((32, 32))
     fields = model(inputs)
-    drawn = fields.velocities[0] - fields.extras['means'][0]
+    drawn = fields.velocities[0] - fields.means[0]
     assert drawn.std().item() == pytest.approx(torch.tensor(1.0).exp().item(), rel=0.1)
     fields = model.eval()(inputs)
-    assert torch.equal(fields.velocities[0], fields.extras['means'][0])
+    assert torch.equal(fields.velocities[0], fields.means[0])
 
 
 class TestMonteCarlo:
@@ -261,8 +261,8 @@ class TestMonteCarlo:
             fields = model(inputs)
         torch.manual_seed(3)
         with torch.no_grad():
-            padded = [(2, 3), (0, 0)]  # 19 voxels to 24, the next multiple of 8
-            seen = [super(type(model), model)._fields(inputs, padded).displacement for _ in range(4)]
+            padded = model._padded(inputs, [(2, 3), (0, 0)])  # 19 voxels to 24, the next multiple of 8
+            seen = [super(type(model), model).fields(padded).displacement for _ in range(4)]
         samples = torch.stack(seen)[..., 2:-3, :]
         torch.testing.assert_close(fields.displacement, samples.mean(0), rtol=0, atol=1e-5)
         variance = fields.extras['maps']['displacement_variance']
@@ -291,7 +291,7 @@ class TestMonteCarlo:
         every = []
         with torch.no_grad():
             for _ in range(6):
-                u = super(type(model), model)._fields(inputs, [(0, 0)] * 2).displacement
+                u = super(type(model), model).fields(inputs).displacement
                 every.append((warp(inputs['moving'], u) - inputs['fixed']).square().flatten(1).mean(1))
         torch.testing.assert_close(errors['best'], torch.stack(every).amin(0))
 

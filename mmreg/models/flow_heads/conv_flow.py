@@ -96,12 +96,12 @@ class ConvFlowHead(FlowHead):
     def fields(self, flow: Tensor, integrator: Integrator) -> Fields:
         """Steps 2 to 4: fields of ``flow`` ``(N, ndim, *spatial)``, voxels of the features' grid.
 
-        ``extras['integrated']`` is the displacement on the grid of the velocity.
+        ``integrated`` is the displacement on the grid of the velocity.
         """
         size, coarse = self._sizes(flow.shape[2:])
         velocity = self._resample(flow, coarse)
         integrated = integrator(velocity)
-        fields = Fields([self._finish(integrated, size)], [velocity], extras={'integrated': [integrated]})
+        fields = Fields([self._finish(integrated, size)], [velocity], integrated=[integrated])
         if self.bidirectional:
             fields.inverse_displacements = [self._finish(integrator.inverse(velocity), size)]
         return fields

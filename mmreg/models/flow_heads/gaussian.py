@@ -19,8 +19,8 @@ from .conv_flow import ConvFlowHead
 class GaussianFlowHead(ConvFlowHead):
     """Mean and log-variance of the flow; training integrates ``mean + exp(log_variance / 2) noise``.
 
-    ``extras`` for the loss :class:`~mmreg.models.losses.gaussian_kl.GaussianKL`: ``means`` (one) and ``log_variance``
-    on the features' grid, ``integrated`` (one), the displacement on the grid of the velocity.
+    For the loss :class:`~mmreg.models.losses.gaussian_kl.GaussianKL`: ``means`` (one) and ``extras['log_variance']``,
+    both ``(N, ndim, *spatial)`` on the features' grid.
 
     Args:
         features: What the backbone returns.
@@ -51,5 +51,6 @@ class GaussianFlowHead(ConvFlowHead):
         if self.training:
             flow = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
         fields = self.fields(flow, integrator)
-        fields.extras |= {'means': [mean], 'log_variance': log_variance}
+        fields.means = [mean]
+        fields.extras['log_variance'] = log_variance
         return fields

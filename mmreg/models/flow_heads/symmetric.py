@@ -22,7 +22,7 @@ class SymmetricHead(ConvFlowHead):
     convolution of the finest features.
 
     Through the middle: the whole forward map is ``a`` after ``b``'s inverse, ``u = b' + a o (id + b')`` with
-    ``b' = S(-w)``, the backward map ``b`` after ``a'``. Both are returned, and as extras, lists of one level each:
+    ``b' = S(-w)``, the backward map ``b`` after ``a'``. Both are returned, and of one level each
     ``inverse_velocities`` (``w``), ``halves`` (``a``) and ``inverse_halves`` (``b``), which losses reach by
     ``on='inverse_velocity'``, ``direction='middle'`` and ``on='half'``.
 
@@ -59,7 +59,7 @@ class SymmetricHead(ConvFlowHead):
         self.backward_flow = FlowConv(features.ndim, channels, kernel, bias, init_std, activation, scale, **own)
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
-        """Both whole displacements, the forward velocity, and the extras of the class."""
+        """Both whole displacements, both velocities, and both halves."""
         finest = features[0]
         finest = finest if isinstance(finest, Tensor) else torch.cat(finest, dim=1)
         size, coarse = self._sizes(finest.shape[2:])
@@ -70,5 +70,11 @@ class SymmetricHead(ConvFlowHead):
             compose(halves[1], integrator.inverse(velocity), self.padding),
         )
         forward, inverse, half, inverse_half = (self._resample(u, size) for u in (*whole, *halves))
-        extras = {'inverse_velocities': [backward], 'halves': [half], 'inverse_halves': [inverse_half]}
-        return Fields([forward], [velocity], [inverse], extras)
+        return Fields(
+            [forward],
+            [velocity],
+            [inverse],
+            inverse_velocities=[backward],
+            halves=[half],
+            inverse_halves=[inverse_half],
+        )

@@ -190,7 +190,7 @@ class TextSCFHead(ConvFlowHead):
     def _regions(self, guidance: Guidance, size: Sequence[int]) -> Tensor:
         if self.prompt == 'background':
             return self._nowhere(guidance['fixed'], size)
-        prompt = need_prompt(guidance, self.prompt)
+        prompt = need_prompt(guidance, str(self.prompt))
         count = len(self.label_set.names)
         if prompt.is_floating_point() and prompt.shape[1] == count:
             return pooled(prompt, size)

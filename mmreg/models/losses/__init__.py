@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from mmreg.registry import LOSSES
 from mmreg.utils.discovery import find_parts
 
-from .base import ImageLoss, Loss
+from .base import ImageLoss, LabelLoss, Loss
 
 _PARTS = find_parts(__name__, __path__, LOSSES)
 globals().update(_PARTS)
-__all__ = ['ImageLoss', 'Loss', *_PARTS]
+__all__ = ['ImageLoss', 'LabelLoss', 'Loss', *_PARTS]
 
 if TYPE_CHECKING:  # the parts are found when the package is imported
 

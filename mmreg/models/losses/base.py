@@ -19,14 +19,14 @@ inside a loss (sums of squares over a window lose all digits in half precision).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from mmreg.errors import InputError
-from mmreg.spatial import resize
+from mmreg.spatial import resize, warp
 from mmreg.spatial.precision import without_autocast
 
 KINDS = ('image', 'label', 'field', 'consistency', 'landmark')
@@ -39,22 +39,23 @@ class Loss(nn.Module):
         kind: Which tensors the objective hands over, see the table of the module.
         requires: Names of the optional arguments that this loss cannot do without (``'labels'``, ``'mask'``); the
             objective refuses a configuration that does not supply them.
+        extras: Names among the ``extras`` of :class:`~mmreg.structures.Fields` that are handed over as keywords.
+        takes: Keywords that the loss is given where they are known: ``'spacing'``, the voxel size in mm per axis of the
+            level's images.
+        label_frame: Whose ``labels`` a field loss is given, those of the ``'fixed'`` or of the ``'moving'`` image.
     """
 
     kind: ClassVar[str]
     requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    label_frame: str = 'fixed'
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         kind = getattr(cls, 'kind', None)
         if kind is not None and kind not in KINDS:
             raise TypeError(f'{cls.__name__}.kind is {kind!r}, expected one of {KINDS}')
-
-    def set_spacing(self, spacing: Sequence[float] | None) -> None:
-        """Tell the loss the voxel size in mm, one number per axis, of what it is given from now on; None: unknown.
-
-        The optimiser of single pairs does so level by level. Only losses with an option for it take notice.
-        """
 
 
 class ImageLoss(Loss):
@@ -76,14 +77,53 @@ class ImageLoss(Loss):
         Raises:
             InputError: the shapes differ.
         """
+        warped, fixed, mask = self.checked(warped, fixed, mask)
+        with without_autocast(warped):
+            return self.energy(warped, fixed, mask)
+
+    def checked(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What :meth:`forward` is given, of equal shape ``(N, C, *spatial)`` and in full precision."""
         same_shape(self, warped=warped, fixed=fixed)
         warped, fixed = full_precision(warped, fixed)
         with without_autocast(warped):
-            return self.energy(warped, fixed, prepare_mask(mask, warped))
+            return warped, fixed, prepare_mask(mask, warped)
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
         """The loss of images in full precision; ``mask`` is ``(N, 1, *spatial)`` in the images' dtype, or None."""
         raise NotImplementedError
+
+
+class LabelLoss(Loss):
+    """Base of the label losses ``(warped_onehot, fixed_onehot, mask=None) -> scalar`` on ``(N, K, *spatial)``."""
+
+    kind = 'label'
+
+    def from_labels(
+        self,
+        moving_labels: Tensor,
+        fixed_labels: Tensor,
+        displacement: Tensor,
+        classes: Sequence[int],
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """The same loss on label maps, the moving one warped linearly.
+
+        What stands here warps the one-hot volume of ``classes``; a loss that can do without that volume overrides it.
+
+        Args:
+            moving_labels: ``(N, 1, *spatial)``, integers.
+            fixed_labels: The same.
+            displacement: ``(N, ndim, *spatial)``, voxels.
+            classes: Label values in the order of the channels, the background first.
+            mask: Optional weights ``(N, 1, *spatial)``.
+        """
+        moving, fixed = (one_hot(labels, classes) for labels in (moving_labels, fixed_labels))
+        return self(warp(moving, displacement), fixed, mask=mask)
+
+
+def one_hot(labels: Tensor, values: Iterable[int]) -> Tensor:
+    """Labels ``(N, 1, *spatial)`` as float channels ``(N, len(values), *spatial)``; other values are 0 everywhere."""
+    return torch.cat([labels == value for value in values], dim=1).float()
 
 
 def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:

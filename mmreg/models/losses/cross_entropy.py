@@ -10,12 +10,12 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 
-from .base import Loss, full_precision, prepare_mask, same_shape, without_autocast
+from .base import LabelLoss, full_precision, prepare_mask, same_shape, without_autocast
 from .label_agreement import label_agreement
 
 
 @LOSSES.register_module()
-class CrossEntropy(Loss):
+class CrossEntropy(LabelLoss):
     r"""``- sum_x w sum_k t_k(x) log(max(p_k(x), eps)) / sum_x w``, in [0, -log eps].
 
     ``p`` is the warped one-hot volume, a probability per class already, ``t`` the fixed one (one-hot or soft). ``w``
@@ -31,8 +31,6 @@ class CrossEntropy(Loss):
         background: count the voxels of class 0.
         eps: smallest probability.
     """
-
-    kind = 'label'
 
     def __init__(self, class_weight: Sequence[float] | None = None, background: bool = True, eps: float = 1e-6) -> None:
         super().__init__()

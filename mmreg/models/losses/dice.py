@@ -13,14 +13,12 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.registry import LOSSES
 from mmreg.spatial import resize
 
-from .base import Loss, full_precision, prepare_mask, same_shape, without_autocast
+from .base import LabelLoss, full_precision, prepare_mask, same_shape, without_autocast
 from .label_overlap import Overlap, label_overlap
 
 
-class _DiceBase(Loss):
+class _DiceBase(LabelLoss):
     """What both Dice losses do before they turn class sums into a number."""
-
-    kind = 'label'
 
     def __init__(self, squared: bool, background: bool, eps: float) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from mmreg.registry import LOSSES
 from mmreg.spatial.compiled.correlating import local_correlation
 from mmreg.spatial.compiled.summing import serves_sums
 
-from .base import ImageLoss, masked_mean
+from .base import ImageLoss, masked_mean, without_autocast
 from .stored_gradient import stored_gradient
 from .windows import Window, build_window, check_window, same_length
 
@@ -54,7 +54,7 @@ class LNCC(ImageLoss):
             ``kernel='gaussian'``; replaces ``window``.
         isotropic: ``window`` (one number) counts voxels of the finest axis; an axis with larger voxels gets the odd
             number of them that covers no more millimetres, one at least, so that thick slices are not mixed. Takes
-            effect where the loss is told the voxel size (:meth:`set_spacing`).
+            effect where the call says the voxel size (``spacing``).
         eps: keeps the quotient finite, in (units of intensity)^4 for ``'product'``, ^2 otherwise.
         stabiliser: ``'product'`` :math:`ab + \epsilon`; ``'clamp'`` :math:`\max(a,\epsilon)\max(b,\epsilon)` (MONAI);
             ``'each'`` :math:`(a+\epsilon)(b+\epsilon)` (GradICON). Rounding below zero is cut first.
@@ -62,6 +62,8 @@ class LNCC(ImageLoss):
             mask) and ``n`` counts those. Without it a mask weights the mean only.
         closed_form: gradients from the closed form; False builds the full graph (slower, several times the memory).
     """
+
+    takes = ('spacing',)
 
     def __init__(
         self,
@@ -89,10 +91,20 @@ class LNCC(ImageLoss):
         self.eps, self.stabiliser = eps, stabiliser
         self.masked_statistics, self.closed_form = masked_statistics, closed_form
         self.isotropic = isotropic
-        self.spacing: tuple[float, ...] | None = None
+
+    def forward(
+        self, warped: Tensor, fixed: Tensor, mask: Tensor | None = None, spacing: Sequence[float] | None = None
+    ) -> Tensor:
+        """As :meth:`ImageLoss.forward`; ``spacing`` in mm, one number per axis, where it is known (``isotropic``)."""
+        warped, fixed, mask = self.checked(warped, fixed, mask)
+        with without_autocast(warped):
+            return self._within(warped, fixed, mask, self._window(warped.ndim - 2, spacing))
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
-        window = self._window(warped.ndim - 2)
+        """The loss of ``(N, C, *spatial)`` in a window that counts voxels."""
+        return self._within(warped, fixed, mask, self._window(warped.ndim - 2))
+
+    def _within(self, warped: Tensor, fixed: Tensor, mask: Tensor | None, window: Window) -> Tensor:
         scalar = partial(self._mean, window=window, mask=mask)
         if not self.closed_form or self.masked_statistics:
             mean = scalar(warped, fixed)
@@ -104,13 +116,10 @@ class LNCC(ImageLoss):
         """The map ``(N, C, *spatial)`` whose mean the loss takes: the correlation to the power of ``form``."""
         return self._power(*_local_moments(warped, fixed, self._window(warped.ndim - 2)))
 
-    def set_spacing(self, spacing: Sequence[float] | None) -> None:
-        self.spacing = None if spacing is None else tuple(spacing)
-
-    def _window(self, ndim: int) -> Window:
-        if not self.isotropic or self.spacing is None:
+    def _window(self, ndim: int, spacing: Sequence[float] | None = None) -> Window:
+        if not self.isotropic or spacing is None:
             return build_window(self.window, self.kernel, self.sigma, ndim)
-        return build_window(same_length(self.window, self.spacing), self.kernel, None, ndim)
+        return build_window(same_length(self.window, spacing), self.kernel, None, ndim)
 
     # The differentiable definition ---------------------------------------------------------------------------------
 

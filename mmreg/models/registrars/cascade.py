@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -40,15 +41,15 @@ class CascadeRegistrar(Registrar):
             raise ConfigError(f'model.stages is {stages}, expected 1 or more.')
         self.stages = stages
 
-    def _fields(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Fields:
-        guidance = self._padded(inputs, widths)
-        moving = guidance['moving']
+    def fields(self, inputs: Mapping[str, Any]) -> Fields:
+        """The composed displacement of all stages, and of the last stage everything else."""
+        moving = inputs['moving']
         forward: Tensor | None = None
         backward: Tensor | None = None
         steps: list[Tensor] = []
         for _ in range(self.stages):
-            seen = guidance if forward is None else {**guidance, 'moving': warp(moving, forward)}
-            fields = self.flow_head(self.backbone(seen['fixed'], seen['moving']), self.integrator, seen)
+            seen = inputs if forward is None else {**inputs, 'moving': warp(moving, forward)}
+            fields = super().fields(seen)
             steps.append(fields.displacement)
             forward = steps[-1] if forward is None else compose(forward, steps[-1])
             if fields.inverse_displacements:  # the inverse of a composition: the inverses, in the other order
@@ -56,4 +57,5 @@ class CascadeRegistrar(Registrar):
                 backward = inverse if backward is None else compose(inverse, backward)
         assert forward is not None
         backwards = [] if backward is None else [backward]
-        return Fields([forward], fields.velocities, backwards, {**fields.extras, 'stages': steps})
+        extras = {**fields.extras, 'stages': steps}
+        return replace(fields, displacements=[forward], inverse_displacements=backwards, extras=extras)

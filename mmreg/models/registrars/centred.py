@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -25,14 +26,12 @@ class CentredRegistrar(Registrar):
     Source: Mok and Chung, CVPR 2022 (C2FViT, pairwise); golden baselines/c2fvit ``com_*``.
     """
 
-    def _fields(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Fields:
-        guidance = self._padded(inputs, widths)
-        fixed, moving = guidance['fixed'], guidance['moving']
+    def fields(self, inputs: Mapping[str, Any]) -> Fields:
+        """Fields to the moving image itself, of a network that saw it translated."""
+        fixed, moving = inputs['fixed'], inputs['moving']
         start = centre_of_mass(moving) - centre_of_mass(fixed)
         moved = warp(moving, as_field(start, moving.shape[2:]))
-        seen = {**guidance, 'moving': moved}
-        fields = self.flow_head(self.backbone(fixed, moved), self.integrator, seen)
-        return translated(fields, start)
+        return translated(super().fields({**inputs, 'moving': moved}), start)
 
 
 def as_field(translation: Tensor, size: Sequence[int]) -> Tensor:
@@ -54,9 +53,9 @@ def translated(fields: Fields, start: Tensor) -> Fields:
         matrix = extras[AFFINE].clone()
         matrix[:, :-1, -1] += start.to(matrix)
         extras[AFFINE] = matrix
-    return Fields(
-        [u + on(u) for u in fields.displacements],
-        fields.velocities,
-        [compose(u, -on(u), padding='border') for u in fields.inverse_displacements],
-        extras,
+    return replace(
+        fields,
+        displacements=[u + on(u) for u in fields.displacements],
+        inverse_displacements=[compose(u, -on(u), padding='border') for u in fields.inverse_displacements],
+        extras=extras,
     )

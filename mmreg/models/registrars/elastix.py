@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -62,7 +62,6 @@ class ElastixRegistrar(Registrar):
         self.ndim, self.label_warp, self.pad, self.objective = 3, label_warp, True, None
         self.backbone, self.flow_head = _NoFeatures(), _NoHead(_NoFeatures.spec)
         self.iterations, self.changes, self.threads = iterations, dict(changes or {}), threads
-        self._spacing: Sequence[Sequence[float]] | None = None
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
@@ -80,15 +79,16 @@ class ElastixRegistrar(Registrar):
             raise ConfigError('ElastixRegistrar has nothing to train, expected tools/test.py or tools/inference.py.')
         if inputs['fixed'].dim() == 5 and min(inputs['fixed'].shape[2:]) < 8:
             raise DataError(f'elastix got images of shape {tuple(inputs["fixed"].shape)}, expected 8 voxels per axis.')
-        self._spacing = [sample.metainfo.get('spacing', (1.0,) * 3) for sample in data_samples or ()] or None
-        return super().forward(inputs, data_samples, mode)
+        spacings = [sample.metainfo.get('spacing', (1.0,) * 3) for sample in data_samples or ()]
+        return super().forward({**inputs, 'spacings': spacings}, data_samples, mode)
 
-    def _fields(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Fields:
-        labels = inputs.get('moving_labels')
+    def fields(self, inputs: Mapping[str, Any]) -> Fields:
+        """One displacement per pair; ``spacings`` among the inputs are the voxel sizes of the pairs, mm."""
+        labels, spacings = inputs.get('moving_labels'), inputs.get('spacings')
         found = []
         for n, (fixed, moving) in enumerate(zip(inputs['fixed'], inputs['moving'])):
             body = None if labels is None else labels[n, 0].cpu().numpy()
-            spacing = self._spacing[n] if self._spacing else (1.0,) * 3
+            spacing = spacings[n] if spacings else (1.0,) * 3
             target, source = (image[0].detach().float().cpu().numpy() for image in (fixed, moving))
             field = run_elastix(target, source, body, spacing, self.iterations, self.changes, self.threads)
             found.append(torch.from_numpy(field))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,10 +39,7 @@ class GroupRegistrar(Registrar):
             raise ConfigError(f'model.group is {group}, expected 2 images or more.')
         self.group = group
 
-    def _loss(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
-        return super()._loss(self.circles(inputs), widths)
-
-    def circles(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def training_pairs(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The batch of pairs around every group; what only fixed images have is left out.
 
         Raises:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from mmreg.errors import ConfigError
-from mmreg.models.padding import crop
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import warp
 from mmreg.structures import Fields
@@ -74,16 +73,16 @@ class MonteCarloRegistrar(Registrar):
             )
         self.samples, self.choose = samples, choose
 
-    def _fields(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Fields:
+    def fields(self, inputs: Mapping[str, Any]) -> Fields:
+        """In evaluation the chosen displacement and the variances over the samples."""
         if self.training:
-            return super()._fields(inputs, widths)
-        padded = self._padded(inputs, widths)
-        fixed, moving = padded['fixed'].float(), padded['moving'].float()
+            return super().fields(inputs)
+        fixed, moving = inputs['fixed'].float(), inputs['moving'].float()
         field, image = Moments(), Moments()
         best: Tensor | None = None
         least: Tensor | None = None
         for _ in range(self.samples):
-            displacement = super()._fields(inputs, widths).displacement.float()
+            displacement = super().fields(inputs).displacement.float()
             warped = warp(moving, displacement)
             field.add(displacement)
             image.add(warped)
@@ -94,8 +93,5 @@ class MonteCarloRegistrar(Registrar):
                 best = torch.where(error < least, displacement, best)
                 least = torch.minimum(error, least)
         chosen = field.mean if self.choose == 'mean' or best is None else best
-        maps = {
-            'displacement_variance': crop(field.variance, widths),
-            'warped_variance': crop(image.variance, widths),
-        }
+        maps = {'displacement_variance': field.variance, 'warped_variance': image.variance}
         return Fields([chosen], extras={MAPS: maps})

@@ -105,7 +105,7 @@ class Registrar(BaseModel):
         """
         widths = self._check(inputs)
         if mode == 'tensor':
-            return self._fields(inputs, widths).map(lambda f: self._crop_full(f, inputs, widths))
+            return self._cropped(inputs, widths)
         if mode == 'loss':
             return self._loss(inputs, widths)
         if mode == 'predict':
@@ -151,25 +151,44 @@ class Registrar(BaseModel):
                 result[key] = value
         return result
 
-    def _fields(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Fields:
-        guidance = self._padded(inputs, widths)
-        features = self.backbone(guidance['fixed'], guidance['moving'])
-        return self.flow_head(features, self.integrator, guidance)
+    def fields(self, inputs: Mapping[str, Any]) -> Fields:
+        """Fields of one batch; what a method that needs another way to them overrides.
 
-    def _crop_full(self, field: Tensor, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Tensor:
-        """Crop a field that lives on the padded full grid; coarser ones stay on their padded grids."""
+        Args:
+            inputs: As for :meth:`forward`, padded to a size that the parts can work with.
+
+        Returns:
+            Fields on the padded grids; those on the finest one are cropped afterwards, maps among them.
+        """
+        features = self.backbone(inputs['fixed'], inputs['moving'])
+        return self.flow_head(features, self.integrator, inputs)
+
+    def training_pairs(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The pairs that a training step sees: those of the batch. A method that forms others overrides this."""
+        return inputs
+
+    def _cropped(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> Fields:
+        """Fields on the grid of the inputs; coarser ones stay on their padded grids."""
         padded = tuple(n + b + a for n, (b, a) in zip(inputs['fixed'].shape[2:], widths))
-        return crop(field, widths) if tuple(field.shape[2:]) == padded else field
+
+        def cropped(field: Tensor) -> Tensor:
+            return crop(field, widths) if tuple(field.shape[2:]) == padded else field
+
+        fields = self.fields(self._padded(inputs, widths)).map(cropped)
+        if MAPS in fields.extras:
+            fields.extras = {**fields.extras, MAPS: {k: cropped(v) for k, v in fields.extras[MAPS].items()}}
+        return fields
 
     def _loss(self, inputs: Mapping[str, Any], widths: Sequence[tuple[int, int]]) -> dict[str, Tensor]:
         if self.objective is None:
             raise ConfigError('model.losses is missing, expected at least one loss to train with.')
-        return self.objective(self._fields(inputs, widths), self._padded(inputs, widths))
+        padded = self._padded(self.training_pairs(inputs), widths)
+        return self.objective(self.fields(padded), padded)
 
     def _predict(
         self, inputs: Mapping[str, Any], data_samples: list[RegSample] | None, widths: Sequence[tuple[int, int]]
     ) -> list[RegSample]:
-        fields = self._fields(inputs, widths).map(lambda f: self._crop_full(f, inputs, widths))
+        fields = self._cropped(inputs, widths)
         displacement = fields.displacement.float()
         warped = warp(inputs['moving'].float(), displacement)
         labels = inputs.get('moving_labels')

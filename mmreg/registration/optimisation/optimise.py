@@ -80,7 +80,6 @@ class _Run:
                 field = self._level(number, stage, field)
         finally:
             self.head.reset(None)
-            self.objective.set_spacing(None)
             self.model.train(training)
         self._finish(field)
         self.result.seconds['total'] = time.perf_counter() - began
@@ -103,8 +102,7 @@ class _Run:
     def _level(self, number: int, stage: Stage, field: Tensor) -> Tensor:
         began = time.perf_counter()
         level = stage.level
-        data = on_grid(self.inputs, self.full, stage.images)
-        self.objective.set_spacing(stage.images.spacing)
+        data = {**on_grid(self.inputs, self.full, stage.images), 'spacing': stage.images.spacing}
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
         rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
         smooth = _smoother(stage.sigma(level.smooth_field)) if level.smooth_field else None

@@ -77,7 +77,7 @@ class InstanceOptimisation(Source):
         return {term.kind for term in self._terms()}
 
     def _labels_required(self) -> bool:
-        return any('labels' in getattr(loss, 'requires', ()) for term in self._terms() for loss in term.losses)
+        return any('labels' in loss.requires for term in self._terms() for loss in term.losses)
 
 
 def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> InstanceOptimisation:

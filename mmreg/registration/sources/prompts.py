@@ -10,20 +10,21 @@ import numpy as np
 from mmreg.datasets.transforms import ImageTransform, SegmentPrompt
 from mmreg.engine.plan import preprocess_of
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.models import FlowHead
 from mmreg.registration.inputs import Image
 from mmreg.registry import TRANSFORMS
 
 
 def label_inputs(
     cfg: Mapping[str, Any],
-    head: Any,
+    head: FlowHead,
     images: Mapping[str, Image],
     labels: Mapping[str, Image],
     prepared: np.ndarray,
     grid: Geometry,
     affine: np.ndarray | None,
 ) -> dict[str, np.ndarray]:
-    """What a head with an attribute ``prompt`` asks for: label maps ``(1, *grid.shape)`` int64 on the working grid.
+    """What the ``prompt`` of a head asks for: label maps ``(1, *grid.shape)`` int64 on the working grid.
 
     Args:
         cfg: Config of the model; its data set's ``SegmentPrompt`` is run where no ``fixed_prompt`` is given.
@@ -34,7 +35,7 @@ def label_inputs(
         grid: Working grid.
         affine: fixed world -> moving world in RAS mm.
     """
-    wanted = getattr(head, 'prompt', None)
+    wanted = head.prompt
     if wanted == 'fixed_prompt' and 'prompt' in labels:
         return {wanted: _on(labels['prompt'].volume, grid)}
     if wanted == 'fixed_prompt':
@@ -47,10 +48,10 @@ def label_inputs(
     return {}
 
 
-def needed_files(head: Any) -> tuple[str, ...]:
+def needed_files(head: FlowHead) -> tuple[str, ...]:
     """Arguments besides the two images that a prompted head cannot do without."""
     return {'fixed_prompt': ('fixed_prompt',), 'fixed_labels': ('fixed_labels',), 'propagate': ('moving_labels',)}.get(
-        getattr(head, 'prompt', ''), ()
+        head.prompt or '', ()
     )
 
 

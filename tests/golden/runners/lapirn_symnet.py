@@ -111,10 +111,10 @@ def symnet(case: Case) -> None:
     with torch.no_grad():
         fields = model(inputs)
         forward, backward = fields.displacement, fields.inverse_displacements[0]
-        raw = {'xy': fields.velocities[0], 'yx': fields.extras['inverse_velocities'][0]}
+        raw = {'xy': fields.velocities[0], 'yx': fields.inverse_velocities[0]}
         results = {f'velocity_{key}_raw': value.flip(1) / unit for key, value in raw.items()}
         results |= {'flow_xy': forward, 'flow_yx': backward}
-        results |= {'half_xy': fields.extras['halves'][0], 'half_yx': fields.extras['inverse_halves'][0]}
+        results |= {'half_xy': fields.halves[0], 'half_yx': fields.inverse_halves[0]}
         results |= {'warped_x': warp(x, forward), 'warped_y': warp(y, backward)}
         check_outputs(case, results)
         check_scalars(case, symnet_scalars(fields, inputs))

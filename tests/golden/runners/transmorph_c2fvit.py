@@ -39,7 +39,7 @@ def transmorph(case: Case) -> None:
             check_outputs(case, time_varying(model, fixed, moving))
         return
     with torch.no_grad():
-        fields = Registrar._fields(model, inputs, [(0, 0)] * 3)  # one pass, also of a Monte-Carlo model
+        fields = Registrar.fields(model, inputs)  # one pass, also of a Monte-Carlo model
         results = outputs(model, fields, moving) | stages(model, moving, fixed)
         check_outputs(case, {key: results[key] for key in case.info['outputs']})
         check_scalars(case, scalars(case, fields, warp(moving, fields.displacement), fixed))
@@ -75,7 +75,7 @@ def outputs(model: Registrar, fields: Fields, moving: Tensor) -> dict[str, Tenso
         control, size = fields.velocities[0], moving.shape[2:]
         result |= {'velocity': model.integrator._dense(control, size), 'flow': model.integrator(control, size=size)}
     elif 'log_variance' in fields.extras:
-        result |= {'log_sigma': fields.extras['log_variance'], 'integrated_half': fields.extras['integrated'][0]}
+        result |= {'log_sigma': fields.extras['log_variance'], 'integrated_half': fields.integrated[0]}
     else:
         result['flow'] = fields.velocities[0]
     return result
@@ -95,7 +95,7 @@ def scalars(case: Case, fields: Fields, warped: Tensor, fixed: Tensor) -> dict[s
         return {}
     divergence = GaussianKL(arguments['prior_lambda'], arguments['prior_lambda_mean'], derivative='published')
     return {
-        'kl_loss': divergence(fields.extras['integrated'][0], log_variance=fields.extras['log_variance']),
+        'kl_loss': divergence(fields.integrated[0], log_variance=fields.extras['log_variance']),
         'recon_loss': MSE()(warped, fixed) / arguments['image_sigma'] ** 2,
     }
 

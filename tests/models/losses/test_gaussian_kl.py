@@ -53,7 +53,7 @@ def test_the_best_variance_is_that_of_the_prior():
 def test_the_objective_hands_over_what_the_head_found():
     field, variance = torch.rand(1, 2, 6, 6), torch.rand(1, 2, 6, 6)
     images = {'fixed': torch.rand(1, 1, 6, 6), 'moving': torch.rand(1, 1, 6, 6)}
-    fields = Fields([torch.zeros(1, 2, 6, 6)], extras={'means': [field], 'log_variance': variance})
+    fields = Fields([torch.zeros(1, 2, 6, 6)], extras={'log_variance': variance}, means=[field])
     objective = Objective({'divergence': {'type': 'GaussianKL', 'on': 'mean', 'weight': 2.0}})
     found = objective(fields, images)
     assert found['loss_divergence'].item() == pytest.approx(2 * GaussianKL()(field, log_variance=variance).item())
