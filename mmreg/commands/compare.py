@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.evaluation.analysis import figures
 from mmreg.evaluation.analysis.compare import MEAN, ResultSet
 from mmreg.evaluation.analysis.statistics import TESTS
-from mmreg.io.tables import read_rows, write_json
+from mmreg.io.tables import read_rows, write_json, write_table
 from mmreg.utils import console
 from mmreg.utils.atomic import write_text
 
@@ -81,9 +79,7 @@ def latex(header: Sequence[str], lines: Sequence[Line]) -> str:
 
 def _write(out: Path, results: ResultSet, summary: list[Line], tests: list[Line], options: argparse.Namespace) -> None:
     for name, header, lines in (('summary', SUMMARY, summary), ('tests', TEST_COLUMNS, tests)):
-        text = io.StringIO()
-        csv.writer(text, lineterminator='\n').writerows([header, *lines])
-        write_text(out / f'{name}.csv', text.getvalue())
+        write_table(out / f'{name}.csv', header, lines)
         write_text(out / f'{name}.md', markdown(header, lines))
         write_text(out / f'{name}.tex', latex(header, lines))
     content = {

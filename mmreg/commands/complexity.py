@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import inspect
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from mmengine.config import Config
 
 from mmreg.errors import ConfigError
 from mmreg.evaluation.analysis import complexity
-from mmreg.io.tables import write_json
+from mmreg.io.tables import write_json, write_table
 from mmreg.plugins import register_all_modules
 from mmreg.registry import DATASETS, REGISTRARS
 from mmreg.utils import console
@@ -197,12 +195,8 @@ def _unit(value: float | None, scale: float, name: str) -> str:
 
 
 def _write_csv(path: Path, lines: Sequence[Line]) -> None:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(Line.__dataclass_fields__), lineterminator='\n')
-    writer.writeheader()
-    for line in lines:
-        writer.writerow(asdict(line) | {'size': 'x'.join(map(str, line.size or ()))})
-    write_text(path, text.getvalue())
+    records = [asdict(line) | {'size': 'x'.join(map(str, line.size or ()))} for line in lines]
+    write_table(path, list(Line.__dataclass_fields__), records)
 
 
 def _write_json(path: Path, lines: Sequence[Line]) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmreg.evaluation.challenge.config import CHALLENGES, find_configs, read_config
 from mmreg.evaluation.challenge.scorer import rows, score
-from mmreg.io.tables import write_rows
+from mmreg.io.tables import write_json, write_rows
 from mmreg.utils import console
-from mmreg.utils.atomic import write_text
 
 from .shared.case_progress import track
 
@@ -37,7 +35,7 @@ def evaluate(options: argparse.Namespace) -> None:
     )
     if options.output:
         # NaN as the challenge writes it: a label that cannot be scored.
-        write_text(options.output, json.dumps(result, indent=4) + '\n')
+        write_json(options.output, result, indent=4, keep_nan=True)
     if options.csv:
         write_rows(options.csv, rows(result))
     _show(result, options.correct)

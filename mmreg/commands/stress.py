@@ -9,8 +9,6 @@ known field, Dice and regularity are written per model, kind and size, with a pl
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +23,9 @@ from mmreg.evaluation.analysis import figures
 from mmreg.evaluation.functional.aggregate import nan_mean
 from mmreg.evaluation.stress.deformations import STATISTICS, VelocityRecipe
 from mmreg.evaluation.stress.harness import KINDS, Predictor, StressCase, StressPlan, StressResult, run
-from mmreg.io.tables import write_json
+from mmreg.io.tables import write_json, write_table
 from mmreg.registry import DATASETS
 from mmreg.utils import console
-from mmreg.utils.atomic import write_text
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,12 +100,8 @@ def _line(result: StressResult) -> str:
 
 def _write_cases(path: Path, results: Sequence[StressResult]) -> None:
     columns = list(dict.fromkeys(key for result in results for key in result.values))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['model', 'kind', 'level_mm', 'case_id', *columns])
-    for r in results:
-        writer.writerow([r.model, r.kind, r.level, r.case_id, *(r.values.get(key, '') for key in columns)])
-    write_text(path, text.getvalue())
+    lines = [{'model': r.model, 'kind': r.kind, 'level_mm': r.level, 'case_id': r.case_id, **r.values} for r in results]
+    write_table(path, ['model', 'kind', 'level_mm', 'case_id', *columns], lines)
 
 
 def _summarise(out: Path, results: Sequence[StressResult]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any
 
-import numpy as np
+from mmreg.io.plain import plain
 
 
 class Loader:
@@ -28,20 +28,10 @@ class Loader:
 
 def fingerprint(transforms: Iterable[Any]) -> str:
     """Hash of the classes and settings of ``transforms``."""
-    described = [[f'{type(t).__module__}.{type(t).__qualname__}', _plain(vars(t))] for t in transforms]
+    described = [[f'{type(t).__module__}.{type(t).__qualname__}', plain(vars(t), _class)] for t in transforms]
     return blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    """A description of ``value`` that JSON can hold and that is the same in every process."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in sorted(value.items(), key=lambda kv: str(kv[0]))}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (set, frozenset)):
-        return sorted(_plain(item) for item in value)
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return value
-    if isinstance(value, np.ndarray):
-        return value.tolist()
+def _class(value: Any) -> str:
+    """The same in every process, unlike a text with an address."""
     return f'{type(value).__module__}.{type(value).__qualname__}'

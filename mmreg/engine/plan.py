@@ -8,9 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
-import torch
-
+from mmreg.io.plain import plain
 from mmreg.registry import DATASETS
 from mmreg.spatial.compiled import compiled_in_use
 from mmreg.version import __version__
@@ -104,18 +102,3 @@ def _pipeline(loader: Any) -> Any:
         inner = node.get('dataset') or node.get('datasets')
         node = inner[0] if isinstance(inner, list | tuple) and inner else inner
     return None
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: dicts, lists, strings, numbers; everything else by its text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray | torch.Tensor):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    return str(value)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmreg.errors import DataError
 from mmreg.utils.atomic import write_text
+
+from .plain import json_text
 
 COLUMNS = ('case_id', 'metric', 'item', 'value', 'initial')
 
@@ -27,12 +28,49 @@ class Row(NamedTuple):
 
 
 def write_rows(path: str | Path, rows: Iterable[Row]) -> None:
-    """Write a result CSV atomically; NaN is written as ``nan``."""
+    """Write a result CSV atomically; NaN is written as ``nan``.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / 'metrics.csv'
+        >>> write_rows(file, [Row('case', 'dice', '1', 0.5)])
+        >>> read_rows(file)[0].value
+        0.5
+    """
+    write_table(path, COLUMNS, rows)
+
+
+def write_table(
+    path: str | Path,
+    columns: Sequence[str],
+    lines: Iterable[Sequence[Any] | Mapping[str, Any]],
+    digits: int | None = None,
+    nan: str = 'nan',
+) -> None:
+    """Write a CSV atomically.
+
+    Args:
+        path: File.
+        columns: Names, the first line.
+        lines: Values in the order of the columns, or by their names; what a mapping lacks, and None, is left empty.
+        digits: Significant digits of floats; as many as tell them apart by default.
+        nan: What stands for a number that is none.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(COLUMNS)
-    writer.writerows((r.case_id, r.metric, r.item, _number(r.value), _number(r.initial)) for r in rows)
+    writer.writerow(columns)
+    for line in lines:
+        values = [line.get(name) for name in columns] if isinstance(line, Mapping) else line
+        writer.writerow([_cell(value, digits, nan) for value in values])
     write_text(path, text.getvalue())
+
+
+def _cell(value: Any, digits: int | None, nan: str) -> Any:
+    if isinstance(value, float):
+        if math.isnan(value):
+            return nan
+        return repr(float(value)) if digits is None else f'{value:.{digits}g}'
+    return '' if value is None else value
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -62,20 +100,14 @@ def read_rows(path: str | Path) -> list[Row]:
             raise DataError(f'{path}, line {reader.line_num}: {error}, expected a number.') from error
 
 
-def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write JSON atomically; NaN and infinity become null, which every reader understands."""
-    write_text(path, json.dumps(_plain(content), indent=2) + '\n')
+def write_json(path: str | Path, content: Mapping[str, Any], indent: int = 2, keep_nan: bool = False) -> None:
+    """Write JSON atomically; NaN and infinity become null, which every reader understands, unless ``keep_nan``.
 
-
-def _number(value: float) -> str:
-    return repr(float(value))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / 'summary.json'
+        >>> write_json(file, {'dice': math.nan, 'shape': (2, 3)})
+        >>> 'null' in file.read_text()
+        True
+    """
+    write_text(path, json_text(content, indent, keep_nan))

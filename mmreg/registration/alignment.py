@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmreg.engine.plan import plain
 from mmreg.errors import DataError
 from mmreg.io import Geometry, affine_transform, read_transform
+from mmreg.io.plain import plain
 
 from .inputs import Image, Pair
 from .progress import ProgressCallback, tell

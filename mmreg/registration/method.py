@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmreg.engine.plan import plain
+from mmreg.io.plain import plain
 
 from .model import ConfigText
 from .sources.base import Source

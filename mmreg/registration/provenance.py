@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from mmreg.engine.plan import plain, versions
+from mmreg.engine.plan import versions
+from mmreg.io.plain import plain
 
 from .inputs import digest
 

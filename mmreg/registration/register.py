@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from mmreg.engine.plan import plain
 from mmreg.errors import ConfigError
+from mmreg.io.plain import plain
 
 from .alignment import AffineLike
 from .inputs import ImageLike, LandmarksLike, Pair

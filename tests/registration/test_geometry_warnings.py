@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmreg.io import Geometry
-from mmreg.registration.results.measure import geometry_warnings
+from mmreg.registration.results.warnings import geometry_warnings
 
 from .phantoms import centred
 

@@ -11,9 +11,10 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mmreg.registration.cohort.cohort import FAILURES, Outcome
+from mmreg.registration.cohort.cohort import FAILURES, Outcome, line_metrics
 from mmreg.registration.cohort.shards import Shard
 from mmreg.registration.progress import ProgressEvent
+from mmreg.registration.results.headline import changes
 from mmreg.utils import console
 
 
@@ -121,7 +122,5 @@ def _line(outcome: Outcome) -> str:
         return f'{outcome.case.case_id}  failed: {outcome.reason}'
     line: dict[str, Any] = outcome.line
     parts = [outcome.case.case_id, f'{line["seconds"]:.1f} s']
-    for name in ('dice', 'tre'):
-        if line.get(name) is not None:
-            parts.append(f'{name} {line[f"{name}_before"]:.3f} -> {line[name]:.3f}')
+    parts += [f'{name} {text}' for name, text in changes(line_metrics(line)).items()]
     return '  '.join(parts + ([f'warning: {line["warnings"]}'] if line.get('warnings') else []))

@@ -46,7 +46,7 @@ def _cases(args: argparse.Namespace) -> list:
 
 
 def _one(args: argparse.Namespace, pipeline: Any) -> int:
-    from mmreg.registration.results.outputs import headline
+    from mmreg.registration.results.headline import headline
 
     from .run_progress import PairProgress
 
@@ -55,7 +55,7 @@ def _one(args: argparse.Namespace, pipeline: Any) -> int:
         result = pipeline(**files, affine=args.affine, landmark_frame=args.landmark_frame, watch=progress.advance)
         progress.note('writing')
         result.save(args.out, outputs=args.outputs)
-    console.say(f'{headline(result)}   {result.timings["total"]:.1f} s')
+    console.say(f'{headline(result.case_id, result.metrics)}   {result.timings["total"]:.1f} s')
     for warning in result.warnings:
         console.say(f'warning: {warning}')
     console.say(f'written to {args.out}')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 
 from mmreg.engine.plan import make_plan, versions
+from mmreg.io.tables import write_json
 from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import HOOKS
 from mmreg.utils import atomic
@@ -102,8 +102,7 @@ class SafeCheckpointHook(CheckpointHook):
         if is_main_process():
             for folder in {str(self.out_dir), str(runner.work_dir)}:
                 atomic.remove_leftovers(folder)
-            text = json.dumps(self.plan, indent=2, ensure_ascii=False)
-            atomic.write_text(Path(self.out_dir) / 'plan.json', text + '\n')
+            write_json(Path(self.out_dir) / 'plan.json', self.plan)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         plan = {key: value for key, value in self.plan.items() if key != 'config'}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import re
 import time
 import traceback
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -19,12 +16,12 @@ import numpy as np
 from mmreg.errors import InputError
 from mmreg.io import lumir_name, oasis_name
 from mmreg.io.atomic import atomic_path
+from mmreg.io.tables import write_table
 from mmreg.registration.alignment import AffineLike
 from mmreg.registration.pipeline import Pipeline, Started
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.outputs import LAYOUTS
 from mmreg.registration.results.result import RegistrationResult
-from mmreg.utils.atomic import write_text
 from mmreg.utils.console import sentence
 
 from .cases import Case
@@ -131,10 +128,10 @@ class Cohort:
         shard = shard or self.shard
         if self.layout == 'files':
             lines = [o.line for o in outcomes if o.status != 'failed']
-            write_text(self._table(RESULTS, shard), _csv(COLUMNS, lines))
+            write_table(self._table(RESULTS, shard), COLUMNS, lines, digits=6, nan='')
         failed = [{**_names(o.case), 'reason': o.reason} for o in outcomes if o.status == 'failed']
         if failed:
-            write_text(self._table(FAILURES, shard), _csv(FAILURE_COLUMNS, failed))
+            write_table(self._table(FAILURES, shard), FAILURE_COLUMNS, failed)
         else:
             self._table(FAILURES, shard).unlink(missing_ok=True)
         now = time.monotonic()
@@ -290,19 +287,11 @@ def result_line(case: Case, plan: dict[str, Any]) -> dict[str, Any]:
     return {**line, 'overlap_percent': metrics.get('overlap_percent'), 'warnings': ' '.join(plan.get('warnings') or ())}
 
 
+def line_metrics(line: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Means of the paired metrics in a line of ``results.csv``, as in the ``metrics`` of a result."""
+    found = {name: {'before': line.get(f'{name}_before'), 'after': line.get(name)} for name in _PAIRED}
+    return {name: numbers for name, numbers in found.items() if None not in numbers.values()}  # type: ignore[misc]
+
+
 def _names(case: Case) -> dict[str, Any]:
     return {'case_id': case.case_id, 'fixed': case.fixed['image'], 'moving': case.moving['image']}
-
-
-def _csv(columns: Sequence[str], lines: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator='\n', restval='')
-    writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in line.items()} for line in lines)
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, float):
-        return '' if math.isnan(value) else f'{value:.6g}'
-    return '' if value is None else value

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmreg.evaluation.pair import AfterAndBefore, Measured, PairNumbers, measure_pair
 from mmreg.io import resample_to
 from mmreg.registration.inputs import Pair
 from mmreg.registration.method import Method
 from mmreg.registration.working.preparation import range_warning
 
-from . import coverage, measure
-from .result import RegistrationResult
-from .rigidity import add_rigidity
+from .coverage import inside_percent, mapped_points, shown_voxels
+from .values import ResultValues
+from .warnings import geometry_warnings, warnings_in_words
 
 
 def judge(
-    result: RegistrationResult, pair: Pair, method: Method, overlap: float, labels: Sequence[int] | None = None
+    result: ResultValues, pair: Pair, method: Method, overlap: float, labels: Sequence[int] | None = None
 ) -> None:
-    """Fill ``rows``, ``metrics`` and ``warnings`` of a result.
+    """Fill ``rows``, ``metrics``, ``rigidity`` and ``warnings`` of a result.
 
     Args:
         result: With everything that follows the displacement.
@@ -26,41 +27,54 @@ def judge(
         overlap: Percentage of the fixed grid inside the moving field of view before the deformation.
         labels: Label values to score; all but background by default.
     """
-    _rows(result, pair, labels)
-    if method.preparation.rigidity:
-        add_rigidity(result, labels)
-    geometry = result.geometry
-    shown = coverage.shown_voxels(result.fixed.volume)
+    rigidity = method.preparation.rigidity and result.warped_labels is not None
+    numbers = measure_pair(result.case_id, _given(result, pair, rigidity, labels))
+    result.rows, result.rigidity = numbers.rows, numbers.bodies
+    shown = shown_voxels(result.fixed.volume)
     fields = ((result.displacement, None), (None, shown), (result.displacement, shown))
     mapped, before, after = (
-        coverage.inside_percent(coverage.mapped_points(geometry, field, result.affine, where), result.moving.geometry)
+        inside_percent(mapped_points(result.geometry, field, result.affine, where), result.moving.geometry)
         for field, where in fields
     )
-    result.metrics = {**measure.summary(result.rows), 'overlap_percent': overlap, 'mapped_inside_percent': mapped}
+    result.metrics = {**numbers.summary, 'overlap_percent': overlap, 'mapped_inside_percent': mapped}
     if result.inverse_residual is not None:
         result.metrics['inverse_residual_mm'] = vars(result.inverse_residual)
-    for image in (result.fixed, result.moving):
-        result.warnings += measure.geometry_warnings(image.name, image.geometry)
-    result.warnings += result.alignment.warnings
-    ranges = [range_warning(x.volume.array, x.name, method.preparation) for x in (result.fixed, result.moving)]
-    result.warnings += [text for text in ranges if text]
-    result.warnings += measure.warnings_in_words(
-        overlap, (before, after), result.rows, result.inverse_residual, min(geometry.spacing)
+    result.warnings += _rigidity_warnings(numbers)
+    result.warnings += _input_warnings(result, method)
+    result.warnings += warnings_in_words(
+        overlap, (before, after), numbers.folds_percent, result.inverse_residual, min(result.geometry.spacing)
     )
     if method.checkpoint is None and any(True for _ in method.source.model.parameters()):
         result.warnings.append('no checkpoint was given: the weights are random and the result means nothing.')
 
 
-def _rows(result: RegistrationResult, pair: Pair, labels: Sequence[int] | None) -> None:
-    geometry, case = result.geometry, result.case_id
+def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[int] | None) -> Measured:
+    """What the numbers are made of."""
+    geometry = result.geometry
     scored, points = pair.scored, pair.points
+    maps = places = None
     if len(scored) == 2 and result.warped_labels is not None:
         before = resample_to(scored['moving'].volume, geometry, 'nearest').array
-        fixed = scored['fixed'].volume.array
-        result.rows += measure.label_rows(case, fixed, result.warped_labels.array, before, geometry.spacing, labels)
+        maps = AfterAndBefore(scored['fixed'].volume.array, result.warped_labels.array, before)
     if len(points) == 2 and result.landmarks_in_moving is not None:
         target = points['moving'].in_world(result.moving.geometry)
-        result.rows += measure.landmark_rows(
-            case, result.landmarks_in_moving.points, target, points['fixed'].in_world(geometry)
-        )
-    result.rows += measure.field_rows(case, result.displacement)
+        places = AfterAndBefore(target, result.landmarks_in_moving.points, points['fixed'].in_world(geometry))
+    bodies = result.warped_labels.array if rigidity and result.warped_labels is not None else None
+    return Measured(result.displacement, geometry.spacing, maps, places, bodies, labels)
+
+
+def _rigidity_warnings(numbers: PairNumbers) -> list[str]:
+    if numbers.bodies is None:
+        return []
+    if not numbers.bodies:
+        return ['rigidity: no labelled body lies inside the fixed image, so none was measured.']
+    return [f'rigidity: {body.remark}' for body in numbers.bodies if body.remark]
+
+
+def _input_warnings(result: ResultValues, method: Method) -> list[str]:
+    """Of both headers, the affine search, and the intensities."""
+    images = (result.fixed, result.moving)
+    found = [text for image in images for text in geometry_warnings(image.name, image.geometry)]
+    found += result.alignment.warnings
+    ranges = [range_warning(image.volume.array, image.name, method.preparation) for image in images]
+    return found + [text for text in ranges if text]

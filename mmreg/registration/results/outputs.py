@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from mmreg.io import (
     write_landmarks_world,
     write_learn2reg_nifti,
     write_learn2reg_npz,
-    write_text,
     write_transform,
     write_volume,
 )
@@ -24,6 +22,7 @@ from mmreg.io.tables import write_json, write_rows
 from mmreg.io.voxel_type import in_type_of
 
 from .folder import MARKER, replacing_folder
+from .headline import headline
 from .rigidity import write_rigidity
 from .values import ResultValues
 
@@ -59,7 +58,7 @@ def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[
             if name in chosen:
                 write(result, folder)
         files = sorted(path.name for path in folder.iterdir()) + [MARKER]
-        write_text(folder / MARKER, json.dumps({**_jsonable(result.provenance), 'files': files}, indent=2) + '\n')
+        write_json(folder / MARKER, {**result.provenance, 'files': files})
     return out_dir
 
 
@@ -119,7 +118,7 @@ def _overview(result: ResultValues, folder: Path) -> None:
         result.displacement,
         folder / 'overview.png',
         spacing=result.geometry.spacing,
-        title=headline(result),
+        title=headline(result.case_id, result.metrics),
     )
 
 
@@ -158,21 +157,3 @@ LAYOUTS: dict[str, tuple[str, Callable[[Path, ResultValues], None]]] = {
     'learn2reg': ('.nii.gz', _nifti),
     'oasis': ('.npz', _npz),
 }
-
-
-def headline(result: ResultValues) -> str:
-    """The pair and its main numbers in one line."""
-    parts = [result.case_id]
-    for name, digits in (('dice', 3), ('hd95', 2), ('tre', 2)):
-        if name in result.metrics:
-            numbers = result.metrics[name]
-            parts.append(f'{name} {numbers["before"]:.{digits}f} -> {numbers["after"]:.{digits}f}')
-    if 'folds_percent' in result.metrics:
-        parts.append(f'folds {result.metrics["folds_percent"]["after"]:.3g} %')
-    return '   '.join(parts)
-
-
-def _jsonable(value: object) -> dict:
-    """NaN becomes null."""
-    text = json.dumps(value, allow_nan=True)
-    return json.loads(text, parse_constant=lambda _: None)

@@ -11,6 +11,7 @@ import numpy as np
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
 from mmreg.visualization.report import ReportContent, write_report
 
+from .headline import facts
 from .values import ResultValues
 
 #: Parts of the plan that the page shows elsewhere.
@@ -88,17 +89,12 @@ def _labels(result: ResultValues, given: Mapping[str, Volume]) -> dict[str, Volu
 
 def _headline(result: ResultValues) -> dict[str, str]:
     """The facts on top of the page."""
-    facts = {'fixed image': Path(result.fixed.name).name, 'moving image': Path(result.moving.name).name}
+    shown = {'fixed image': Path(result.fixed.name).name, 'moving image': Path(result.moving.name).name}
     shape, spacing = result.geometry.shape, result.geometry.spacing
-    facts['fixed grid'] = f'{" x ".join(map(str, shape))} voxels, {" x ".join(f"{s:.3g}" for s in spacing)} mm'
-    for name, title, digits in (('dice', 'Dice', 3), ('tre', 'TRE, mm', 2)):
-        numbers = result.metrics.get(name)
-        if numbers:
-            facts[title] = f'{numbers["before"]:.{digits}f} \u2192 {numbers["after"]:.{digits}f}'
-    if 'folds_percent' in result.metrics:
-        facts['folds'] = f'{result.metrics["folds_percent"]["after"]:.3g} %'
+    shown['fixed grid'] = f'{" x ".join(map(str, shape))} voxels, {" x ".join(f"{s:.3g}" for s in spacing)} mm'
+    shown |= facts(result.metrics)
     if result.inverse_residual is not None:
-        facts['inverse residual'] = f'{result.inverse_residual.mean:.3g} mm'
+        shown['inverse residual'] = f'{result.inverse_residual.mean:.3g} mm'
     if 'total' in result.timings:
-        facts['time'] = f'{result.timings["total"]:.1f} s'
-    return facts
+        shown['time'] = f'{result.timings["total"]:.1f} s'
+    return shown

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mmreg.engine.plan import plain
 from mmreg.errors import ConfigError
+from mmreg.io.plain import plain
 from mmreg.models import Registrar
 from mmreg.registration.inputs import Pair
 from mmreg.registration.model import ConfigText

@@ -1,0 +1,88 @@
+"""What looks wrong in a result and in its headers, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmreg.io import Geometry
+
+from .inverse import InverseResidual
+
+#: Less of the fixed image inside the moving image's field of view than this is worth a warning, in percent.
+LOW_OVERLAP = 50.0
+#: More of the fixed image mapped out of the moving image than this, in percent.
+OUTSIDE = 5.0
+#: Voxels and fields of view outside of these are no images of a patient, mm.
+SMALLEST_VOXEL, LARGEST_VOXEL, LARGEST_VIEW = 0.01, 30.0, 2500.0
+
+
+def warnings_in_words(
+    overlap_percent: float,
+    shown_percent: tuple[float, float],
+    folds_percent: float,
+    residual: InverseResidual | None,
+    voxel: float,
+) -> list[str]:
+    """What a careful reader of the numbers would say.
+
+    Args:
+        overlap_percent: Of the fixed grid inside the moving field of view before the deformation.
+        shown_percent: Of what the fixed image shows (not its dark background), inside the moving field of view
+            before and after the deformation.
+        folds_percent: Of the voxels, with a non-positive Jacobian determinant.
+        residual: Of the inverse.
+        voxel: Smallest voxel size in mm.
+    """
+    found = []
+    if overlap_percent < LOW_OVERLAP:
+        found.append(
+            f'low overlap: only {overlap_percent:.0f} % of the fixed image lies inside the moving image before the '
+            'registration; check the headers, or give an affine.'
+        )
+    before, after = (100.0 - percent for percent in shown_percent)
+    if after > OUTSIDE:
+        found.append(
+            f'{after:.1f} % of what the fixed image shows is mapped out of the field of view of the moving image '
+            f'({before:.1f} % before); the warped image is empty there.'
+        )
+    if folds_percent > 0:
+        found.append(f'folds: the Jacobian determinant is not positive in {folds_percent:.3g} % of the voxels.')
+    if residual is not None and residual.mean > 0.1 * voxel:
+        found.append(
+            f'the inverse is inexact: {residual.mean:.3g} mm on average and {residual.max:.3g} mm at most from the '
+            'identity.'
+        )
+    return found
+
+
+def geometry_warnings(name: str, geometry: Geometry) -> list[str]:
+    """What in a header looks wrong, in words: sizes no scanner makes, and a header that holds only defaults.
+
+    Args:
+        name: Path of the image or its role.
+        geometry: Its grid.
+    """
+    found = []
+    spacing = geometry.spacing
+    sizes = [n * step for n, step in zip(geometry.shape, spacing)]
+    if min(spacing) < SMALLEST_VOXEL or max(spacing) > LARGEST_VOXEL:
+        found.append(
+            f'suspicious geometry: {name} has voxels of {" x ".join(f"{s:.4g}" for s in spacing)} mm; the unit in its '
+            'header may be wrong.'
+        )
+    elif max(sizes) > LARGEST_VIEW:
+        found.append(
+            f'suspicious geometry: the field of view of {name} is {" x ".join(f"{s:.0f}" for s in sizes)} mm; the '
+            'spacing in its header may be wrong.'
+        )
+    if geometry.ndim == 3 and _is_default(geometry):
+        found.append(
+            f'suspicious geometry: the header of {name} holds only defaults (1 mm, origin 0, axes along the world); '
+            'distances in mm and left and right may be wrong.'
+        )
+    return found
+
+
+def _is_default(geometry: Geometry) -> bool:
+    """Identity in RAS (NIfTI) or in LPS (ITK)."""
+    return any(np.allclose(geometry.affine, np.diag(signs), atol=1e-6) for signs in ((1, 1, 1, 1), (-1, -1, 1, 1)))
