@@ -32,6 +32,9 @@ class CommandSegmenter(Segmenter):
         ConfigError: the command lacks a placeholder.
     """
 
+    #: A file of data may not name it.
+    runs_programs = True
+
     def __init__(self, command: Sequence[str], original: bool = True, timeout: float | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         text = ' '.join(command) if not isinstance(command, str) else ''

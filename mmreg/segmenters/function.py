@@ -28,6 +28,9 @@ class CallableSegmenter(Segmenter):
         ConfigError: there is no such function.
     """
 
+    #: A file of data may not name it.
+    runs_programs = True
+
     def __init__(self, function: str | Callable[..., np.ndarray], options: dict | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.function = _imported(function) if isinstance(function, str) else function

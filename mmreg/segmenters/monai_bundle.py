@@ -38,6 +38,9 @@ class MonaiBundleSegmenter(Segmenter):
         ConfigError: the folder is no bundle.
     """
 
+    #: A file of data may not name it.
+    runs_programs = True
+
     def __init__(self, bundle: str, device: str = 'cpu', **kwargs: Any):
         super().__init__(**kwargs)
         self.bundle, self.device = str(bundle), device

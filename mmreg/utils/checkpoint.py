@@ -15,7 +15,9 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor, nn
 
-from mmreg.errors import CheckpointError
+from mmreg.errors import CheckpointError, InputError
+
+from .text_files import regular_file, within_limits
 
 try:
     from numpy._core.multiarray import _reconstruct, scalar
@@ -45,6 +47,14 @@ _ALLOWED: list[Any] = [
 ]
 
 
+#: What :func:`read_checkpoint` and others put beside bare weights.
+_BESIDE = ('meta', 'message_hub')
+#: How much larger than its file the content of a checkpoint may be.
+_LARGEST_RATIO = 10
+#: Names that the engine gives to checkpoints.
+_OWN_NAME = re.compile(r'(best_|epoch_|iter_|interrupt_iter_)[^/\\\\]*\.pth')
+
+
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, Any]:
     """The content of a checkpoint: a training checkpoint, bare weights, or safetensors.
 
@@ -56,10 +66,12 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
         CheckpointError: the file is missing, damaged, no checkpoint, or holds Python objects.
     """
     path = Path(path).expanduser()
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f'{path}: there is no such checkpoint file.')
+    regular_file(path, 'a checkpoint', CheckpointError)
     if path.suffix == '.safetensors':
         return _read_safetensors(path, map_location)
+    _refuse_bomb(path)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # remarks about pickle protocols: the error below says it better
         try:
@@ -69,7 +81,55 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
             raise CheckpointError(_reason(path, error)) from error
     if not isinstance(content, Mapping) or not any(_tensors(content)):
         raise CheckpointError(f'{path} is not a checkpoint: it holds a {type(content).__name__} without any weights.')
-    return dict(content)
+    return {**content, **_checked(content, path)}
+
+
+def _checked(content: Mapping[Any, Any], path: Path) -> dict[str, Any]:
+    """What a checkpoint says besides its weights, as far as it is what it should be.
+
+    The text of a config that it may carry under ``config`` is left out: the engine would run it when it resumes.
+    """
+    result: dict[str, Any] = {}
+    if 'meta' in content:
+        meta = content['meta'] if content['meta'] is not None else {}
+        if not isinstance(meta, Mapping):
+            raise CheckpointError(f'{path}: meta is a {type(meta).__name__}, expected keys and values.')
+        within_limits(meta, f'{path}: meta', CheckpointError)
+        result['meta'] = {key: value for key, value in meta.items() if key != 'config'}
+    if 'message_hub' in content:
+        result['message_hub'] = _checked_messages(content['message_hub'], path)
+    return result
+
+
+def _checked_messages(messages: Any, path: Path) -> dict[str, Any]:
+    """The engine's record of a run; names of files in it are those of checkpoints, since the engine deletes them."""
+    parts = ('log_scalars', 'runtime_info', 'resumed_keys')
+    if not isinstance(messages, Mapping) or not all(isinstance(messages.get(part), Mapping) for part in parts):
+        raise CheckpointError(f'{path}: message_hub is damaged, expected {", ".join(parts)}.')
+    info = dict(messages['runtime_info'])
+    for key in [key for key in info if str(key).startswith(('best_ckpt', 'last_ckpt', 'keep_ckpt_ids'))]:
+        value = info[key]
+        if key == 'keep_ckpt_ids':
+            fits = isinstance(value, list) and all(type(number) is int for number in value)
+        else:
+            fits = value is None or (isinstance(value, str) and bool(_OWN_NAME.fullmatch(Path(value).name)))
+        if not fits:
+            del info[key]
+    return {**messages, 'runtime_info': info}
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse an archive whose content is far larger than its file: torch stores weights as they are."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return  # torch's own reader says what is wrong with it
+    if size > _LARGEST_RATIO * path.stat().st_size + (1 << 20):
+        raise CheckpointError(
+            f'{path} unpacks to {size >> 20} MiB from a file of {path.stat().st_size >> 10} KiB, expected weights as '
+            'torch.save stores them.'
+        )
 
 
 def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
@@ -130,9 +190,22 @@ def is_readable(path: str | Path) -> bool:
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The state dict in ``checkpoint`` (or the checkpoint itself), without the prefix of parallel wrappers."""
+    """The state dict in ``checkpoint`` (or the checkpoint itself), without the prefix of parallel wrappers.
+
+    Raises:
+        CheckpointError: an entry is no tensor.
+    """
     state = checkpoint.get('state_dict', checkpoint)
-    return {key.removeprefix('module.'): value for key, value in state.items()}
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f'state_dict of the checkpoint is a {type(state).__name__}, expected names and tensors.')
+    bare = state is checkpoint
+    entries = {key: value for key, value in state.items() if not (bare and key in _BESIDE)}
+    for key, value in entries.items():
+        if not isinstance(key, str) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f'the entry {str(key)[:80]!r} of the checkpoint is a {type(value).__name__}, expected a tensor.'
+            )
+    return {key.removeprefix('module.'): value for key, value in entries.items()}
 
 
 def check_architecture(model: nn.Module, weights: Mapping[str, Any], source: str | Path) -> None:
@@ -154,6 +227,7 @@ def check_architecture(model: nn.Module, weights: Mapping[str, Any], source: str
     unknown = [key for key in found if key not in expected]
     shapes = [k for k in expected if k in found and tuple(found[k].shape) != tuple(expected[k].shape)]
     if not (missing or unknown or shapes):
+        _check_values({key: found[key] for key in expected}, expected, source)
         return
     parts = []
     if shapes:
@@ -173,6 +247,17 @@ def check_architecture(model: nn.Module, weights: Mapping[str, Any], source: str
     )
 
 
+def _check_values(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str | Path) -> None:
+    """Refuse weights of another kind of number, and such that are not finite: what they give would not be either."""
+    for key, value in found.items():
+        if value.is_complex() or value.layout != torch.strided or value.is_quantized:
+            kind = 'complex' if value.is_complex() else str(value.layout)
+            raise CheckpointError(f'{source}: {key} holds {kind} numbers, expected those of {expected[key].dtype}.')
+        if value.is_floating_point() and value.device.type != 'meta' and not torch.isfinite(value).all():
+            count = int(value.numel() - torch.isfinite(value).sum())
+            raise CheckpointError(f'{source}: {count} numbers of {key} are NaN or infinite, expected finite weights.')
+
+
 def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
     """Load the weights in ``path`` into ``model``; all of them must fit.
 
@@ -180,7 +265,13 @@ def load_weights(model: nn.Module, path: str | Path) -> dict[str, Any]:
         The ``meta`` of the checkpoint (config, versions, seed, plan), empty for bare weights.
     """
     checkpoint = read_checkpoint(path)
-    weights = weights_of(checkpoint)
-    check_architecture(model, weights, path)
-    model.load_state_dict(weights, strict=False)
-    return checkpoint.get('meta', {})
+    try:
+        weights = weights_of(checkpoint)
+        check_architecture(model, weights, path)
+        model.load_state_dict(weights, strict=False)
+    except InputError as error:
+        raise error if str(path) in str(error) else CheckpointError(f'{path}: {error}') from None
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        reason = ' '.join(str(error).split())[:160]
+        raise CheckpointError(f'{path} cannot be loaded ({reason}), expected the weights of this model.') from error
+    return checkpoint.get('meta') or {}

@@ -12,6 +12,8 @@ from mmengine.config import Config, ConfigDict
 
 from mmreg.errors import ConfigError, InputError
 
+from . import data_config
+
 #: Keys that a Runner or our tools read although a config need not hold them.
 RUNNER_KEYS = frozenset(
     {
@@ -59,7 +61,8 @@ RUNNER_KEYS = frozenset(
 def load_config(path: str | Path) -> Config:
     """Read a config with its ``_base_`` files and import what ``custom_imports`` names.
 
-    A config is Python and is executed: never read one that you do not trust.
+    A ``.py`` config is Python and is executed: never read one that you do not trust. JSON and YAML are data and name
+    registered parts only, see :mod:`mmreg.utils.data_config`.
 
     Args:
         path: A ``.py``, ``.yaml`` or ``.json`` file, in the text (``_base_``) or the lazy (``read_base()``) form.
@@ -72,6 +75,8 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(f'{path}: there is no such config file.')
     if path.suffix not in ('.py', '.yaml', '.yml', '.json'):
         raise ConfigError(f'{path} is not a config: its name ends in {path.suffix!r}, expected .py, .yaml or .json.')
+    if path.suffix in data_config.ENDINGS:
+        return data_config.load_data_config(path)
     try:
         cfg = Config.fromfile(str(path), lazy_import=_is_lazy(path), format_python_code=False)
     except InputError:
