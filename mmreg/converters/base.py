@@ -12,9 +12,13 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import CheckpointError
-from mmreg.registry import REGISTRARS
+from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, REGISTRARS, TEXT_EMBEDDINGS
+from mmreg.utils.admit import admit, largest_number
 from mmreg.utils.checkpoint import check_architecture
 
+_PARTS = (REGISTRARS, BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, TEXT_EMBEDDINGS)
+#: No size of a network comes near it.
+_LARGEST = 1e6
 #: Keys under which published files keep their weights, tried in this order; a bare state dict has none of them.
 _CONTAINERS = ('model_state_dict', 'state_dict', 'model_state', 'model', 'net')
 
@@ -92,15 +96,15 @@ class Family:
             model = self.describe(weights)
             if self.configure is not None and arguments is not None:
                 self.configure(model, arguments)
+            model = admit(model, f'{source}: config', _PARTS, CheckpointError)
         except CheckpointError:
             raise
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, ZeroDivisionError) as error:
             raise CheckpointError(
                 f'{source} is no whole checkpoint of the family {self.name!r}: found {error} missing or misshapen, '
                 'expected all weights.'
             ) from error
-        with torch.device('meta'):
-            built = REGISTRARS.build({'type': 'Registrar', **model})
+        built = _built(model, source)
         check_architecture(built, dict(weights), source)
         return model
 
@@ -123,6 +127,18 @@ class Family:
             if re.fullmatch(pattern, key):
                 return re.sub(pattern, replacement, key)
         return None
+
+
+def _built(model: Mapping[str, Any], source: str) -> torch.nn.Module:
+    """The described model without memory for weights."""
+    if largest_number(model) > _LARGEST:
+        raise CheckpointError(f'{source}: its config asks for sizes above {_LARGEST}, expected those of a network.')
+    try:
+        with torch.device('meta'):
+            return REGISTRARS.build({'type': 'Registrar', **model})
+    except (TypeError, RuntimeError, KeyError) as error:
+        reason = ' '.join(str(error.args[0] if error.args else error).split())
+        raise CheckpointError(f'{source} describes a model that cannot be built ({reason}).') from error
 
 
 def _matches(key: str, patterns: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,13 @@ def _encode(text: Any, encoding: Any = 'latin1') -> bytes:
     return codecs.latin_1_encode(text)[0]
 
 
+def _bytes(kind: type, *arguments: Any) -> Any:
+    # A number would be a length: as much memory as the file likes.
+    if arguments and isinstance(arguments[0], int):
+        raise _Refused(f'{kind.__name__} of a length instead of content')
+    return kind(*arguments)
+
+
 _ALLOWED: dict[tuple[str, str], Callable] = {
     ('numpy', 'ndarray'): _Array,
     ('numpy', 'dtype'): _Dtype,
@@ -84,8 +92,10 @@ _ALLOWED: dict[tuple[str, str], Callable] = {
     ('collections', 'OrderedDict'): OrderedDict,
 }
 for _module in ('builtins', '__builtin__'):
-    for _type in (set, frozenset, complex, bytes, bytearray, list, dict, tuple, int, float, str, bool):
+    for _type in (set, frozenset, complex, list, dict, tuple, int, float, str, bool):
         _ALLOWED[_module, _type.__name__] = _type
+    for _type in (bytes, bytearray):
+        _ALLOWED[_module, _type.__name__] = partial(_bytes, _type)
 for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED[f'{_core}.multiarray', '_reconstruct'] = _reconstruct
     _ALLOWED[f'{_core}.multiarray', 'scalar'] = _scalar

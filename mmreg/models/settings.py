@@ -11,8 +11,13 @@ import torch
 from mmengine.logging import print_log
 from torch import nn
 
-from mmreg.registry import REGISTRARS
+from mmreg.errors import CheckpointError
+from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, REGISTRARS
+from mmreg.utils.admit import admit, admitted_names, is_module, largest_number
 
+_REGISTRIES = (REGISTRARS, BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS)
+#: Numbers above this, and above every size in the weights, are no settings of a network.
+_LARGEST = 4096
 _PARTS = ('backbone', 'flow_head', 'integrator')
 #: Attributes that change memory or mode, not results.
 _NO_SETTINGS = ('training', 'checkpoint_levels', 'use_checkpoint', 'checkpoint_steps', 'record')
@@ -33,6 +38,7 @@ def warn_of_other_settings(model: nn.Module, meta: Mapping[str, Any], source: st
     described = meta.get('model')
     if not isinstance(described, Mapping) or not described:
         return None
+    described = admitted_description(described, model, source)
     differing = other_settings(model, described)
     if not differing:
         return None
@@ -45,6 +51,37 @@ def warn_of_other_settings(model: nn.Module, meta: Mapping[str, Any], source: st
     return sentence
 
 
+def admitted_description(described: Mapping[str, Any], model: nn.Module, source: str | Path) -> dict[str, Any]:
+    """The parts of a checkpoint's description of its model that are compared, fit to be built.
+
+    Empty where it asks for much more than ``model`` has: that belongs to another one, or to nobody.
+
+    Raises:
+        CheckpointError: it names something else than registered parts, or says more than plain values.
+    """
+    kept = {key: value for key, value in described.items() if key in ('type', 'ndim', *_PARTS)}
+    if 'type' in kept and not isinstance(kept['type'], str):
+        raise CheckpointError(f'{source}: meta.model has type={kept["type"]!r}, expected the name of a registrar.')
+    kept = {'type': 'Registrar', **kept}
+    unknown = _unknown_names(kept)
+    if unknown and not any('.' in name or is_module(name) for name in unknown):
+        return {}  # made by another version: nothing to compare with
+    plain = admit(kept, f'{source}: meta.model', _REGISTRIES, CheckpointError)
+    largest = max(
+        (max(value.shape, default=1) for value in model.state_dict().values() if hasattr(value, 'shape')), default=1
+    )
+    return plain if largest_number(plain) <= max(_LARGEST, largest) else {}
+
+
+def _unknown_names(config: Any) -> list[str]:
+    """Names under ``type``, at any depth, that no registry of model parts has."""
+    if isinstance(config, Mapping):
+        inner = [name for value in config.values() for name in _unknown_names(value)]
+        own = config.get('type')
+        return [*inner, *([own] if isinstance(own, str) and own not in admitted_names(_REGISTRIES) else [])]
+    return [name for value in config for name in _unknown_names(value)] if isinstance(config, tuple | list) else []
+
+
 def other_settings(model: nn.Module, described: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Settings of the parts of ``described`` that ``model`` has otherwise: name -> (described, found in ``model``).
 
@@ -54,7 +91,7 @@ def other_settings(model: nn.Module, described: Mapping[str, Any]) -> dict[str, 
     try:
         with torch.device('meta'):
             theirs = REGISTRARS.build({'type': 'Registrar', **described})
-    except (ValueError, KeyError, TypeError):  # made by another version: nothing to compare with
+    except Exception:  # made by another version, or arguments that do not fit: nothing to compare with
         return {}
     differing: dict[str, tuple[Any, Any]] = {}
     for part in (name for name in _PARTS if name in described and hasattr(model, name)):

@@ -72,12 +72,15 @@ class RegistrationInferencer(Pipeline):
         self.model.eval()
         self.cfg = getattr(self.model, 'cfg', None)
         self.meta = getattr(self.model, 'checkpoint_meta', {})
-        self.preparation = preparation or find_preparation(self.cfg or {}, self.meta)
+        self.preparation = preparation or find_preparation(self.cfg or {}, self.meta, self._source())
         self.channels = self.model.backbone.spec.image_channels
         self.network = Network(self.model, self.preparation, self.cfg or {})
         self.refining = Refining(self.model, self.cfg, refine, preset, self.device, seed) if refine else None
         self._refined: dict[str, Refined] = {}
         self._config = ConfigText(self.cfg)
+
+    def _source(self) -> str:
+        return str(getattr(self.model, 'checkpoint', None) or 'the checkpoint')
 
     @property
     def device(self) -> torch.device:

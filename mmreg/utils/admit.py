@@ -48,7 +48,8 @@ def admit(
     """
     within_limits(value, where, error)
     known = _known(registries)
-    kind = ' or '.join(dict.fromkeys(registry.name for registry in registries))
+    names = list(dict.fromkeys(registry.name for registry in registries))
+    kind = ' or '.join(names) if len(names) < 4 else 'part'
 
     def look(name: Any, place: str) -> Any:
         if words and isinstance(name, str) and name not in known and name.isidentifier() and not is_module(name):
@@ -59,7 +60,7 @@ def admit(
     result = _copied(value, where, look, error)
     if of is not None:
         for config in result if isinstance(result, list | tuple) else [result]:
-            found = known.get(config.get('type')) if isinstance(config, Mapping) else None
+            found = known.get(str(config.get('type')).removeprefix('mmreg.')) if isinstance(config, Mapping) else None
             if not (isinstance(found, type) and issubclass(found, of)):
                 named = config.get('type') if isinstance(config, Mapping) else config
                 raise error(f'{where}: found {named!r}, expected the config of a registered {of.__name__}.')
@@ -72,7 +73,7 @@ def admitted_names(registries: Iterable[Registry]) -> set[str]:
 
 
 def runs_programs(part: Any) -> bool:
-    """Whether a part executes what its arguments say (attribute ``runs_programs``): Python configs alone may name it."""
+    """Whether a part executes what its arguments say (attribute ``runs_programs``): only Python may name it."""
     return bool(getattr(part, 'runs_programs', False))
 
 
@@ -120,7 +121,9 @@ def _check_arguments(part: Any, config: Mapping[Any, Any], where: str, error: ty
     accepted = _parameters(part)
     strange = [key for key in config if key != 'type' and accepted and key not in accepted]
     if strange:
-        raise error(f'{where}: {config["type"]} has no argument {_short(strange[0])}, expected some of {_list(accepted)}.')
+        raise error(
+            f'{where}: {config["type"]} has no argument {_short(strange[0])}, expected some of {_list(accepted)}.'
+        )
 
 
 def _parameters(part: Any) -> set[str]:

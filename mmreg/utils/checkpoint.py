@@ -51,6 +51,8 @@ _ALLOWED: list[Any] = [
 _BESIDE = ('meta', 'message_hub')
 #: How much larger than its file the content of a checkpoint may be.
 _LARGEST_RATIO = 10
+#: The engine's record of a run.
+MESSAGES = ('log_scalars', 'runtime_info', 'resumed_keys')
 #: Names that the engine gives to checkpoints.
 _OWN_NAME = re.compile(r'(best_|epoch_|iter_|interrupt_iter_)[^/\\\\]*\.pth')
 
@@ -103,10 +105,9 @@ def _checked(content: Mapping[Any, Any], path: Path) -> dict[str, Any]:
 
 def _checked_messages(messages: Any, path: Path) -> dict[str, Any]:
     """The engine's record of a run; names of files in it are those of checkpoints, since the engine deletes them."""
-    parts = ('log_scalars', 'runtime_info', 'resumed_keys')
-    if not isinstance(messages, Mapping) or not all(isinstance(messages.get(part), Mapping) for part in parts):
-        raise CheckpointError(f'{path}: message_hub is damaged, expected {", ".join(parts)}.')
-    info = dict(messages['runtime_info'])
+    if not isinstance(messages, Mapping) or not all(isinstance(messages.get(part, {}), Mapping) for part in MESSAGES):
+        raise CheckpointError(f'{path}: message_hub is damaged, expected {", ".join(MESSAGES)}.')
+    info = dict(messages.get('runtime_info', {}))
     for key in [key for key in info if str(key).startswith(('best_ckpt', 'last_ckpt', 'keep_ckpt_ids'))]:
         value = info[key]
         if key == 'keep_ckpt_ids':
@@ -115,7 +116,7 @@ def _checked_messages(messages: Any, path: Path) -> dict[str, Any]:
             fits = value is None or (isinstance(value, str) and bool(_OWN_NAME.fullmatch(Path(value).name)))
         if not fits:
             del info[key]
-    return {**messages, 'runtime_info': info}
+    return {**messages, 'runtime_info': info} if info or 'runtime_info' in messages else dict(messages)
 
 
 def _refuse_bomb(path: Path) -> None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import torch
 from mmengine.config import Config
 from mmengine.config import utils as config_utils
 from mmengine.runner.checkpoint import CheckpointLoader
+
+from mmreg.errors import CheckpointError
 
 from .checkpoint import read_checkpoint
 
@@ -32,6 +36,32 @@ warnings.filterwarnings('ignore', message='.*use of fork.* may lead to deadlocks
 def load_from_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """The engine's door to :func:`read_checkpoint` (the engine cuts ``load_from_`` off the name when it logs)."""
     return read_checkpoint(filename, map_location)
+
+
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def load_from_http(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
+    """Download into torch's folder of checkpoints, once, and read the file like any other."""
+    folder = Path(torch.hub.get_dir()) / 'checkpoints'
+    target = folder / Path(urlparse(filename).path).name
+    if not target.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(filename, str(target), progress=False)
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f'{filename} cannot be downloaded ({error}).') from error
+    return read_checkpoint(target, map_location)
+
+
+_ELSEWHERE = (
+    'modelzoo://', 'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://', 'pavi://', 'modelcloud://',
+    r'(\S+\:)?s3://', r'(\S+\:)?petrel://',
+)  # fmt: skip
+
+
+@CheckpointLoader.register_scheme(prefixes=_ELSEWHERE, force=True)
+def load_from_elsewhere(filename: str, map_location: Any = None, **_: Any) -> dict[str, Any]:
+    """Addresses whose readers would unpickle what they find."""
+    raise CheckpointError(f'{filename} is an address, expected a file or http(s).')
 
 
 def init_cpu_processes(cfg: Config) -> None:

@@ -24,7 +24,22 @@ ENDINGS = ('.json', '.yaml', '.yml')
 _BASE = '_base_'
 #: Names of modules, possibly; where they begin with one that can be imported, somebody may import them.
 _PATH = re.compile(r'[^\W\d]\w*(\.[^\W\d]\w*)+')
-_FILE_ENDINGS = ('json', 'yaml', 'yml', 'csv', 'txt', 'npz', 'npy', 'pth', 'pt', 'pkl', 'nii', 'gz', 'safetensors', 'h5')
+_FILE_ENDINGS = (
+    'json',
+    'yaml',
+    'yml',
+    'csv',
+    'txt',
+    'npz',
+    'npy',
+    'pth',
+    'pt',
+    'pkl',
+    'nii',
+    'gz',
+    'safetensors',
+    'h5',
+)
 _DEEPEST = 20
 
 
@@ -34,8 +49,8 @@ def load_data_config(path: Path) -> Config:
     A base is another JSON or YAML file, or a config that comes with mmreg: by its path, or ``mmreg::NAME.py``.
 
     Raises:
-        ConfigError: not readable, a base that is a Python file of somebody's own, ``custom_imports``, an import path, or
-            a part that is not registered, runs programs, or lacks an argument.
+        ConfigError: not readable, a base that is a Python file of somebody's own, ``custom_imports``, an import path,
+            or a part that is not registered or runs programs.
     """
     merged = _with_bases(path, 0)
     _check_engine_keys(merged, path)
@@ -50,7 +65,7 @@ def _registries() -> list[Registry]:
 
 def _with_bases(path: Path, depth: int) -> dict[str, Any]:
     if depth > _DEEPEST:
-        raise ConfigError(f'{path}: found configs that are each other\'s {_BASE}, expected an end.')
+        raise ConfigError(f"{path}: found configs that are each other's {_BASE}, expected an end.")
     content = _read(path)
     bases = content.pop(_BASE, [])
     bases = [bases] if isinstance(bases, str) else bases
@@ -101,7 +116,7 @@ def _base(base: str, path: Path, depth: int) -> dict[str, Any]:
 def _check_engine_keys(content: Mapping[str, Any], path: Path) -> None:
     """Keys by which the engine imports something."""
     if content.get('custom_imports'):
-        raise ConfigError(f'{path}: custom_imports has code executed, which only a Python config may; use --plugin FILE.')
+        raise ConfigError(f'{path}: custom_imports runs code, which only a Python config may; use --plugin FILE.')
     if content.get('default_scope', 'mmreg') != 'mmreg':
         raise ConfigError(f'{path}: default_scope is {content["default_scope"]!r}, expected mmreg.')
 
@@ -115,7 +130,11 @@ def _refuse_import_paths(value: Any, where: str) -> None:
     elif isinstance(value, list | tuple):
         for number, item in enumerate(value):
             _refuse_import_paths(item, f'{where}[{number}]')
-    elif isinstance(value, str) and _PATH.fullmatch(value) and value.rpartition('.')[2] not in _FILE_ENDINGS:
-        if is_module(value.partition('.')[0]):
-            raise ConfigError(f'{where} is {value!r}, an import path, which only a Python config may name.')
+    elif isinstance(value, str) and _is_import_path(value):
+        raise ConfigError(f'{where} is {value!r}, an import path, which only a Python config may name.')
 
+
+def _is_import_path(text: str) -> bool:
+    """Whether ``text`` is dotted, begins with a module that is here, and does not end like a file of data."""
+    first, last = text.partition('.')[0], text.rpartition('.')[2]
+    return bool(_PATH.fullmatch(text)) and last not in _FILE_ENDINGS and is_module(first)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict
 
-from mmreg.errors import CheckpointError, ConfigError
+from mmreg.errors import CheckpointError, ConfigError, InputError
 from mmreg.plugins import register_all_modules
 from mmreg.utils.checkpoint import is_readable
 from mmreg.utils.config import fix_dataloaders, load_config, merge_options
+from mmreg.utils.training_state import check_optimizer
 
 _run_numbers = itertools.count()
 #: Hooks that the engine adds by itself: None in a config is what keeps them away.
@@ -78,9 +80,25 @@ def build_runner(cfg: Config) -> Any:
     if number:  # the engine tells runs apart by name and second; two in one second would share their state
         name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
         cfg.experiment_name = f'{name}-{number}'
-    if cfg.get('runner_type') is None:
-        return Runner.from_cfg(cfg)
-    return RUNNERS.build(cfg)
+    runner = Runner.from_cfg(cfg) if cfg.get('runner_type') is None else RUNNERS.build(cfg)
+    runner.load_or_resume = partial(_load_or_resume, runner, runner.load_or_resume)
+    return runner
+
+
+def _load_or_resume(runner: Any, load: Callable[[], None]) -> None:
+    """``Runner.load_or_resume``, where a checkpoint that does not fit the run is one sentence."""
+    source = runner._load_from or 'the latest checkpoint'
+    try:
+        load()
+        check_optimizer(runner.optim_wrapper, source)
+    except InputError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError, RuntimeError) as error:
+        reason = ' '.join(str(error.args[0] if error.args else error).split()).rstrip('.')
+        raise CheckpointError(
+            f'{source} cannot be gone on from ({type(error).__name__}: {reason[:160]}), expected a checkpoint of a '
+            'training with the same model, optimiser and schedulers.'
+        ) from error
 
 
 def set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:

@@ -20,6 +20,7 @@ from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import HOOKS
 from mmreg.utils import atomic
 from mmreg.utils.checkpoint import check_architecture, weights_of
+from mmreg.utils.training_state import check_training_state
 
 _ATOMIC = {'backend': 'mmreg_atomic'}
 
@@ -94,6 +95,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Any) -> None:
         runner.logger.addFilter(_is_not_about_file_clients)
+        _keep_own_files(runner.message_hub, runner.work_dir if self.out_dir is None else self.out_dir)
         super().before_train(runner)
         dataset = getattr(runner.train_dataloader, 'dataset', None)
         self.plan = make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))
@@ -109,9 +111,12 @@ class SafeCheckpointHook(CheckpointHook):
         checkpoint['meta'].update(cfg=self.plan['config'], versions=versions(), plan=plan)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        source = runner._load_from or 'the checkpoint'
+        if runner._resume:
+            check_training_state(checkpoint, source)
+        weights_of(checkpoint)
         if self.strict or runner._resume:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            source = runner._load_from or 'the checkpoint'
             check_architecture(model, weights_of(checkpoint), source)
             warn_of_other_settings(model, checkpoint.get('meta') or {}, source)
 
@@ -160,6 +165,17 @@ class SafeCheckpointHook(CheckpointHook):
         for path in set(late.queue) - current:
             with suppress(FileNotFoundError):
                 os.remove(path)
+
+
+def _keep_own_files(messages: Any, folder: str | Path) -> None:
+    """Of the names of files that a resumed checkpoint brings along, keep those below ``folder``: the engine deletes
+    the best checkpoint of before when there is a better one."""
+    for key, value in list(messages.runtime_info.items()):
+        if key.startswith('best_ckpt') and value is not None:
+            path = Path(value)
+            inside = path.resolve().is_relative_to(Path(folder).resolve()) and path.suffix == '.pth'
+            here = Path(folder) / path.name  # of a folder that was moved
+            messages.runtime_info[key] = value if inside else str(here) if here.is_file() else None
 
 
 def _is_not_about_file_clients(record: logging.LogRecord) -> bool:

@@ -16,6 +16,8 @@ from mmreg.errors import ConfigError
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
 from mmreg.registry import TRANSFORMS
 
+from .told_plan import admitted_plan, transform_class
+
 #: What is done to intensities when neither the config nor the checkpoint says anything.
 DEFAULT_INTENSITY: tuple[dict, ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
 KEYS = ('spacing', 'orientation', 'intensity', 'rigidity')
@@ -43,7 +45,9 @@ class Preparation:
         return asdict(self)
 
 
-def find_preparation(cfg: Mapping[str, Any], meta: Mapping[str, Any] | None = None) -> Preparation:
+def find_preparation(
+    cfg: Mapping[str, Any], meta: Mapping[str, Any] | None = None, source: str = 'the checkpoint'
+) -> Preparation:
     """The preparation that a model was trained with.
 
     Asked in this order: the config's ``inference=dict(spacing=, orientation=, intensity=[...], rigidity=)``; the
@@ -54,11 +58,13 @@ def find_preparation(cfg: Mapping[str, Any], meta: Mapping[str, Any] | None = No
     Args:
         cfg: Merged config.
         meta: ``meta`` of the checkpoint.
+        source: Name of the checkpoint, for errors.
 
     Raises:
         ConfigError: ``inference`` has an unknown key or holds something else than expected.
+        CheckpointError: the plan names something else than registered transforms.
     """
-    plan = (meta or {}).get('plan') or {}
+    plan = admitted_plan((meta or {}).get('plan') or {}, f'{source}: meta.plan')
     stated, where = _stated(cfg, plan)
     data, found_in = _from_data(cfg, plan)
     sources = [where] if stated else []
@@ -83,6 +89,12 @@ def _stated(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[str, 
         unknown = set(stated) - set(KEYS) if isinstance(stated, Mapping) else {repr(stated)}
         if unknown:
             raise ConfigError(f'inference has {sorted(unknown)}, expected a dict with some of {", ".join(KEYS)}.')
+        orientation, intensity = stated.get('orientation'), stated.get('intensity')
+        if not isinstance(orientation, str | None):
+            raise ConfigError(f"inference.orientation is {orientation!r}, expected letters such as 'RAS'.")
+        listed = intensity is None or isinstance(intensity, list | tuple)
+        if not listed or not all(isinstance(t, Mapping) and 'type' in t for t in intensity or ()):
+            raise ConfigError(f'inference.intensity is {intensity!r:.80}, expected a list of transforms with a type.')
         return dict(stated), where
     return {}, ''
 
@@ -99,8 +111,7 @@ def _from_data(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[st
 def _from_transforms(transforms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     values: dict[str, Any] = {'intensity': []}
     for config in transforms:
-        kind = TRANSFORMS.get(config['type']) if isinstance(config['type'], str) else config['type']
-        if isinstance(kind, type) and issubclass(kind, ImageTransform):
+        if issubclass(transform_class(config), ImageTransform):
             values['intensity'].append(dict(config))
         elif config.get('orientation'):
             values['orientation'] = config['orientation']
