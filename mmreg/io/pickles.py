@@ -94,8 +94,8 @@ _ALLOWED: dict[tuple[str, str], Callable] = {
 for _module in ('builtins', '__builtin__'):
     for _type in (set, frozenset, complex, list, dict, tuple, int, float, str, bool):
         _ALLOWED[_module, _type.__name__] = _type
-    for _type in (bytes, bytearray):
-        _ALLOWED[_module, _type.__name__] = partial(_bytes, _type)
+    _ALLOWED[_module, 'bytes'] = partial(_bytes, bytes)
+    _ALLOWED[_module, 'bytearray'] = partial(_bytes, bytearray)
 for _core in ('numpy.core', 'numpy._core'):
     _ALLOWED[f'{_core}.multiarray', '_reconstruct'] = _reconstruct
     _ALLOWED[f'{_core}.multiarray', 'scalar'] = _scalar

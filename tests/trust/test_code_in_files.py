@@ -1,4 +1,4 @@
-"""Nothing that a checkpoint, a JSON or a YAML says is executed: it names registered parts of the right kind, or nothing."""
+"""Nothing that a checkpoint, a JSON or a YAML says is executed: it names registered parts of a kind, or nothing."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmreg.errors import CheckpointError, ConfigError
-from mmreg.registration.preparation import find_preparation
+from mmreg.registration.working.preparation import find_preparation
 from mmreg.utils.admit import admit
 from mmreg.utils.checkpoint import read_checkpoint
 from mmreg.utils.config import load_config
