@@ -31,7 +31,7 @@ def plain(value: Any, other: Callable[[Any], Any] = str) -> Any:
         return [plain(item, other) for item in sorted(value, key=repr)]
     if not isinstance(value, type) and callable(getattr(value, 'tolist', None)):
         return plain(value.tolist(), other)
-    return other(value)
+    return value.__name__ if isinstance(value, type) and other is str else other(value)
 
 
 def json_text(content: Any, indent: int = 2, keep_nan: bool = False) -> str:
