@@ -23,6 +23,10 @@ class DataError(InputError):
     """A file or array does not hold what it should."""
 
 
+class DataWarning(UserWarning):
+    """A file was read, and something in it deserves a look; one sentence that begins with the file."""
+
+
 class ConfigError(InputError):
     """A config key, an option or a combination of parts cannot work."""
 

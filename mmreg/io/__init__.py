@@ -44,7 +44,16 @@ from .transforms import (
     write_itk_transform,
     write_transform,
 )
-from .volumes import Volume, read_geometry, read_image, read_labels, read_mask, read_volume, write_volume
+from .volumes import (
+    Volume,
+    read_geometry,
+    read_image,
+    read_image_header,
+    read_labels,
+    read_mask,
+    read_volume,
+    write_volume,
+)
 
 __all__ = [
     'Geometry',
@@ -74,6 +83,7 @@ __all__ = [
     'read_displacement_image',
     'read_geometry',
     'read_image',
+    'read_image_header',
     'read_labels',
     'read_landmarks',
     'read_learn2reg_nifti',

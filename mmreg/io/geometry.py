@@ -13,12 +13,15 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
+import SimpleITK as sitk
 from scipy.optimize import linear_sum_assignment
 
 from mmreg.errors import DataError
 
 # Directions may deviate from orthonormal by the rounding of float32 headers, not by more.
 ORTHONORMAL_TOLERANCE = 1e-3
+#: Key under which an image of SimpleITK carries the code of its world.
+SPACE = 'mmreg_space'
 _CODES = ('LR', 'PA', 'IS')
 
 
@@ -44,6 +47,9 @@ class Geometry:
         shape: number of voxels along the array axes (i, j[, k]).
         affine: (ndim+1, ndim+1) matrix, voxel index -> RAS+ world in mm; voxel centres have integer indices.
 
+        space: what world the affine leads to, by NIfTI's codes (1 scanner, 2 aligned with another image, 3 Talairach,
+            4 MNI), where a file said so; results on the grid keep it, and grids are compared without it.
+
     Raises:
         DataError: the affine is not finite, not invertible, or its directions are not orthogonal.
 
@@ -57,6 +63,7 @@ class Geometry:
 
     shape: tuple[int, ...]
     affine: np.ndarray
+    space: int | None = None
 
     def __post_init__(self) -> None:
         shape = tuple(int(n) for n in self.shape)
@@ -163,7 +170,7 @@ class Geometry:
         shape = tuple(int(n + b + a) for n, b, a in zip(self.shape, before, after))
         affine = self.affine.copy()
         affine[: self.ndim, self.ndim] = self.voxel_to_world(-np.asarray(before, dtype=np.float64))
-        return Geometry(shape, affine)
+        return Geometry(shape, affine, self.space)
 
     def resampled(self, spacing: float | Sequence[float]) -> Geometry:
         """Grid of another spacing (mm) over the same field of view, with the same middle.
@@ -177,13 +184,13 @@ class Geometry:
         affine = self.affine.copy()
         affine[: self.ndim, : self.ndim] = self.direction * new
         affine[: self.ndim, self.ndim] = self.centre - affine[: self.ndim, : self.ndim] @ ((shape - 1) / 2)
-        return Geometry(tuple(shape.tolist()), affine)
+        return Geometry(tuple(shape.tolist()), affine, self.space)
 
     def divided(self, factors: Sequence[int]) -> Geometry:
         """The grid from the same first to the same last voxel with steps that many times smaller per axis."""
         matrix = self.affine.copy()
         matrix[:-1, :-1] /= np.asarray(factors, dtype=float)
-        return Geometry(tuple((n - 1) * f + 1 for n, f in zip(self.shape, factors)), matrix)
+        return Geometry(tuple((n - 1) * f + 1 for n, f in zip(self.shape, factors)), matrix, self.space)
 
     def reorientation(self, codes: str) -> tuple[tuple[int, ...], tuple[bool, ...]]:
         """Return (axes, flips): new axis *n* is old axis ``axes[n]``, reversed where ``flips[n]``.
@@ -213,7 +220,7 @@ class Geometry:
             affine[: self.ndim, new] = self.matrix[:, old] * (-1 if flip else 1)
             start[old] = self.shape[old] - 1 if flip else 0
         affine[: self.ndim, self.ndim] = self.voxel_to_world(start)
-        return Geometry(tuple(self.shape[a] for a in axes), affine)
+        return Geometry(tuple(self.shape[a] for a in axes), affine, self.space)
 
     def to_sitk(self) -> SitkGeometry:
         """Express the grid as SimpleITK's size, spacing, origin and direction (LPS)."""
@@ -231,7 +238,14 @@ class Geometry:
         affine = np.eye(ndim + 1)
         affine[:ndim, :ndim] = np.reshape(image.GetDirection(), (ndim, ndim)) * np.asarray(image.GetSpacing())
         affine[:ndim, ndim] = image.GetOrigin()
-        return cls(size, lps_flip(ndim) @ affine + 0.0)
+        return cls(size, lps_flip(ndim) @ affine + 0.0, _space_of(image))
+
+
+def _space_of(image: Any) -> int | None:
+    """The code of the world that a reader of mmreg left in an image."""
+    if isinstance(image, sitk.Image) and image.HasMetaDataKey(SPACE):
+        return int(image.GetMetaData(SPACE))
+    return None
 
 
 def check_affine(affine: np.ndarray, name: str = 'the affine') -> None:

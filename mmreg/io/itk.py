@@ -1,8 +1,9 @@
-"""Calling ITK quietly: its messages become part of our sentence instead of lines on stderr."""
+"""Calling ITK quietly: its messages become part of our sentence, or one line of warning, instead of lines on stderr."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -13,6 +14,8 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+
+from . import files
 
 sitk.ProcessObject.GlobalWarningDisplayOff()
 
@@ -25,6 +28,10 @@ _SENTENCES = (
     ('determinant is 0', 'found a geometry that is not invertible, expected perpendicular axes'),
     ('does not exist', 'found no such file, expected an image'),
 )
+#: The object that speaks, in front of what it says.
+_ORIGIN = re.compile(r'^\w+ \(0x[0-9a-f]+\): ')
+#: What says nothing about the image.
+_HARMLESS = re.compile(r'deprecated|MetaDataDictionary', re.IGNORECASE)
 
 
 class _Captured:
@@ -68,15 +75,38 @@ def itk_sentence(error: Exception, printed: str = '', expected: str = 'a readabl
     return f'found what ITK refuses ({detail}), expected {expected}'
 
 
+def itk_warning(printed: str) -> str:
+    """What ITK and its readers printed, in one line; '' where they printed nothing of interest."""
+    lines = [_ORIGIN.sub('', line.strip()) for line in printed.splitlines()]
+    useful = [line for line in lines if line and not line.startswith('WARNING: In ') and not _HARMLESS.search(line)]
+    return '; '.join(dict.fromkeys(useful))[:300].rstrip(' .;')
+
+
 @contextmanager
-def itk_errors(path: str | Path, quiet: bool = False, expected: str = 'a readable image') -> Iterator[None]:
-    """Turn ITK's exceptions into a DataError that names ``path``; with ``quiet`` also swallow what it prints."""
+def itk_errors(
+    path: str | Path, quiet: bool = False, expected: str = 'a readable image', warn: bool = False
+) -> Iterator[None]:
+    """Turn ITK's exceptions into a DataError that names ``path``.
+
+    Args:
+        path: What is read or written.
+        quiet: Keep what ITK prints off the terminal.
+        expected: What the file should be.
+        warn: Say in one line what ITK and its readers printed while they read the file.
+    """
     captured = _Captured()
     try:
         if quiet:
             with captured_stderr() as captured:
-                yield
+                if warn:
+                    sitk.ProcessObject.GlobalWarningDisplayOn()
+                try:
+                    yield
+                finally:
+                    sitk.ProcessObject.GlobalWarningDisplayOff()
         else:
             yield
     except RuntimeError as error:
         raise DataError(f'{path}: {itk_sentence(error, captured.text, expected)}') from error
+    if warn and (text := itk_warning(captured.text)):
+        files.warn(f'{path}: the reader says: {text}')

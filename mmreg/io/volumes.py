@@ -15,8 +15,11 @@ from mmreg.errors import DataError
 from .atomic import atomic_path, split_suffix
 from .checks import as_labels, as_mask, check_finite, check_image
 from .dicom import read_dicom_series
+from .files import named
+from .formats import ImageHeader, read_file, read_header
+from .formats.build import COLOUR, SPACE, TIME_STEP, TIME_UNIT
+from .formats.write_nifti import has_facts, write_nifti
 from .geometry import Geometry
-from .headers import check_file
 from .itk import itk_errors
 
 KINDS = ('image', 'labels', 'mask')
@@ -78,6 +81,8 @@ class Volume:
         image.SetSpacing(spacing)
         image.SetOrigin(origin)
         image.SetDirection(direction)
+        if self.geometry.space is not None:
+            image.SetMetaData(SPACE, str(self.geometry.space))
         return image
 
     @classmethod
@@ -92,15 +97,19 @@ def read_volume(
     *,
     channels: bool = False,
     series: str | None = None,
+    frame: int | None = None,
+    position: str | None = None,
     check: bool = True,
 ) -> Volume:
-    """Read NIfTI, NRRD, MHA/MHD, or a folder that holds a DICOM series.
+    """Read NIfTI, NRRD, MHA/MHD, FreeSurfer's mgz, or a folder that holds a DICOM series.
 
     Args:
         path: file or DICOM folder.
         kind: 'image' (float32), 'labels' (int16, int32 where needed) or 'mask' (uint8, 1 where not zero).
         channels: admit several channels, from vector pixels or from a fourth axis; they come last.
-        series: UID that chooses one of several DICOM series of a folder.
+        series: UID or number that chooses one of several DICOM series of a folder.
+        frame: which volume of a fourth axis to read, counted from 0.
+        position: 'sform' or 'qform' of a NIfTI header; by default the sform where it is set.
         check: False admits constant images and empty label maps and masks; all other checks stay.
 
     Raises:
@@ -108,8 +117,8 @@ def read_volume(
     """
     if kind not in KINDS:
         raise DataError(f"{path}: kind '{kind}' was asked for, expected one of {', '.join(KINDS)}")
-    image = read_sitk(path, series)
-    image = _spatial_image(image, path, channels)
+    image = read_sitk(path, series, position)
+    image = _spatial_image(one_frame(image, path, frame), path, channels)
     try:
         geometry = Geometry.from_sitk(image)
     except DataError as error:
@@ -133,20 +142,25 @@ def read_mask(path: str | Path, **options: Any) -> Volume:
     return read_volume(path, 'mask', **options)
 
 
-def read_geometry(path: str | Path, *, series: str | None = None) -> Geometry:
-    """Read only the grid of an image file or DICOM folder; voxels of files are not loaded."""
+def read_geometry(
+    path: str | Path, *, series: str | None = None, frames: bool = False, position: str | None = None
+) -> Geometry:
+    """Read only the grid of an image file or DICOM folder; voxels of files are not loaded.
+
+    Args:
+        path: file or DICOM folder.
+        series: see :func:`read_volume`.
+        frames: admit a fourth axis, whose volumes all have the one grid.
+        position: see :func:`read_volume`.
+    """
     path = Path(path)
     if path.is_dir():
-        return read_volume(path, series=series, check=False, channels=True).geometry
-    _checked_file(path, voxels=False)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    with itk_errors(path, quiet=_prints(path)):
-        reader.ReadImageInformation()
-    if reader.GetDimension() not in (2, 3):
-        raise DataError(f'{path}: found {reader.GetDimension()}-D data of size {reader.GetSize()}, expected 2-D or 3-D')
+        return Geometry.from_sitk(one_frame(read_dicom_series(path, series), path, 0 if frames else None))
+    header = read_header(path, position)
+    if len(header.size) > 4 or (header.frames > 1 and not frames):
+        raise DataError(f'{path}: found {len(header.size)}-D data of size {header.size}, expected 2-D or 3-D')
     try:
-        return Geometry.from_sitk(reader)
+        return header.geometry
     except DataError as error:
         raise DataError(f'{path}: {error}') from error
 
@@ -161,41 +175,65 @@ def write_volume(path: str | Path, volume: Volume, *, compress: bool = True) -> 
 
 
 def write_sitk(path: str | Path, image: sitk.Image, *, compress: bool = True) -> None:
-    """Write a SimpleITK image atomically under one of the endings in ``WRITABLE``."""
+    """Write a SimpleITK image atomically under one of the endings in ``WRITABLE``.
+
+    What an image says of its world, its repetition time and its colours is kept where the format has a place for it.
+    """
+    named(path, 'an image to write')
     suffix = split_suffix(path)[1].lower()
     if suffix not in WRITABLE:
         raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} to write an image")
     with atomic_path(path) as temporary, itk_errors(path, expected='an image that can be written there'):
-        sitk.WriteImage(image, str(temporary), useCompression=compress)
+        if suffix.startswith('.nii') and has_facts(image):
+            write_nifti(temporary, image)
+        else:
+            sitk.WriteImage(_without_facts(image), str(temporary), useCompression=compress)
 
 
-def _check_exists(path: Path) -> None:
+def _without_facts(image: sitk.Image) -> sitk.Image:
+    """A copy (no voxels are copied) that does not carry our notes into formats that would write them."""
+    if not any(key.startswith('mmreg_') for key in image.GetMetaDataKeys()):
+        return image
+    plain = sitk.Image(image)
+    for key in image.GetMetaDataKeys():
+        if key.startswith('mmreg_'):
+            plain.EraseMetaData(key)
+    return plain
+
+
+def read_sitk(path: str | Path, series: str | None = None, position: str | None = None) -> sitk.Image:
+    """Read a file or DICOM folder as a SimpleITK image, every byte of its voxels verified; DataError names the path."""
+    path = named(path, 'an image')
     if not path.exists():
         raise DataError(f'{path}: found no such file, expected an image')
+    return read_dicom_series(path, series) if path.is_dir() else read_file(path, position)
 
 
-def _checked_file(path: Path, voxels: bool = True) -> None:
-    _check_exists(path)
-    try:
-        check_file(path, voxels)
-    except OSError as error:
-        raise DataError(f'{path}: cannot be read ({error.strerror})') from error
+def read_image_header(path: str | Path) -> ImageHeader:
+    """What an image file says before its voxels are read; see :class:`mmreg.io.formats.ImageHeader`."""
+    return read_header(path)
 
 
-def _prints(path: Path) -> bool:
-    """Whether the reader behind this ending prints to stderr past ITK's own logger."""
-    return path.suffix.lower() not in ('.nii', '.gz', '.nrrd', '.nhdr')
+def one_frame(image: sitk.Image, path: str | Path, frame: int | None) -> sitk.Image:
+    """One volume of an image with a fourth axis; the image itself where ``frame`` is None or there is no such axis.
+
+    Raises:
+        DataError: no such volume.
+    """
+    size = image.GetSize()
+    if frame is None or len(size) != 4:
+        return image
+    if not 0 <= frame < size[3]:
+        raise DataError(f'{path}: frame {frame} was asked for, expected 0 to {size[3] - 1}')
+    return with_facts(image[:, :, :, frame], image)
 
 
-def read_sitk(path: str | Path, series: str | None = None) -> sitk.Image:
-    """Read a file or DICOM folder as ITK sees it, after the checks that ITK leaves out; DataError names the path."""
-    path = Path(path)
-    _check_exists(path)
-    if path.is_dir():
-        return read_dicom_series(path, series)
-    _checked_file(path)
-    with itk_errors(path, quiet=_prints(path)):
-        return sitk.ReadImage(str(path))
+def with_facts(image: sitk.Image, source: sitk.Image) -> sitk.Image:
+    """Hand on what ``source`` says of its world, its repetition time and its colours."""
+    for key in (SPACE, TIME_STEP, TIME_UNIT, COLOUR):
+        if source.HasMetaDataKey(key):
+            image.SetMetaData(key, source.GetMetaData(key))
+    return image
 
 
 def _spatial_image(image: sitk.Image, path: str | Path, channels: bool) -> sitk.Image:
@@ -203,9 +241,10 @@ def _spatial_image(image: sitk.Image, path: str | Path, channels: bool) -> sitk.
     size = image.GetSize()
     if len(size) == 4 and (size[3] == 1 or channels) and image.GetNumberOfComponentsPerPixel() == 1:
         parts = [image[:, :, :, c] for c in range(size[3])]
-        image = parts[0] if len(parts) == 1 else sitk.Compose(parts)
+        image = with_facts(parts[0] if len(parts) == 1 else sitk.Compose(parts), image)
     if image.GetDimension() not in (2, 3):
-        raise DataError(f'{path}: found a {len(size)}-D image of size {size}, expected a 2-D or 3-D image')
+        hint = f'; --frame N (0 to {size[3] - 1}) chooses one volume' if len(size) == 4 else ''
+        raise DataError(f'{path}: found a {len(size)}-D image of size {size}, expected a 2-D or 3-D image{hint}')
     count = image.GetNumberOfComponentsPerPixel()
     if count > 1 and not channels:
         raise DataError(f'{path}: found {count} channels per voxel, expected one')

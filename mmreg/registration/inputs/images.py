@@ -20,6 +20,7 @@ from mmreg.io import (
     as_mask,
     check_image,
     check_points,
+    read_image_header,
     read_landmarks,
     read_volume,
 )
@@ -204,24 +205,8 @@ def _stored_type(path: Path) -> np.dtype:
     """Type of the voxels in a file; float32 where the header does not tell (DICOM folders)."""
     if path.is_dir():
         return np.dtype(np.float32)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    kind = reader.GetPixelID()
-    for dtype, pixel in _PIXELS.items():
-        if kind in pixel:
-            return np.dtype(dtype)
-    return np.dtype(np.float32)
-
-
-_PIXELS = {
-    np.uint8: (sitk.sitkUInt8, sitk.sitkVectorUInt8),
-    np.int8: (sitk.sitkInt8, sitk.sitkVectorInt8),
-    np.uint16: (sitk.sitkUInt16, sitk.sitkVectorUInt16),
-    np.int16: (sitk.sitkInt16, sitk.sitkVectorInt16),
-    np.uint32: (sitk.sitkUInt32, sitk.sitkVectorUInt32),
-    np.int32: (sitk.sitkInt32, sitk.sitkVectorInt32),
-}
+    dtype = read_image_header(path).dtype
+    return dtype if dtype.kind in 'iu' else np.dtype(np.float32)
 
 
 def _grid(geometry: Geometry) -> str:
