@@ -32,14 +32,19 @@ from .correlation import global_correlation, local_correlation, softmax_matching
 from .filters import gaussian_filter, gaussian_kernel, separable_filter
 from .gradient import spatial_gradient
 from .grid import identity_grid, sampling_grid
+from .histogram import mutual_information, normalised_information
 from .integrate import runge_kutta, scaling_and_squaring
 from .invert import Residual, invert
 from .invert_multilevel import invert_multilevel
 from .jacobian import jacobian_determinant, jacobian_matrix
 from .labels import warp_labels
+from .local_ncc import local_ncc
+from .masked import masked_mean
 from .mass import centre_of_mass
 from .pyramid import average_down, image_pyramid, smoothing_taps
 from .resample import output_size, resize, resize_field
+from .rigid import best_rigid_motion, fit_labels, nearest_rotation
+from .rigidity import displacement_gradient, orthonormality, properness
 from .sampler import as_sampled
 from .warp import sample, warp, warp_across
 
@@ -50,14 +55,17 @@ __all__ = [
     'apply_affine',
     'as_sampled',
     'average_down',
+    'best_rigid_motion',
     'box_sum',
     'centre_of_mass',
     'compose',
     'displacement_from_world',
+    'displacement_gradient',
     'displacement_to_grid',
     'displacement_to_normalised',
     'displacement_to_voxel',
     'displacement_to_world',
+    'fit_labels',
     'gaussian_filter',
     'gaussian_kernel',
     'global_correlation',
@@ -69,8 +77,15 @@ __all__ = [
     'jacobian_determinant',
     'jacobian_matrix',
     'local_correlation',
+    'local_ncc',
+    'masked_mean',
+    'mutual_information',
+    'nearest_rotation',
+    'normalised_information',
     'normalised_to_voxel',
+    'orthonormality',
     'output_size',
+    'properness',
     'resize',
     'resize_field',
     'rotation_from_vector',

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmreg.errors import InputError
+from mmreg.errors import ConfigError, InputError
 
 Padding = str  # 'zeros' or 'border'
 PADDINGS = ('zeros', 'border')
@@ -53,3 +53,13 @@ def per_axis(value: float | Sequence[float], ndim: int, name: str) -> tuple[floa
 def coordinate_dtype(*tensors: Tensor) -> torch.dtype:
     """Dtype in which positions are computed: float64 if any tensor is, else float32, never half precision."""
     return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+
+
+def voxel_size(spacing: float | Sequence[float] | None, ndim: int, name: str) -> list[float]:
+    """``spacing`` as one positive number per axis."""
+    if spacing is None:
+        return [1.0] * ndim
+    values = [float(spacing)] * ndim if isinstance(spacing, (int, float)) else [float(s) for s in spacing]
+    if len(values) != ndim or min(values) <= 0:
+        raise ConfigError(f'{name}: spacing={spacing!r}, expected {ndim} positive numbers in mm.')
+    return values

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ._checks import check_field, coordinate_dtype
+from ._checks import voxel_size as voxel_size
 
 
 def axis_index(

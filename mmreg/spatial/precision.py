@@ -12,3 +12,9 @@ def without_autocast(tensor: Tensor) -> AbstractContextManager:
     """Context in which autocast is off on the device of ``tensor``; devices that have none (``meta``) need nothing."""
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+
+def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors in one dtype: float64 if any of them is, float32 otherwise."""
+    dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+    return tuple(t.to(dtype) for t in tensors)

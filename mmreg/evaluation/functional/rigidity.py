@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import DataError
-from mmreg.models.losses import OrthonormalityCondition, PropernessCondition
-from mmreg.models.losses.rigid_motion import fit_labels, present_classes
+from mmreg.spatial.rigid import fit_labels, present_classes
+from mmreg.spatial.rigidity import displacement_gradient, orthonormality, properness
 
 #: With fewer voxels the points of a body determine no rotation.
 LEAST_VOXELS = 4
@@ -81,10 +81,8 @@ def body_rigidity(
         return []
     displacement = displacement.float() if displacement.dtype != torch.float64 else displacement
     fit = fit_labels(displacement, labels, chosen, step)
-    orthonormality, properness = (
-        loss('mm', step, 'fixed').condition(displacement[None])[0]
-        for loss in (OrthonormalityCondition, PropernessCondition)
-    )
+    gradient = displacement_gradient(displacement[None], step, step)
+    turned, kept = orthonormality(gradient)[0], properness(gradient)[0]
     unit = displacement.new_tensor(step).view(-1, *[1] * ndim)
     found = []
     for k, label in enumerate(chosen):
@@ -97,8 +95,8 @@ def body_rigidity(
                 rotation_deg=rotation_angle(fit.motion.rotation[k]),
                 translation_mm=float(shift.norm()),
                 residual_mm=float(fit.residual[k]),
-                orthonormality=float(orthonormality[inside].mean()),
-                properness=float(properness[inside].mean()),
+                orthonormality=float(turned[inside].mean()),
+                properness=float(kept[inside].mean()),
             )
         )
     return found

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .stored_gradient import inner_graph, stored_gradient
+from mmreg.spatial.stored_gradient import inner_graph, stored_gradient
 
 #: Tensors ``(..., V)`` whose last axis is chunked, then tensors that every chunk needs whole.
 Prepared = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from mmreg.errors import InputError
 from mmreg.spatial import resize, warp
-from mmreg.spatial.precision import without_autocast
+from mmreg.spatial.precision import full_precision, without_autocast
 
 KINDS = ('image', 'label', 'field', 'consistency', 'landmark')
 
@@ -126,12 +126,6 @@ def one_hot(labels: Tensor, values: Iterable[int]) -> Tensor:
     return torch.cat([labels == value for value in values], dim=1).float()
 
 
-def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors in one dtype: float64 if any of them is, float32 otherwise."""
-    dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
-    return tuple(t.to(dtype) for t in tensors)
-
-
 def same_shape(part: object, **tensors: Tensor) -> None:
     """Refuse tensors of different shapes in one sentence that names them."""
     shapes = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -150,17 +144,3 @@ def prepare_mask(mask: Tensor | None, like: Tensor) -> Tensor | None:
         )
     mask = mask.detach().to(like.dtype)
     return mask if mask.shape[2:] == like.shape[2:] else resize(mask, size=tuple(like.shape[2:]))
-
-
-def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """``sum(values * mask) / sum(mask)`` over batch, channels and voxels; the plain mean without mask.
-
-    Args:
-        values: ``(N, C, *spatial)``.
-        mask: Weights that broadcast to ``values``. A mask that is zero everywhere gives 0 with zero gradient.
-    """
-    if mask is None:
-        return values.mean()
-    mask = mask.expand_as(values)
-    total = mask.sum()
-    return (values * mask).sum() / torch.where(total > 0, total, torch.ones_like(total))

@@ -10,9 +10,11 @@ from torch import Tensor
 from mmreg.errors import ConfigError, DataError
 from mmreg.registry import LOSSES
 from mmreg.spatial import compose, identity_grid, sample
+from mmreg.spatial.grid import voxel_size
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import Loss, full_precision, prepare_mask, same_shape, without_autocast
-from .field_base import check_field, voxel_size
+from .base import Loss, prepare_mask, same_shape
+from .field_base import check_field
 from .field_distance import check_penalty, field_distance
 
 UNITS = ('voxel', 'mm', 'unit')

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.histogram import bin_centres, gaussian_weights
 
 from .additive import AdditiveLoss, Prepared, chunk_size
 from .base import ImageLoss
-from .parzen import bin_centres, gaussian_weights
 
 DIRECTIONS = ('fixed', 'warped', 'both')
 

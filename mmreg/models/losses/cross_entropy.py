@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import LabelLoss, full_precision, prepare_mask, same_shape, without_autocast
+from .base import LabelLoss, prepare_mask, same_shape
 from .label_agreement import label_agreement
 
 

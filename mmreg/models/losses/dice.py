@@ -12,8 +12,9 @@ from torch.autograd.function import once_differentiable
 from mmreg.errors import ConfigError, DataError
 from mmreg.registry import LOSSES
 from mmreg.spatial import resize
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import LabelLoss, full_precision, prepare_mask, same_shape, without_autocast
+from .base import LabelLoss, prepare_mask, same_shape
 from .label_overlap import Overlap, label_overlap
 
 

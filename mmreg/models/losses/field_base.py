@@ -9,8 +9,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.errors import ConfigError, DataError
+from mmreg.spatial.grid import voxel_size
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import Loss, full_precision, prepare_mask, without_autocast
+from .base import Loss, prepare_mask
 
 UNITS = ('voxel', 'normalised', 'mm', 'lku')
 
@@ -79,16 +81,6 @@ def check_field(field: Tensor, name: str) -> None:
         raise DataError(f'{name}: found a field of shape {tuple(field.shape)}, expected (N, ndim, *S), ndim 2 or 3.')
 
 
-def voxel_size(spacing: float | Sequence[float] | None, ndim: int, name: str) -> list[float]:
-    """``spacing`` as one positive number per axis."""
-    if spacing is None:
-        return [1.0] * ndim
-    values = [float(spacing)] * ndim if isinstance(spacing, (int, float)) else [float(s) for s in spacing]
-    if len(values) != ndim or min(values) <= 0:
-        raise ConfigError(f'{name}: spacing={spacing!r}, expected {ndim} positive numbers in mm.')
-    return values
-
-
 def forward_difference(x: Tensor, axis: int) -> Tensor:
     """``x[.. + 1 ..] - x`` along spatial ``axis`` of (N, C, *S); that axis is one shorter."""
     dim, size = axis + 2, x.shape[axis + 2]
@@ -128,14 +120,6 @@ def _inner(x: Tensor, shift: dict[int, int]) -> Tensor:
     for axis in range(x.dim() - 2):
         x = x.narrow(axis + 2, 1 + shift.get(axis, 0), x.shape[axis + 2] - 2)
     return x
-
-
-def determinant(rows: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Determinant of a 2x2 or 3x3 matrix of tensors, entry by entry."""
-    if len(rows) == 2:
-        return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
-    (a, b, c), (d, e, f), (g, h, i) = rows
-    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
 
 
 def need_voxels(field: Tensor, least: int, part: object) -> None:

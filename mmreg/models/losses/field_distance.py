@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.spatial import resize
+from mmreg.spatial.masked import masked_mean
 
-from .base import masked_mean, prepare_mask
+from .base import prepare_mask
 
 PENALTIES = ('l1', 'l2', 'rmse', 'charbonnier')
 

@@ -11,9 +11,9 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import jacobian_determinant
+from mmreg.spatial.masked import masked_mean
 from mmreg.spatial.simplices import Determinant, simplex_determinants, simplex_share
 
-from .base import masked_mean
 from .field_base import FieldLoss, inner_mask, need_true_unit, need_voxels, sum_of_terms, window
 
 

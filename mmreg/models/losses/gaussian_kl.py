@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import Loss, full_precision, without_autocast
+from .base import Loss
 from .field_base import check_field, forward_difference, sum_of_terms
 
 DERIVATIVES = ('all', 'published')

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.masked import masked_mean
 
-from .base import ImageLoss, masked_mean
+from .base import ImageLoss
 
 
 class _Intensity(ImageLoss):

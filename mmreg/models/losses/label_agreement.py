@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .base import full_precision
+from mmreg.spatial.precision import full_precision
+
 from .label_corners import blocks, check_labels, class_index, corner_weights, interpolation_slopes
 
 

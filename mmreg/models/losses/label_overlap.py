@@ -16,8 +16,9 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.spatial import warp
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import full_precision, prepare_mask, without_autocast
+from .base import prepare_mask
 from .label_corners import Block, blocks, check_labels, class_index, corner_weights, interpolation_slopes, look_up
 
 

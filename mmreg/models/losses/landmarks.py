@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.grid import voxel_size
+from mmreg.spatial.precision import full_precision, without_autocast
 
-from .base import Loss, full_precision, same_shape, without_autocast
-from .field_base import voxel_size
+from .base import Loss, same_shape
 
 
 @LOSSES.register_module()

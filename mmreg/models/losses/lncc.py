@@ -1,25 +1,20 @@
-"""Local normalised cross correlation with gradients in closed form."""
+"""Local normalised cross-correlation as a loss; the maths is in :mod:`mmreg.spatial.local_ncc`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
-import torch
 from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
-from mmreg.spatial.compiled.correlating import local_correlation
-from mmreg.spatial.compiled.summing import serves_sums
+from mmreg.spatial.local_ncc import FORMS, STABILISERS, LocalCorrelation
+from mmreg.spatial.precision import without_autocast
+from mmreg.spatial.stored_gradient import stored_gradient
+from mmreg.spatial.windows import Window, build_window, check_window, same_length
 
-from .base import ImageLoss, masked_mean, without_autocast
-from .stored_gradient import stored_gradient
-from .windows import Window, build_window, check_window, same_length
-
-#: Exponent of the local correlation.
-FORMS = {'signed': 1, 'squared': 2, 'fourth': 4}
-STABILISERS = ('product', 'clamp', 'each')
+from .base import ImageLoss
 
 
 @LOSSES.register_module()
@@ -87,9 +82,8 @@ class LNCC(ImageLoss):
         if stabiliser not in STABILISERS:
             raise ConfigError(f'stabiliser={stabiliser!r}, expected one of {STABILISERS}.')
         self.window, self.kernel, self.sigma = window, kernel, sigma
-        self.form, self.negative = form, negative
-        self.eps, self.stabiliser = eps, stabiliser
-        self.masked_statistics, self.closed_form = masked_statistics, closed_form
+        self.of = LocalCorrelation(form, stabiliser, eps, masked_statistics)
+        self.negative, self.closed_form = negative, closed_form
         self.isotropic = isotropic
 
     def forward(
@@ -105,159 +99,18 @@ class LNCC(ImageLoss):
         return self._within(warped, fixed, mask, self._window(warped.ndim - 2))
 
     def _within(self, warped: Tensor, fixed: Tensor, mask: Tensor | None, window: Window) -> Tensor:
-        scalar = partial(self._mean, window=window, mask=mask)
-        if not self.closed_form or self.masked_statistics:
+        of, scalar = self.of, partial(self.of.mean, window=window, mask=mask)
+        if not self.closed_form or of.masked:
             mean = scalar(warped, fixed)
         else:
-            mean = stored_gradient(warped, fixed, scalar, partial(self._closed_form, window=window, mask=mask))
+            mean = stored_gradient(warped, fixed, scalar, partial(of.mean_and_gradients, window=window, mask=mask))
         return -mean if self.negative else 1 - mean
 
     def correlation(self, warped: Tensor, fixed: Tensor) -> Tensor:
         """The map ``(N, C, *spatial)`` whose mean the loss takes: the correlation to the power of ``form``."""
-        return self._power(*_local_moments(warped, fixed, self._window(warped.ndim - 2)))
+        return self.of.map(warped, fixed, self._window(warped.ndim - 2))
 
     def _window(self, ndim: int, spacing: Sequence[float] | None = None) -> Window:
         if not self.isotropic or spacing is None:
             return build_window(self.window, self.kernel, self.sigma, ndim)
         return build_window(same_length(self.window, spacing), self.kernel, None, ndim)
-
-    # The differentiable definition ---------------------------------------------------------------------------------
-
-    def _mean(self, warped: Tensor, fixed: Tensor, window: Window, mask: Tensor | None) -> Tensor:
-        if self.masked_statistics:
-            moments = _masked_moments(warped, fixed, window, mask)
-        else:
-            moments = _local_moments(warped, fixed, window)
-        return masked_mean(self._power(*moments), mask)
-
-    def _power(self, cross: Tensor, var_w: Tensor, var_f: Tensor) -> Tensor:
-        first, second = self._factors(var_w, var_f)
-        denominator = first * second + (self.eps if self.stabiliser == 'product' else 0.0)
-        if self.form == 'signed':
-            return cross / denominator.sqrt()
-        squared = cross.square() / denominator
-        return squared if self.form == 'squared' else squared.square()
-
-    def _factors(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
-        """The two factors of the denominator."""
-        if self.stabiliser == 'clamp':
-            return var_w.clamp(min=self.eps), var_f.clamp(min=self.eps)
-        shift = self.eps if self.stabiliser == 'each' else 0.0
-        return var_w.clamp(min=0) + shift, var_f.clamp(min=0) + shift
-
-    # Value and gradients in closed form ----------------------------------------------------------------------------
-
-    def _closed_form(
-        self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Mean of the map and its gradients; the maths is in docs/losses_image.md."""
-        if window.taps is None and self.stabiliser == 'product' and serves_sums(warped) and serves_sums(fixed):
-            return self._compiled(warped, fixed, need, window, mask)
-        sum_w, sum_f = window.sum(warped), window.sum(fixed)
-        mean_w, mean_f = sum_w / window.volume, sum_f / window.volume  # a rounded 1/n would bias every variance
-        cross = window.sum(warped * fixed).addcmul_(mean_w, sum_f, value=-1)
-        var_w = window.sum(warped.square()).addcmul_(mean_w, sum_w, value=-1)
-        var_f = window.sum(fixed.square()).addcmul_(mean_f, sum_f, value=-1)
-        free_w, free_f = self._free(var_w, need[0]), self._free(var_f, need[1])
-        factor_w, factor_f = self._factors_(var_w, var_f)
-        denominator = factor_w * factor_f
-        if self.stabiliser == 'product':
-            denominator.add_(self.eps)
-        power, by_cross, by_denominator = _slopes(cross, denominator, FORMS[self.form])
-        mean = masked_mean(power, mask)
-        scale: float | Tensor = FORMS[self.form] / cross.numel()
-        if mask is not None:
-            total = mask.expand_as(cross).sum()
-            scale = FORMS[self.form] / torch.where(total > 0, total, torch.ones_like(total))
-            by_cross, by_denominator = by_cross.mul_(mask), by_denominator.mul_(mask)
-
-        gradient = _Gradient(window, by_cross, by_denominator, scale)
-        grad_w = gradient(warped, fixed, mean_w, mean_f, factor_f, free_w) if need[0] else None
-        grad_f = gradient(fixed, warped, mean_f, mean_w, factor_w, free_f) if need[1] else None
-        return mean, grad_w, grad_f
-
-    def _compiled(
-        self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The same in one kernel."""
-        exponent = FORMS[self.form]
-        total = float(warped.numel())
-        if mask is not None:
-            total = float(mask.expand_as(warped[:, :1]).sum()) * warped.shape[1] or 1.0
-        arguments = (window.sizes, window.volume, self.eps, exponent, exponent / total)
-        value, grad_w, grad_f = local_correlation(warped, fixed, mask, need, *arguments)
-        return value / total, grad_w, grad_f
-
-    def _factors_(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:
-        """:meth:`_factors` overwriting its arguments."""
-        if self.stabiliser == 'clamp':
-            return var_w.clamp_(min=self.eps), var_f.clamp_(min=self.eps)
-        var_w.clamp_(min=0), var_f.clamp_(min=0)
-        return (var_w.add_(self.eps), var_f.add_(self.eps)) if self.stabiliser == 'each' else (var_w, var_f)
-
-    def _free(self, variance: Tensor, needed: bool) -> Tensor | None:
-        """Where the clamp of the variance lets the gradient through; None stands for everywhere."""
-        if not needed or self.stabiliser == 'product':  # there only rounding falls below the clamp
-            return None
-        return variance > (self.eps if self.stabiliser == 'clamp' else 0.0)
-
-
-def _local_moments(warped: Tensor, fixed: Tensor, window: Window) -> tuple[Tensor, Tensor, Tensor]:
-    """Windowed covariance and the two variances, each times the window's volume."""
-    n = window.volume
-    sum_w, sum_f = window.sum(warped), window.sum(fixed)
-    cross = window.sum(warped * fixed) - sum_w * sum_f / n
-    return cross, window.sum(warped.square()) - sum_w.square() / n, window.sum(fixed.square()) - sum_f.square() / n
-
-
-def _masked_moments(
-    warped: Tensor, fixed: Tensor, window: Window, mask: Tensor | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The same over voxels inside the mask; images are centred first, which changes nothing but the rounding."""
-    mask = torch.ones_like(warped[:, :1]) if mask is None else mask
-    warped, fixed = warped - warped.detach().mean(), fixed - fixed.detach().mean()
-    count = window.sum(mask)
-    inverse = torch.where(count > 0, 1 / count.clamp(min=1e-6), torch.zeros_like(count))
-    sum_w, sum_f = window.sum(warped * mask), window.sum(fixed * mask)
-    cross = window.sum(warped * fixed * mask) - sum_w * sum_f * inverse
-    var_w = window.sum(warped.square() * mask) - sum_w.square() * inverse
-    var_f = window.sum(fixed.square() * mask) - sum_f.square() * inverse
-    return cross, var_w, var_f
-
-
-def _slopes(cross: Tensor, denominator: Tensor, exponent: int) -> tuple[Tensor, Tensor, Tensor]:
-    """``q^k`` for ``q = c / sqrt(D)``, then ``q^(k-1) / sqrt(D)`` and ``q^k / D``; overwrites its arguments."""
-    if exponent == 1:
-        slope = denominator.rsqrt_()
-        power = cross.mul_(slope)
-        return power, slope, slope.square().mul_(power)
-    slope = cross / denominator
-    squared = cross.mul_(slope)
-    if exponent == 2:
-        return squared, slope, slope.square()
-    return squared.square(), slope * squared, slope.square().mul_(squared)
-
-
-class _Gradient:
-    """The gradient by either image, from the slopes that both share."""
-
-    def __init__(self, window: Window, by_cross: Tensor, by_denominator: Tensor, scale: float | Tensor):
-        self.window, self.scale = window, scale
-        self.by_cross, self.by_denominator = by_cross, by_denominator
-        self.spread = window.spread(by_cross)
-
-    def __call__(
-        self,
-        image: Tensor,
-        other: Tensor,
-        mean_image: Tensor,
-        mean_other: Tensor,
-        factor_other: Tensor,
-        free: Tensor | None,
-    ) -> Tensor:
-        by_variance = self.by_denominator * factor_other
-        if free is not None:
-            by_variance.mul_(free)
-        mixed = (by_variance * mean_image).addcmul_(self.by_cross, mean_other, value=-1)
-        gradient = self.window.spread(mixed).addcmul_(other, self.spread)
-        return gradient.addcmul_(image, self.window.spread(by_variance), value=-1).mul_(self.scale)

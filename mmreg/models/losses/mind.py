@@ -10,10 +10,11 @@ from torch import Tensor
 from mmreg.errors import ConfigError, InputError
 from mmreg.registry import LOSSES
 from mmreg.spatial.compiled.self_similarity import descriptor_difference, serves_descriptors
+from mmreg.spatial.masked import masked_mean
+from mmreg.spatial.stored_gradient import stored_gradient
 
-from .base import ImageLoss, masked_mean
+from .base import ImageLoss
 from .self_similarity import FLOOR, HIGHEST, LOWEST, Measured, Pairs, Patches, descriptor, difference_of_descriptors
-from .stored_gradient import stored_gradient
 
 #: Pairs of face neighbours at squared distance 2, in the channel order of the published descriptor.
 SSC_PAIRS: dict[int, Pairs] = {

@@ -13,10 +13,18 @@ from torch.nn import functional as F
 from mmreg.errors import ConfigError
 from mmreg.models.base import per_axis
 from mmreg.registry import LOSSES
+from mmreg.spatial.histogram import (
+    bin_centres,
+    box_weights,
+    cubic_weights,
+    entropy,
+    gaussian_weights,
+    mutual_information,
+    spline_index,
+)
 
 from .additive import AdditiveLoss, Prepared, chunk_size
 from .base import ImageLoss
-from .parzen import bin_centres, box_weights, cubic_weights, gaussian_weights, spline_index
 
 KERNELS = ('gaussian', 'b-spline')
 #: Full width at half maximum of a Gaussian over its standard deviation.
@@ -102,13 +110,6 @@ def _flat_mask(mask: Tensor | None, like: Tensor) -> Tensor:
     if mask is None:
         return like.new_ones(1, 1)
     return mask.expand(like.shape).flatten(2).flatten(0, 1)
-
-
-def mutual_information(joint: Tensor, eps: float = 1e-7) -> Tensor:
-    """Mutual information in nats of joint histograms ``(B, n, m)`` (any positive sum) -> ``(B,)``."""
-    joint = joint / joint.sum((1, 2), keepdim=True).clamp(min=1e-12)
-    product = joint.sum(2, keepdim=True) * joint.sum(1, keepdim=True)
-    return (joint * torch.log((joint + eps) / (product + eps) + eps)).sum((1, 2))
 
 
 @LOSSES.register_module()
@@ -197,12 +198,9 @@ class NMI(_Histogram):
 
     def score(self, joint: Tensor) -> Tensor:
         joint = joint / (joint.sum((1, 2), keepdim=True) + self.eps)
-        marginals = self._entropy(joint.sum(2)) + self._entropy(joint.sum(1))
-        together = self._entropy(joint.flatten(1))
+        marginals = entropy(joint.sum(2), self.eps) + entropy(joint.sum(1), self.eps)
+        together = entropy(joint.flatten(1), self.eps)
         return -marginals / together.clamp(min=self.eps) if self.ratio else together - marginals
-
-    def _entropy(self, p: Tensor) -> Tensor:
-        return -(p * torch.log(p + self.eps)).sum(1)
 
 
 @LOSSES.register_module()

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.stored_gradient import stored_gradient
 
 from .base import ImageLoss
-from .stored_gradient import stored_gradient
 
 
 @LOSSES.register_module()

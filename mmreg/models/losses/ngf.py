@@ -10,9 +10,10 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import spatial_gradient
+from mmreg.spatial.masked import masked_mean
+from mmreg.spatial.stored_gradient import stored_gradient
 
-from .base import ImageLoss, masked_mean
-from .stored_gradient import stored_gradient
+from .base import ImageLoss
 
 FORMS = ('parallel', 'offset')
 

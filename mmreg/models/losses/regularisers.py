@@ -11,8 +11,8 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import spatial_gradient
+from mmreg.spatial.masked import masked_mean
 
-from .base import masked_mean
 from .field_base import FieldLoss, forward_difference, inner_mask, need_voxels, second_difference, sum_of_terms, window
 
 

@@ -12,11 +12,11 @@ from torch.utils.checkpoint import checkpoint
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import identity_grid, rotation_matrix, sample
+from mmreg.spatial.grid import voxel_size
+from mmreg.spatial.rigid import RigidMotion, best_rigid_motion, mass_centre, present_classes, vectors_at
+from mmreg.spatial.stored_gradient import inner_graph
 
-from .field_base import voxel_size
-from .rigid_motion import RigidMotion, best_rigid_motion, mass_centre, present_classes, vectors_at
 from .rigidity import BodyLoss
-from .stored_gradient import inner_graph
 
 
 class Body(NamedTuple):

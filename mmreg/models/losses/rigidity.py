@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
-from mmreg.spatial import spatial_gradient, warp
+from mmreg.spatial import warp
+from mmreg.spatial.rigidity import displacement_gradient, orthonormality, properness
 
-from .field_base import FieldLoss, determinant, inner_voxels, need_voxels, second_difference, sum_of_terms
+from .field_base import FieldLoss, inner_voxels, need_voxels, second_difference, sum_of_terms
 
 #: Treatment of the border -> finite-difference scheme of :func:`mmreg.spatial.spatial_gradient`.
 BORDERS = {'one_sided': 'central', 'zeros': 'central_zeros', 'crop': 'central_cropped'}
@@ -82,12 +83,7 @@ class _Condition(BodyLoss):
 
     def gradient(self, field: Tensor) -> list[list[Tensor]]:
         """``du_i / dx_j`` in the unit, each (N, *S): rows are components, columns axes."""
-        value, step = self.lengths(field.shape[2:])
-        gradient = spatial_gradient(field, BORDERS[self.border])
-        return [
-            [x if v == s else x * (v / s) for x, s in zip(row.unbind(1), step)]
-            for row, v in zip(gradient.unbind(1), value)
-        ]
+        return displacement_gradient(field, *self.lengths(field.shape[2:]), BORDERS[self.border])
 
 
 @LOSSES.register_module()
@@ -109,13 +105,7 @@ class OrthonormalityCondition(_Condition):
     """
 
     def condition(self, field: Tensor) -> Tensor:
-        d = self.gradient(field)
-        total = torch.zeros_like(d[0][0])
-        for i in range(len(d)):
-            for j in range(i, len(d)):  # F^T F - I is symmetric
-                excess = d[i][j] + d[j][i] + sum(row[i] * row[j] for row in d)
-                total = total + excess.square() * (1 if i == j else 2)
-        return total
+        return orthonormality(self.gradient(field))
 
 
 @LOSSES.register_module()
@@ -128,8 +118,7 @@ class PropernessCondition(_Condition):
     """
 
     def condition(self, field: Tensor) -> Tensor:
-        d = self.gradient(field)
-        return (determinant([[x + (i == j) for j, x in enumerate(row)] for i, row in enumerate(d)]) - 1).square()
+        return properness(self.gradient(field))
 
 
 @LOSSES.register_module()

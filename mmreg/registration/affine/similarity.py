@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mmreg.models.losses.mutual_information import mutual_information
+from mmreg.spatial.histogram import mutual_information, normalised_information
 
 Score = Callable[[Tensor], Tensor]
 #: Variance, on intensities in [0, 1], below which a block counts as flat.
@@ -22,17 +22,6 @@ class PointSimilarity(Protocol):
     """``(values (B, C, P) of the moving image, weights (B, P)) -> (B,)``."""
 
     def __call__(self, values: Tensor, weights: Tensor) -> Tensor: ...
-
-
-def normalised_information(joint: Tensor, eps: float = 1e-9) -> Tensor:
-    """``(H_fixed + H_moving) / H_joint - 1`` of joint histograms ``(R, n, n)``: 0 (independent) to 1."""
-    p = joint / joint.sum((1, 2), keepdim=True).clamp(min=1e-12)
-    marginals = _entropy(p.sum(2), eps) + _entropy(p.sum(1), eps)
-    return marginals / _entropy(p.flatten(1), eps).clamp(min=1e-6) - 1
-
-
-def _entropy(p: Tensor, eps: float) -> Tensor:
-    return -(p * torch.log(p + eps)).sum(1)
 
 
 SCORES: dict[str, Score] = {'mi': mutual_information, 'nmi': normalised_information}

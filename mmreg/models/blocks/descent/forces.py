@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.errors import ConfigError
-from mmreg.models.losses.base import full_precision, without_autocast
 from mmreg.registry import LOSSES
+from mmreg.spatial.precision import full_precision, without_autocast
 
 
 class ImageForce(nn.Module):

@@ -1,4 +1,4 @@
-"""Parzen windows: how much an intensity belongs to each bin of a histogram."""
+"""Joint histograms of two images: how much an intensity belongs to each bin, and what they tell of each other."""
 
 from __future__ import annotations
 
@@ -58,3 +58,22 @@ def bin_centres(low: Tensor, high: Tensor, bins: int) -> tuple[Tensor, Tensor]:
     """Centres of equally spaced bins from ``low`` to ``high`` inclusive, and their distance."""
     width = ((high - low) / (bins - 1)).clamp(min=_NARROW)
     return low + width * torch.arange(bins, dtype=low.dtype, device=low.device), width
+
+
+def mutual_information(joint: Tensor, eps: float = 1e-7) -> Tensor:
+    """Mutual information in nats of joint histograms ``(B, n, m)`` (any positive sum) -> ``(B,)``."""
+    joint = joint / joint.sum((1, 2), keepdim=True).clamp(min=1e-12)
+    product = joint.sum(2, keepdim=True) * joint.sum(1, keepdim=True)
+    return (joint * torch.log((joint + eps) / (product + eps) + eps)).sum((1, 2))
+
+
+def normalised_information(joint: Tensor, eps: float = 1e-9) -> Tensor:
+    """``(H_fixed + H_moving) / H_joint - 1`` of joint histograms ``(B, n, m)`` -> ``(B,)``: 0 (independent) to 1."""
+    p = joint / joint.sum((1, 2), keepdim=True).clamp(min=1e-12)
+    marginals = entropy(p.sum(2), eps) + entropy(p.sum(1), eps)
+    return marginals / entropy(p.flatten(1), eps).clamp(min=1e-6) - 1
+
+
+def entropy(p: Tensor, eps: float) -> Tensor:
+    """``-sum p log(p + eps)`` in nats of distributions ``(B, n)`` -> ``(B,)``."""
+    return -(p * torch.log(p + eps)).sum(1)

@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from mmreg.errors import DataError
 
-from .field_base import voxel_size
+from ._checks import voxel_size
 
 #: Two singular values whose sum is below this share of the largest one leave their plane of rotation undetermined.
 TOLERANCE = 1e-5

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mmreg.errors import ConfigError
-from mmreg.models.base import per_axis
-from mmreg.spatial import box_sum, separable_filter
+
+from ._checks import per_axis
+from .box import box_sum
+from .filters import separable_filter
 
 #: ``'box_cubed'`` is a box that counts ``window^3`` voxels also where it has fewer axes, as LKU-Net's 2-D code does.
 KERNELS = ('box', 'box_cubed', 'triangular', 'gaussian', 'gaussian_tail')
@@ -40,7 +42,7 @@ class Window:
 
 
 def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None, ndim: int) -> Window:
-    """The window for images with ``ndim`` spatial axes; arguments as in :class:`~mmreg.models.losses.LNCC`."""
+    """The window for images with ``ndim`` spatial axes; arguments as in :func:`~mmreg.spatial.local_ncc`."""
     if sigma is not None:
         sigmas = per_axis(sigma, ndim, 'sigma')
         taps = tuple(_normalised_gaussian(s) for s in sigmas)

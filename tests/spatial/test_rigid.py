@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from mmreg.errors import DataError
-from mmreg.models.losses.rigid_motion import best_rigid_motion, fit_labels, mass_centre, nearest_rotation
-
-from .helpers_fields import gradients_agree, rigid_field, rotation_matrix
+from mmreg.spatial.rigid import best_rigid_motion, fit_labels, mass_centre, nearest_rotation
+from tests.models.losses.helpers_fields import gradients_agree, rigid_field, rotation_matrix
 
 DIMS = [2, 3]
 
