@@ -11,6 +11,7 @@ import numpy as np
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry
+from mmreg.io.cine import phases
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset, Source, compose
@@ -163,22 +164,12 @@ class ACDCCineDataset(CineDataset):
         return [(name, self.files(path)) for name, path in sorted(found.items())]
 
     def files(self, folder: Path) -> Files:
-        frames = _frames(folder / 'Info.cfg')
+        frames = phases(folder / 'Info.cfg')
         result: Files = {}
         for role, phase in (('fixed', 'ED'), ('moving', 'ES')):
             stem = f'{folder.name}_frame{frames[phase]:02d}'
             result |= {role: str(folder / f'{stem}.nii.gz'), f'{role}_labels': str(folder / f'{stem}_gt.nii.gz')}
         return result
-
-
-def _frames(path: Path) -> dict[str, int]:
-    """Numbers of the two frames in an ``Info.cfg`` of ACDC."""
-    lines = path.read_text().splitlines() if path.is_file() else []
-    values = dict(line.split(':', 1) for line in lines if ':' in line)
-    try:
-        return {phase: int(values[phase]) for phase in ('ED', 'ES')}
-    except (KeyError, ValueError) as error:
-        raise DataError(f'{path}: found no frame numbers of ED and ES, expected lines such as "ED: 1".') from error
 
 
 @DATASETS.register_module()

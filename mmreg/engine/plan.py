@@ -40,9 +40,9 @@ def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = 
     """The plan of a run as plain values (JSON).
 
     Keys: ``format``, ``experiment``, ``pipelines`` (transforms of the train, val and test loaders),
-    ``preprocess`` (transforms of a single image), ``data_preprocessor``, ``inference`` (what is done to files),
-    ``spacing`` (mm, where the config states one), ``dataset_meta``, ``seed``, ``versions`` and
-    ``config`` (the whole merged config as text).
+    ``preprocess`` (transforms of a single image), ``pair`` (of a pair after that), ``data_preprocessor``,
+    ``inference`` (what is done to files), ``spacing`` (mm, where the config states one), ``dataset_meta``, ``seed``,
+    ``versions`` and ``config`` (the whole merged config as text).
 
     Args:
         cfg: Merged config of the run.
@@ -61,6 +61,7 @@ def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = 
         'experiment': cfg.get('experiment_name'),
         'pipelines': pipelines,
         'preprocess': plain(preprocess_of(cfg)),
+        'pair': plain(pair_transforms_of(cfg)),
         'inference': plain(cfg.get('inference')),
         'data_preprocessor': plain(preprocessor or cfg.get('data_preprocessor')),
         'spacing': plain(cfg.get('spacing')),
@@ -76,21 +77,38 @@ def preprocess_of(cfg: Mapping) -> Sequence[Mapping] | None:
 
     None where the config names no data set; wrappers such as ConcatDataset are looked through.
     """
-    for stage in ('test', 'val', 'train'):
-        node = (cfg.get(f'{stage}_dataloader') or {}).get('dataset')
-        while (
-            isinstance(node, Mapping)
-            and node.get('preprocess') is None
-            and (node.get('dataset') or node.get('datasets'))
-        ):
-            inner = node.get('dataset') or node.get('datasets')
-            node = inner[0] if isinstance(inner, list | tuple) else inner
+    for stage in _STAGES:
+        node = _dataset(cfg, stage, 'preprocess')
         if isinstance(node, Mapping):
             if node.get('preprocess') is not None:
                 return node['preprocess']
             kind = node.get('type')
             return getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, 'PREPROCESS', ())
     return None
+
+
+def pair_transforms_of(cfg: Mapping) -> list[Mapping]:
+    """Transforms of a pair that the data set of :func:`preprocess_of` states: of a stack of slices first, then others.
+
+    Empty where it states none.
+    """
+    for stage in _STAGES:
+        node = _dataset(cfg, stage, 'pipeline')
+        if isinstance(node, Mapping):
+            return [step for key in ('stack', 'pipeline') for step in node.get(key) or () if isinstance(step, Mapping)]
+    return []
+
+
+_STAGES = ('test', 'val', 'train')
+
+
+def _dataset(cfg: Mapping, stage: str, key: str) -> Any:
+    """The data set of a loader; wrappers are looked through until one states ``key`` or wraps no other."""
+    node = (cfg.get(f'{stage}_dataloader') or {}).get('dataset')
+    while isinstance(node, Mapping) and node.get(key) is None and (node.get('dataset') or node.get('datasets')):
+        inner = node.get('dataset') or node.get('datasets')
+        node = inner[0] if isinstance(inner, list | tuple) else inner
+    return node
 
 
 def _pipeline(loader: Any) -> Any:

@@ -29,9 +29,10 @@ from .working.preparation import Preparation, find_preparation
 class RegistrationInferencer(Pipeline):
     """Registers pairs of images with one model.
 
-    Both images may have any size, spacing and orientation. The network works on a grid made from the fixed image (see
-    :func:`~mmreg.registration.working.preparation.working_grid`); its displacement is brought back to the
-    fixed image's own grid, and everything is sampled once from the original moving voxels.
+    Both images may have any size, spacing and orientation; a 2-D model takes a volume slice by slice. The network works
+    on a grid made from the fixed image (see :func:`~mmreg.registration.working.preparation.working_grid`); its
+    displacement is brought back to the fixed image's own grid, and everything is sampled once from the original moving
+    voxels.
 
     Args:
         config: Config path, Config, or a model that is already built.
@@ -92,9 +93,14 @@ class RegistrationInferencer(Pipeline):
 
     def method(self, pair: Pair) -> Method:
         for image in pair.images.values():
-            if image.geometry.ndim != self.model.ndim:
+            if image.geometry.ndim < self.model.ndim:
                 raise DataError(
                     f'{image.name}: found a {image.geometry.ndim}-D image, expected {self.model.ndim}-D for this model'
+                )
+            if image.geometry.ndim > self.model.ndim and self.refining is not None:
+                raise DataError(
+                    f'{image.name}: found a {image.geometry.ndim}-D image, which this 2-D model takes slice by slice; '
+                    'refine=0 is expected with it'
                 )
         if self.refining is None:
             return self._method(self.network)

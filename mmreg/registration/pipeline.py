@@ -22,6 +22,7 @@ from .results.result import RegistrationResult
 from .sources.maps import map_on_fixed_grid
 from .working.pair import SourceResult, WorkingPair, to_fixed_grid
 from .working.preparation import working_grid
+from .working.stacks import stack_axis
 
 
 @dataclass
@@ -155,8 +156,10 @@ class Pipeline:
             device = method.source.device
             alignment = align(pair, affine, method.affine, device=device, seed=self.seed, watch=watch)
         overlap = overlap_percent(pair.images, alignment.matrix)
-        grid = working_grid(pair.fixed.geometry, method.preparation)
-        return Started(method, WorkingPair(pair, alignment, grid), overlap, timings)
+        geometry = pair.fixed.geometry
+        axis = stack_axis(geometry) if method.source.model.ndim < geometry.ndim else None
+        grid = working_grid(geometry, method.preparation, axis)
+        return Started(method, WorkingPair(pair, alignment, grid, axis), overlap, timings)
 
     def displace(self, started: Sequence[Started], watch: ProgressCallback = None) -> list[SourceResult]:
         """Displacements of pairs of one :meth:`Started.key`, as one batch."""

@@ -27,6 +27,15 @@ def add_pair_files(group: argparse._ArgumentGroup) -> None:
         '--fixed-landmarks', metavar='FILE', help='landmarks: CSV (voxel, or mm with header x,y,z) or Slicer'
     )
     group.add_argument('--moving-landmarks', metavar='FILE', help='their partners in the moving image')
+    add_frame(group)
+
+
+def add_frame(group: argparse._ArgumentGroup) -> None:
+    """Which frames of 4-D files are meant."""
+    group.add_argument(
+        '--frame', nargs=2, type=int, metavar=('FIXED', 'MOVING'),
+        help='frames of 4-D files, counted from 1 (default: ED and ES as an Info.cfg beside the file says)',
+    )  # fmt: skip
 
 
 def add_list(parser: argparse.ArgumentParser) -> None:
@@ -101,6 +110,10 @@ def check_run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.out}: found a file, expected the name of a folder for the results.')
     if not args.pairs and args.layout != 'files':
         raise ConfigError(f'--layout {args.layout} was given for one pair, expected --pairs LIST with it.')
+    if args.pairs and args.frame:
+        raise ConfigError(
+            '--frame was given with --pairs, expected it for one pair; an Info.cfg beside the files says it.'
+        )
     if args.batch_size < 1:
         raise ConfigError(f'--batch-size is {args.batch_size}, expected 1 or more.')
     if args.refine < 0:

@@ -46,13 +46,18 @@ def _cases(args: argparse.Namespace) -> list:
 
 
 def _one(args: argparse.Namespace, pipeline: Any) -> int:
+    from mmreg.io.cine import Frame
     from mmreg.registration.results.headline import headline
+    from mmreg.registration.results.possible import refuse_impossible
 
     from .run_progress import PairProgress
 
     files = {name: getattr(args, name, None) for name in ('fixed', 'moving', *PAIR_FILES)}
+    if args.frame:
+        files |= {role: Frame(files[role] or '', n) for role, n in zip(('fixed', 'moving'), args.frame)}
     with PairProgress() as progress:
         result = pipeline(**files, affine=args.affine, landmark_frame=args.landmark_frame, watch=progress.advance)
+        refuse_impossible(result)
         progress.note('writing')
         result.save(args.out, outputs=args.outputs)
     console.say(f'{headline(result.case_id, result.metrics)}   {result.timings["total"]:.1f} s')

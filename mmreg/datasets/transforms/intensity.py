@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from .roles import groups
 class ImageTransform:
     """Base: applies :meth:`change` to every image of a subject or pair (``image``, ``fixed``, ``moving``).
 
+    A subclass overrides :meth:`change`; or :meth:`fit`, where the change depends on what is in the image: files are
+    registered whole, with the numbers taken from the part of them that training would have cropped.
+
     Args:
         images: Only these of the three; all that are there when None. A subject that says its ``role`` in the pair
             to come counts as that image.
@@ -26,13 +29,25 @@ class ImageTransform:
     def __call__(self, sample: dict) -> dict:
         sample = dict(sample)
         for group in groups(sample):
-            if self.images is None or group.image in self.images or sample.get('role') in self.images:
+            if self.meant_for(group.image, sample.get('role')):
                 sample[group.image] = self.change(sample[group.image], sample).astype(np.float32)
         return sample
 
+    def meant_for(self, *roles: str | None) -> bool:
+        """Whether an image that is one of ``roles`` (``'image'``, ``'fixed'``, ``'moving'``) is changed."""
+        return self.images is None or any(role in self.images for role in roles)
+
+    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
+        """The change of intensities with what it depends on taken from ``image`` ``(C, *spatial)``.
+
+        What is returned may be applied to another part of the same image. A transform that takes nothing from the
+        image need not override this.
+        """
+        return lambda other: self.change(other, sample)
+
     def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
         """The new intensities of ``image`` ``(C, *spatial)``."""
-        raise NotImplementedError
+        return self.fit(image, sample)(image)
 
 
 @TRANSFORMS.register_module()
@@ -85,9 +100,9 @@ class MinMax(ImageTransform):
         super().__init__(images)
         self.eps = eps
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
+    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
         low, high = float(image.min()), float(image.max())
-        return (image - low) / (high - low + self.eps)
+        return lambda other: (other - low) / (high - low + self.eps)
 
 
 @TRANSFORMS.register_module()
@@ -106,11 +121,11 @@ class PercentileWindow(ImageTransform):
             raise ConfigError(f'PercentileWindow got low={low}, high={high}, expected 0 <= low < high <= 100.')
         self.low, self.high, self.eps = low, high, eps
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
+    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
         low, high = np.percentile(image, (self.low, self.high))
         clipped = np.clip(image, low, high)
         bottom, top = float(clipped.min()), float(clipped.max())
-        return (clipped - bottom) / (top - bottom + self.eps)
+        return lambda other: (np.clip(other, low, high) - bottom) / (top - bottom + self.eps)
 
 
 @TRANSFORMS.register_module()
@@ -127,17 +142,22 @@ class ZScore(ImageTransform):
         self.nonzero = nonzero
         self.eps = eps
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
-        chosen = image != 0 if self.nonzero else np.ones(image.shape, dtype=bool)
-        values = image[chosen].astype(np.float64)
-        changed = image.copy()
-        changed[chosen] = (values - values.mean()) / (values.std() + self.eps)
+    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
+        values = image[self._chosen(image)].astype(np.float64)
+        mean, deviation = values.mean(), values.std() + self.eps
+
+        def changed(other: np.ndarray) -> np.ndarray:
+            return np.where(self._chosen(other), (other.astype(np.float64) - mean) / deviation, other)
+
         return changed
+
+    def _chosen(self, image: np.ndarray) -> np.ndarray:
+        return image != 0 if self.nonzero else np.ones(image.shape, dtype=bool)
 
 
 @TRANSFORMS.register_module()
 class RandomGamma(ImageTransform):
-    """Raises intensities in [0, 1] to a random power, drawn for each image on its own.
+    """Raises intensities in [0, 1] to a random power, drawn for each image on its own; augmentation.
 
     Args:
         log_range: The power's logarithm is uniform in ``[-log_range, log_range]``.

@@ -21,6 +21,7 @@ from mmreg.registration.alignment import AffineLike
 from mmreg.registration.pipeline import Pipeline, Started
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.outputs import LAYOUTS
+from mmreg.registration.results.possible import refuse_impossible
 from mmreg.registration.results.result import RegistrationResult
 from mmreg.utils.console import sentence
 
@@ -234,6 +235,7 @@ class Cohort:
     def _finish(self, case: Case, started: Started, moved: Any) -> dict[str, Any]:
         files = self.layout == 'files'
         result = self.pipeline.finish(started, moved, inverse=files, metrics=files)
+        refuse_impossible(result)
         if files:
             result.provenance['request'] = case.fingerprint(self.settings())
             result.save(self.place(case), outputs=self.outputs)

@@ -24,6 +24,7 @@ from mmreg.io import (
     read_landmarks,
     read_volume,
 )
+from mmreg.io.cine import Frame, chosen_frame, read_frame
 
 #: A path, a volume, a SimpleITK image, or (array, geometry); the geometry may be a voxel -> RAS+ mm matrix.
 ImageLike: TypeAlias = str | Path | Volume | sitk.Image | tuple[Any, Any]
@@ -55,13 +56,17 @@ def load_image(source: ImageLike, name: str, channels: int | None = 1) -> Image:
 
     Args:
         source: See :data:`ImageLike`.
-        name: What to call it where it has no path.
+        name: What to call it where it has no path. Of a 4-D file, ``'fixed'`` and ``'moving'`` choose the frame, see
+            :func:`mmreg.io.cine.chosen_frame`.
         channels: How many the model takes; None: any number.
 
     Raises:
         DataError: one sentence with the path or name.
     """
     if isinstance(source, str | Path):
+        frame = chosen_frame(source, name) if channels == 1 or isinstance(source, Frame) else None
+        if frame is not None:
+            return Image(read_frame(frame, frame.number), f'{source} (frame {frame.number})', np.dtype(np.float32))
         image = Image(read_volume(source, channels=channels != 1), str(source), _stored_type(Path(source)))
     else:
         volume = as_volume(source, name)

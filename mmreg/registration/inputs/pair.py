@@ -10,6 +10,7 @@ from typing import Any
 
 from mmreg.errors import DataError
 from mmreg.io import Landmarks, split_suffix
+from mmreg.io.cine import Frame
 
 from .images import Image, LandmarksLike, check_label_sets, digest, load_image, load_labels, load_landmarks, load_mask
 
@@ -97,7 +98,7 @@ def read_pair(
         if f'{role}_mask' in given
     }
     points = load_points(given.get('fixed_landmarks'), given.get('moving_landmarks'), images, landmark_frame)
-    described = {key: {'path': _path(value), 'sha256': digest(value)} for key, value in given.items()}
+    described = {key: {'path': _path(value), 'sha256': digest(value), **_frame(value)} for key, value in given.items()}
     return Pair(case_id or pair_name(given['fixed'], given['moving']), images, labels, masks, points, described)
 
 
@@ -140,6 +141,10 @@ def _check_like(images: Mapping[str, Image]) -> None:
 
 def _path(source: Any) -> str | None:
     return os.fspath(source) if isinstance(source, str | Path) else None
+
+
+def _frame(source: Any) -> dict[str, int]:
+    return {'frame': source.number} if isinstance(source, Frame) else {}
 
 
 def pair_name(fixed: Any, moving: Any) -> str:

@@ -13,10 +13,14 @@ from mmreg.models import Registrar
 from mmreg.registration.progress import ProgressCallback, tell
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation
+from mmreg.registration.working.stacks import slices_of, volume_of
 
 from .base import Source, split_batch
 from .maps import maps_of
 from .prompts import label_inputs
+
+#: Slices of a stack that a 2-D network sees at once.
+_SLICES = 8
 
 
 @dataclass
@@ -32,6 +36,8 @@ class Network(Source):
     cfg: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None) -> list[SourceResult]:
+        if pairs[0].axis is not None:
+            return [self._stack(on, on.axis, watch) for on in pairs if on.axis is not None]
         start = time.perf_counter()
         batch = stack([self._arrays(on) for on in pairs], self.device)
         prepared = time.perf_counter()
@@ -42,6 +48,22 @@ class Network(Source):
         seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
         found = split_batch(pairs, displacement, {}, seconds)
         return [replace(one, maps=maps) for one, maps in zip(found, maps_of(fields, pairs))]
+
+    def _stack(self, on: WorkingPair, axis: int, watch: ProgressCallback) -> SourceResult:
+        """A 2-D model on a volume, slice by slice; what it says besides the displacement is left out."""
+        start = time.perf_counter()
+        slices = slices_of(self._arrays(on), axis)
+        prepared = time.perf_counter()
+        count, parts = len(slices['fixed']), []
+        for first in range(0, count, _SLICES):
+            tell(watch, 'network', f'slice {first + 1} of {count}', first / count)
+            chosen = {key: array[first : first + _SLICES] for key, array in slices.items()}
+            batch = {key: torch.from_numpy(array).to(self.device) for key, array in chosen.items()}
+            with torch.no_grad():
+                parts.append(self.model(batch, mode='tensor').displacement.float().cpu())
+        seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
+        (found,) = split_batch([on], volume_of(torch.cat(parts), axis)[None], {}, seconds)
+        return found
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:
         arrays = on.images(self.preparation)

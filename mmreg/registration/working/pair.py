@@ -25,18 +25,20 @@ class WorkingPair:
         pair: What was read.
         alignment: fixed world -> moving world, applied where the moving image is sampled.
         grid: Working grid, over the fixed image's field of view.
+        axis: Axis of the slices where a 2-D model is run on a stack; None: the model sees the whole grid.
     """
 
     pair: Pair
     alignment: Alignment
     grid: Geometry
+    axis: int | None = None
 
     def images(self, preparation: Preparation) -> dict[str, np.ndarray]:
         """``fixed`` and ``moving`` ``(C, *grid.shape)`` float32, intensities as ``preparation`` says."""
         affine = self.alignment.matrix
         return {
-            'fixed': on_grid(self.pair.fixed.volume, self.grid, preparation, role='fixed'),
-            'moving': on_grid(self.pair.moving.volume, self.grid, preparation, affine, 'moving'),
+            'fixed': on_grid(self.pair.fixed.volume, self.grid, preparation, None, 'fixed', self.axis),
+            'moving': on_grid(self.pair.moving.volume, self.grid, preparation, affine, 'moving', self.axis),
         }
 
     def masks(self) -> dict[str, np.ndarray]:

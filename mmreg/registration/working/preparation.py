@@ -11,12 +11,12 @@ import numpy as np
 from scipy import ndimage
 
 from mmreg.datasets.transforms import ImageTransform
-from mmreg.engine.plan import preprocess_of
+from mmreg.engine.plan import pair_transforms_of, preprocess_of
 from mmreg.errors import ConfigError
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
-from mmreg.registry import TRANSFORMS
 
-from .told_plan import admitted_plan, transform_class
+from .intensities import intensity_steps, normalise, normalise_slices, transform_class
+from .told_plan import admitted_plan
 
 #: What is done to intensities when neither the config nor the checkpoint says anything.
 DEFAULT_INTENSITY: tuple[dict, ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
@@ -30,7 +30,10 @@ class Preparation:
     Attributes:
         spacing: Voxel size of the working grid in mm, one number or one per axis; None keeps the fixed image's.
         orientation: Order and direction of the working grid's axes, such as 'RAS'; None keeps the fixed image's.
-        intensity: Configs of intensity transforms, applied to each whole image.
+        intensity: Configs of intensity transforms, applied to each whole image on its own grid; crops between them
+            say which part of it their numbers are taken from.
+        pair: The same, applied to both images of a pair on the working grid; to each slice where a 2-D model is run
+            on a stack.
         rigidity: Whether the rigidity of labelled bodies is reported.
         source: Where this was found, for the plan.
     """
@@ -40,6 +43,7 @@ class Preparation:
     intensity: tuple[dict, ...] = DEFAULT_INTENSITY
     rigidity: bool = False
     source: str = 'default'
+    pair: tuple[dict, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,8 +55,8 @@ def find_preparation(
     """The preparation that a model was trained with.
 
     Asked in this order: the config's ``inference=dict(spacing=, orientation=, intensity=[...], rigidity=)``; the
-    ``preprocess`` of its test, validation or training data set; the plan inside the checkpoint (the same two there);
-    the default.
+    ``preprocess`` of its test, validation or training data set, and what happens there to pairs; the plan inside the
+    checkpoint (the same there); the default.
     A key that ``inference`` leaves out is looked up further down.
 
     Args:
@@ -79,6 +83,7 @@ def find_preparation(
         intensity=DEFAULT_INTENSITY if intensity is None else tuple(dict(t) for t in intensity),
         rigidity=bool(values.get('rigidity', False)),
         source=', '.join(sources) or 'default',
+        pair=() if 'intensity' in stated else tuple(data.get('pair', ())),
     )
 
 
@@ -103,17 +108,15 @@ def _from_data(cfg: Mapping[str, Any], plan: Mapping[str, Any]) -> tuple[dict[st
     """Intensity and orientation of the data set a config names, else of the one the plan describes."""
     found = preprocess_of(cfg)
     if found is not None:
-        return _from_transforms(found), 'config: data set'
+        return _from_transforms(found, pair_transforms_of(cfg)), 'config: data set'
     transforms = plan.get('preprocess')
-    return (_from_transforms(transforms), 'plan: preprocess') if transforms else ({}, '')
+    return (_from_transforms(transforms, plan.get('pair') or ()), 'plan: preprocess') if transforms else ({}, '')
 
 
-def _from_transforms(transforms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {'intensity': []}
-    for config in transforms:
-        if issubclass(transform_class(config), ImageTransform):
-            values['intensity'].append(dict(config))
-        elif config.get('orientation'):
+def _from_transforms(single: Sequence[Mapping[str, Any]], pair: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {'intensity': intensity_steps(single), 'pair': intensity_steps(pair)}
+    for config in single:
+        if not issubclass(transform_class(config), ImageTransform) and config.get('orientation'):
             values['orientation'] = config['orientation']
     return values
 
@@ -127,12 +130,19 @@ def _checked_spacing(spacing: Any) -> float | tuple[float, ...] | None:
     return tuple(map(float, values)) if isinstance(spacing, Sequence) else float(spacing)
 
 
-def working_grid(fixed: Geometry, preparation: Preparation) -> Geometry:
+def working_grid(fixed: Geometry, preparation: Preparation, axis: int | None = None) -> Geometry:
     """The grid the network works on: the fixed image's field of view in the training orientation and spacing.
+
+    Args:
+        fixed: Grid of the fixed image.
+        preparation: What the network was trained with.
+        axis: Where a 2-D model is run on a stack: the axis of the slices, which stay as they are.
 
     Raises:
         ConfigError: orientation or spacing are for another number of axes.
     """
+    if axis is not None:
+        return _stack_grid(fixed, preparation, axis)
     grid = fixed
     for key, value in (('orientation', preparation.orientation), ('spacing', preparation.spacing)):
         if isinstance(value, str | tuple) and len(value) != fixed.ndim:
@@ -146,10 +156,30 @@ def working_grid(fixed: Geometry, preparation: Preparation) -> Geometry:
     return grid
 
 
+def _stack_grid(fixed: Geometry, preparation: Preparation, axis: int) -> Geometry:
+    if preparation.spacing is None:
+        return fixed
+    if isinstance(preparation.spacing, tuple) and len(preparation.spacing) != fixed.ndim - 1:
+        raise ConfigError(
+            f'inference.spacing is {preparation.spacing!r}, expected {fixed.ndim - 1} entries for slices in the plane.'
+        )
+    wanted = np.insert(np.broadcast_to(preparation.spacing, (fixed.ndim - 1,)), axis, fixed.spacing[axis])
+    if np.abs(wanted / np.asarray(fixed.spacing) - 1).max() <= 0.01:
+        return fixed
+    return fixed.resampled(tuple(wanted.tolist()))
+
+
 def on_grid(
-    volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None = None, role: str = 'image'
+    volume: Volume,
+    grid: Geometry,
+    preparation: Preparation,
+    affine: np.ndarray | None = None,
+    role: str = 'image',
+    axis: int | None = None,
 ) -> np.ndarray:
     """The image as the network sees it: intensities normalised on its own grid, then sampled on the working grid.
+
+    What training did to intensities of pairs follows there.
 
     Outside the image its smallest intensity goes on. Where the working grid is coarser the image is smoothed first
     (Gaussian, sigma ``(ratio - 1) / 2`` voxels), so that nothing aliases.
@@ -160,10 +190,17 @@ def on_grid(
         preparation: Intensity transforms.
         affine: fixed world -> moving world in RAS mm, for the moving image.
         role: ``'fixed'`` or ``'moving'``, for transforms that are meant for one of them.
+        axis: Axis of the slices where a 2-D model is run on a stack.
 
     Returns:
         ``(C, *grid.shape)`` float32.
     """
+    return normalise_slices(_sampled(volume, grid, preparation, affine, role), preparation.pair, role, axis)
+
+
+def _sampled(
+    volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None, role: str
+) -> np.ndarray:
     normalised = normalise(volume.channel_first(), preparation.intensity, role)
     array = normalised[0] if len(normalised) == 1 else np.moveaxis(normalised, 0, -1)
     prepared = Volume(np.ascontiguousarray(array), volume.geometry)
@@ -174,22 +211,15 @@ def on_grid(
     return resample_to(smooth, grid, transform=transform, fill=float(normalised.min())).channel_first()
 
 
-def normalise(image: np.ndarray, intensity: Sequence[Mapping[str, Any]], role: str = 'image') -> np.ndarray:
-    """Intensity transforms, built from their configs, on one image ``(C, *spatial)`` that is ``role`` in its pair."""
-    sample: dict[str, Any] = {'image': image, 'role': role}
-    for config in intensity:
-        sample = TRANSFORMS.build(dict(config))(sample)
-    return np.ascontiguousarray(sample['image'], dtype=np.float32)
-
-
 def range_warning(array: np.ndarray, name: str, preparation: Preparation) -> str | None:
     """A sentence where training took intensities as stored, and those of this image lie in another range than [0, 1].
 
     Transforms that look at the image itself (MinMax, PercentileWindow, ...) make such a check needless.
     """
-    if any(transform['type'] != 'DivideBy' for transform in preparation.intensity):
+    steps = (*preparation.intensity, *preparation.pair)
+    if any(transform['type'] != 'DivideBy' for transform in steps):
         return None
-    divisors = [float(transform.get('value', 255.0)) for transform in preparation.intensity]
+    divisors = [float(transform.get('value', 255.0)) for transform in steps]
     highest = float(np.abs(array).max()) / math.prod(divisors)
     if 0.1 <= highest <= 2:
         return None

@@ -10,6 +10,8 @@ from mmreg.errors import CheckpointError
 from mmreg.registry import TRANSFORMS
 from mmreg.utils.admit import admit, plain_values
 
+from .intensities import VIEWS, transform_class
+
 
 def admitted_plan(plan: Any, where: str) -> dict[str, Any]:
     """What the plan of a checkpoint says about files, fit to be built: registered transforms with plain arguments.
@@ -23,7 +25,7 @@ def admitted_plan(plan: Any, where: str) -> dict[str, Any]:
     """
     if not isinstance(plan, Mapping):
         raise CheckpointError(f'{where} is a {type(plan).__name__}, expected keys and values.')
-    result = {key: plan[key] for key in ('inference', 'preprocess', 'spacing') if plan.get(key) is not None}
+    result = {key: plan[key] for key in ('inference', 'preprocess', 'pair', 'spacing') if plan.get(key) is not None}
     if 'spacing' in result:
         result['spacing'] = plain_values(result['spacing'], f'{where}: spacing')
     inference = result.get('inference')
@@ -34,10 +36,9 @@ def admitted_plan(plan: Any, where: str) -> dict[str, Any]:
             else plain_values(value, f'{where}: inference.{key}')
             for key, value in inference.items()
         }
-    if 'preprocess' in result:
-        result['preprocess'] = [
-            _named(config, f'{where}: preprocess') for config in _listed(result['preprocess'], f'{where}: preprocess')
-        ]
+    for key in ('preprocess', 'pair'):
+        if key in result:
+            result[key] = [_named(config, f'{where}: {key}') for config in _listed(result[key], f'{where}: {key}')]
     return result
 
 
@@ -52,16 +53,10 @@ def _image_transforms(value: Any, where: str) -> Any:
 
 
 def _named(config: Any, where: str) -> dict[str, Any]:
-    """A transform of a data set: whole where it is about intensities, else its name and orientation."""
+    """A transform of a data set: whole where it decides intensities, else its name and orientation."""
     if not isinstance(config, Mapping) or 'type' not in config:
         raise CheckpointError(f'{where} has the entry {config!r:.80}, expected the config of a transform.')
     name = admit({'type': config['type']}, where, [TRANSFORMS], CheckpointError)
-    if issubclass(transform_class(name), ImageTransform):
-        return _image_transforms([config], where)[0]
+    if issubclass(transform_class(name), (ImageTransform, *VIEWS)):
+        return admit([config], where, [TRANSFORMS], CheckpointError)[0]
     return {**name, 'orientation': plain_values(config.get('orientation'), where)}
-
-
-def transform_class(config: Mapping[str, Any]) -> type:
-    """The class that a config names; ``object`` for functions."""
-    found = TRANSFORMS.get(config['type']) if isinstance(config['type'], str) else config['type']
-    return found if isinstance(found, type) else object
