@@ -18,6 +18,7 @@ from .results.coverage import overlap_percent
 from .results.follow import follow, on_fixed_grid
 from .results.inverse import inverse_of
 from .results.judge import judge
+from .results.possible import longer_than_image
 from .results.result import RegistrationResult
 from .sources.maps import map_on_fixed_grid
 from .working.pair import SourceResult, WorkingPair, to_fixed_grid
@@ -174,7 +175,7 @@ class Pipeline:
         with timed(timings, 'outputs'):
             displacement = to_fixed_grid(moved.displacement, on)
             result = on_fixed_grid(pair.case_id, displacement, pair.images, matrix)
-            if inverse:
+            if inverse and not longer_than_image(displacement):
                 result.inverse = inverse_of(displacement, result.geometry, divide=True)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
             follow(result, pair.labels, pair.points)

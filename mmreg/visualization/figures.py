@@ -15,7 +15,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from mmreg.errors import DataError
-from mmreg.spatial import jacobian_determinant
+from mmreg.evaluation.functional.jacobian import determinant_map
 from mmreg.utils.atomic import write_bytes
 
 from .slices import Plane, checkerboard, grey, grid_lines, intensity_range, planes_of, to_array, to_image
@@ -79,9 +79,7 @@ def overview_figure(
 
 def jacobian_of(displacement: np.ndarray) -> np.ndarray:
     """Jacobian determinant ``spatial`` of ``x + displacement(x)``; 1 where nothing is deformed."""
-    with torch.no_grad():
-        determinant = jacobian_determinant(torch.from_numpy(np.ascontiguousarray(displacement))[None])
-    return determinant.reshape(determinant.shape[-(displacement.ndim - 1) :]).numpy()
+    return determinant_map(torch.from_numpy(np.ascontiguousarray(displacement)), crop=0).numpy()
 
 
 def fold_percentage(determinant: np.ndarray) -> float:

@@ -54,7 +54,8 @@ class Resample:
         factors = [1.0 if value is None else float(value) for value in self.values]
         if self.kind == 'spacing':
             have = np.linalg.norm(np.asarray(sample[group.affine])[:-1, : len(old)], axis=0)
-            factors = [1.0 if value is None else float(h) / value for h, value in zip(have, self.values)]
+            # Headers hold float32: 1.8 mm read as 1.79999995 must not cost the last voxel.
+            factors = [1.0 if value is None else round(float(h) / value, 6) for h, value in zip(have, self.values)]
         return output_size(old, scale=factors)
 
     def _change(self, sample: dict, group: Group) -> None:

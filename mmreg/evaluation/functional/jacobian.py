@@ -18,6 +18,8 @@ SHIFTS = {'exact': 0.0, 'learn2reg': 3.0}
 def determinant_map(displacement: Tensor, crop: int = 2) -> Tensor:
     """Determinant of the Jacobian of ``id + displacement`` by central differences.
 
+    A volume of one slice is judged in its plane.
+
     Args:
         displacement: ``(ndim, *spatial)`` in voxels, channel i along axis i.
         crop: Voxels left out per side; with 0 the differences at the border are one-sided.
@@ -28,6 +30,10 @@ def determinant_map(displacement: Tensor, crop: int = 2) -> Tensor:
     Raises:
         InputError: not a field, or too small for the crop.
     """
+    flat = [axis for axis, n in enumerate(displacement.shape[1:]) if n == 1]
+    if len(flat) == 1 and displacement.dim() == 4:
+        kept = [axis for axis in range(3) if axis not in flat]
+        return determinant_map(displacement[kept].squeeze(flat[0] + 1), crop).unsqueeze(flat[0])
     return jacobian_determinant(displacement[None], scheme='central', crop=crop or None)[0]
 
 

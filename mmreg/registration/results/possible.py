@@ -14,6 +14,15 @@ from .result import RegistrationResult
 MOST_FOLDS = 25.0
 
 
+def longer_than_image(displacement: np.ndarray) -> str:
+    """Words where the longest displacement ``(ndim, *S)``, voxels, exceeds the diagonal of its grid; else empty."""
+    longest = float(np.sqrt(np.square(displacement, dtype=np.float64).sum(axis=0)).max())
+    diagonal = float(np.linalg.norm(displacement.shape[1:]))
+    if longest <= diagonal:
+        return ''
+    return f'moves by up to {longest:.4g} voxels, expected less than the diagonal of the image, {diagonal:.4g}'
+
+
 def refuse_impossible(result: RegistrationResult) -> None:
     """Refuse a displacement that is longer than the image's diagonal, or folds more than :data:`MOST_FOLDS` percent.
 
@@ -22,20 +31,16 @@ def refuse_impossible(result: RegistrationResult) -> None:
     Raises:
         DataError: saying which, and what usually is the reason.
     """
-    displacement, name = result.displacement, result.moving.name
-    longest = float(np.sqrt(np.square(displacement, dtype=np.float64).sum(axis=0)).max())
-    diagonal = float(np.linalg.norm(displacement.shape[1:]))
-    if longest > diagonal:
-        raise DataError(
-            f'{name}: the model moves it by up to {longest:.4g} voxels, expected less than the diagonal of the image, '
-            f'{diagonal:.4g}; {_REASONS}'
-        )
-    folds = jacobian.fold_percent(jacobian.determinant_map(torch.from_numpy(displacement), 0))
-    if folds > MOST_FOLDS:
-        raise DataError(
-            f'{name}: the displacement is folded in {folds:.0f} % of the voxels, expected at most {MOST_FOLDS:.0f} %; '
-            f'{_REASONS}'
-        )
+    found = longer_than_image(result.displacement)
+    if not found:
+        folds = jacobian.fold_percent(jacobian.determinant_map(torch.from_numpy(result.displacement), 0))
+        if folds > MOST_FOLDS:
+            found = f'is folded in {folds:.0f} % of the voxels, expected at most {MOST_FOLDS:.0f} %'
+    if found:
+        raise DataError(f'{result.moving.name}: its displacement {found}; {_REASONS}')
 
 
-_REASONS = 'check that the weights belong to this config, and the intensities (inference=dict(intensity=[...]))'
+_REASONS = (
+    'check that the weights belong to this config, and that the intensities are those it was trained on '
+    '(inference=dict(intensity=[...]))'
+)

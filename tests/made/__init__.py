@@ -1,0 +1,1 @@
+"""Small data in the layouts in which the data sets are published."""
