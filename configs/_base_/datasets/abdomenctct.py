@@ -1,5 +1,7 @@
 # Abdomen CT-CT (Learn2Reg 2020, task 3): -500..800 HU to [0, 1], halved to 96x80x128 at 4 mm, 13 organs.
 # 380 ordered pairs per epoch; 6 validate, 42 test.
+_base_ = ['../loaders.py']
+
 dataset_type = 'AbdomenCTCTDataset'
 data_root = '{{$MMREG_DATA:data}}/AbdomenCTCT'
 num_classes = 14  # with background
@@ -7,31 +9,12 @@ num_classes = 14  # with background
 cache = dict(type='memory')
 inference = dict(spacing=4.0)
 
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='training', cache=cache),
-)
+train_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='training', cache=cache))
 val_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, split='validation', cache=cache),
 )
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='test', cache=cache),
-)
+test_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='test', cache=cache))
 
 val_evaluator = [
     dict(type='DiceMetric', labels=num_classes),

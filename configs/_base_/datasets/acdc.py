@@ -1,5 +1,7 @@
 # ACDC as preprocessed by the authors of MemWarp: 128x128x16 at 1.8x1.8x10 mm, end of diastole and of systole.
 # 85 samples per epoch, directions exchanged and images flipped at random; 15 validate and 50 test, both directions.
+_base_ = ['../loaders.py']
+
 dataset_type = 'ACDCDataset'
 data_root = '{{$MMREG_DATA:data}}/ACDC'
 num_classes = 4  # with background
@@ -13,30 +15,14 @@ train_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, split='training', cache=cache, pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, split='validation', cache=cache),
 )
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='test', cache=cache),
-)
+test_dataloader = dict(num_workers=1, dataset=dict(type=dataset_type, data_root=data_root, split='test', cache=cache))
 
 val_evaluator = [
     dict(type='DiceMetric', labels=num_classes),

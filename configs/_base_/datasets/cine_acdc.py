@@ -1,5 +1,7 @@
 # ACDC as distributed (patient001/patient001_frame01.nii.gz, Info.cfg), slice by slice like UK Biobank in the GraDIRN
 # recipe: ED fixed, ES moving, 1.8 mm in plane, 160x160 around the labels; metrics per volume.
+_base_ = ['../loaders.py']
+
 dataset_type = 'ACDCCineDataset'
 data_root = '{{$MMREG_DATA:data}}/ACDC'
 num_classes = 4  # with background
@@ -13,60 +15,16 @@ pipeline = [
     dict(type='PackRegInputs', extra_meta=('volume_id',)),
 ]
 
+# What the three splits have in common; not part of the config itself.
+__shared__ = dict(
+    type=dataset_type, data_root=data_root, preprocess=preprocess, stack=stack, pipeline=pipeline, cache=cache
+)
 train_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='training',
-        slices='random',
-        preprocess=preprocess,
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-        fraction=1.0,
-        fraction_seed=0,
-    ),
+    dataset=dict(**__shared__, split='training', slices='random', fraction=1.0, fraction_seed=0),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='validation',
-        slices=(0.25, 0.5, 0.75),
-        preprocess=preprocess,
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-    ),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='test',
-        slices='all',
-        preprocess=preprocess,
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-    ),
-)
+val_dataloader = dict(num_workers=1, dataset=dict(**__shared__, split='validation', slices=(0.25, 0.5, 0.75)))
+test_dataloader = dict(num_workers=1, dataset=dict(**__shared__, split='test', slices='all'))
 
 val_evaluator = [
     dict(type='VolumeDice', labels=num_classes),

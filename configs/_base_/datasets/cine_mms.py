@@ -1,5 +1,7 @@
 # M&Ms in the layout of the GraDIRN release: <split>/<subject>/ED_img.nii.gz, ES_img, ED_seg, ES_seg. Resampled to
 # 2 mm in plane, 160x160 around the labels; vendors=['A'] keeps one scanner, by the challenge's table.
+_base_ = ['../loaders.py']
+
 dataset_type = 'MMsDataset'
 data_root = '{{$MMREG_DATA:data}}/MMs'
 num_classes = 4  # with background
@@ -14,60 +16,14 @@ pipeline = [
     dict(type='PackRegInputs', extra_meta=('volume_id',)),
 ]
 
+# What the three splits have in common; not part of the config itself.
+__shared__ = dict(type=dataset_type, data_root=data_root, preprocess=preprocess, pipeline=pipeline, cache=cache)
 train_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        folder='train',
-        slices='random',
-        preprocess=preprocess,
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-        fraction=1.0,
-        fraction_seed=0,
-    ),
+    dataset=dict(**__shared__, folder='train', slices='random', stack=stack, fraction=1.0, fraction_seed=0),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        folder='val',
-        slices='all',
-        preprocess=preprocess,
-        stack=clean,
-        pipeline=pipeline,
-        cache=cache,
-    ),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        folder='test',
-        slices='all',
-        preprocess=preprocess,
-        stack=clean,
-        pipeline=pipeline,
-        cache=cache,
-    ),
-)
+val_dataloader = dict(num_workers=1, dataset=dict(**__shared__, folder='val', slices='all', stack=clean))
+test_dataloader = dict(num_workers=1, dataset=dict(**__shared__, folder='test', slices='all', stack=clean))
 
 val_evaluator = [
     dict(type='VolumeDice', labels=num_classes),

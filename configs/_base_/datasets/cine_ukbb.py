@@ -1,5 +1,7 @@
 # Cardiac cine MRI of UK Biobank in the layout of the GraDIRN release: <split>/<subject>/sa_ED.nii.gz, sa_ES.nii.gz and
 # label_sa_*.nii.gz, (H, W, slices) at 1.8 mm. ED is fixed, ES moves; pairs are slices, metrics per volume.
+_base_ = ['../loaders.py']
+
 dataset_type = 'CineDataset'
 data_root = '{{$MMREG_DATA:data}}/UKBB'
 num_classes = 4  # with background
@@ -12,57 +14,14 @@ pipeline = [
     dict(type='PackRegInputs', extra_meta=('volume_id',)),
 ]
 
+# What the three splits have in common; not part of the config itself.
+__shared__ = dict(type=dataset_type, data_root=data_root, stack=stack, pipeline=pipeline, cache=cache)
 train_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        folder='train',
-        slices='random',
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-        fraction=1.0,
-        fraction_seed=0,
-    ),
+    dataset=dict(**__shared__, folder='train', slices='random', fraction=1.0, fraction_seed=0),
 )
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        folder='val',
-        slices=(0.25, 0.5, 0.75),
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-    ),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        folder='test',
-        slices='all',
-        stack=stack,
-        pipeline=pipeline,
-        cache=cache,
-    ),
-)
+val_dataloader = dict(num_workers=1, dataset=dict(**__shared__, folder='val', slices=(0.25, 0.5, 0.75)))
+test_dataloader = dict(num_workers=1, dataset=dict(**__shared__, folder='test', slices='all'))
 
 val_evaluator = [
     dict(type='VolumeDice', labels=num_classes),

@@ -1,5 +1,7 @@
 # IXI atlas-to-patient, the pickles of the TransMorph authors: 160x192x224 at 1 mm, intensities 0 to 1.
 # 403 samples per epoch, flipped at random; 58 validate, 115 test. The atlas is the moving image; 30 structures count.
+_base_ = ['../loaders.py']
+
 dataset_type = 'IXIDataset'
 data_root = '{{$MMREG_DATA:data}}/IXI'
 scored_labels = [1, 2, 3, *range(5, 17), 18, *range(20, 24), *range(25, 33), 34, 36]
@@ -10,31 +12,9 @@ train_pipeline = [
     dict(type='PackRegInputs'),
 ]
 
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='training', pipeline=train_pipeline),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='validation'),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='test'),
-)
+train_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='training', pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='validation'))
+test_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='test'))
 
 val_evaluator = [
     dict(type='DiceMetric', labels=scored_labels),

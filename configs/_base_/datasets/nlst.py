@@ -1,5 +1,7 @@
 # NLST (Learn2Reg 2022 and 2023): lungs breathed out and in, 224x192x224 at 1.5 mm, with key points and lung masks.
 # One pair per subject; TRE of the validation landmarks. Intensities -1000..500 HU to [0, 1].
+_base_ = ['../loaders.py']
+
 dataset_type = 'Learn2RegDataset'
 data_root = '{{$MMREG_DATA:data}}/NLST'
 ann_file = 'NLST_dataset.json'
@@ -10,20 +12,9 @@ preprocess = [
 inference = dict(spacing=1.5)
 
 train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, ann_file=ann_file, split='training', preprocess=preprocess),
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, ann_file=ann_file, split='validation', preprocess=preprocess),
 )
 test_dataloader = val_dataloader

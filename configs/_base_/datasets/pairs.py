@@ -1,5 +1,7 @@
 # Pairs of your own, listed in CSV or JSON files below data_root: docs/datasets.md says which columns.
 # Set `preprocess` to what your modality needs; the network sees exactly what comes out of it.
+_base_ = ['../loaders.py']
+
 dataset_type = 'PairListDataset'
 data_root = '{{$MMREG_DATA:data}}/pairs'
 preprocess = [
@@ -8,28 +10,15 @@ preprocess = [
 ]
 
 train_dataloader = dict(
-    batch_size=1,
     num_workers=2,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, ann_file='train.csv', preprocess=preprocess, cache='memory'),
 )
 val_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, ann_file='val.csv', preprocess=preprocess, cache='memory'),
 )
 test_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
     dataset=dict(type=dataset_type, data_root=data_root, ann_file='test.csv', preprocess=preprocess),
 )
 

@@ -1,5 +1,7 @@
 # Articulated spine phantoms, made when asked for: CT-like and MR-like images of vertebrae in two poses, with labels and
 # the true displacement. Training, validation and test use disjoint pairs.
+_base_ = ['../loaders_in_process.py']
+
 dataset_type = 'ArticulatedSpinePhantom'
 size = (32, 32, 64)
 inference = dict(
@@ -10,30 +12,9 @@ inference = dict(
     ],
     rigidity=True,
 )
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, size=size, first=0, count=64),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, size=size, first=10000, count=4),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, size=size, first=20000, count=16),
-)
+train_dataloader = dict(dataset=dict(type=dataset_type, size=size, first=0, count=64))
+val_dataloader = dict(dataset=dict(type=dataset_type, size=size, first=10000, count=4))
+test_dataloader = dict(dataset=dict(type=dataset_type, size=size, first=20000, count=16))
 
 val_evaluator = [
     dict(type='DiceMetric'),

@@ -1,5 +1,7 @@
 # Spine CT/MR: data_root/{train,val,test}/ID/{ct,ct_mask,mr_t1,mr_mask}.nii.gz; fixed: MR T1, moving: CT.
 # The label map of the MR may be absent: it is used for scores only. A vertebra has one number in both maps (VerSe).
+_base_ = ['../loaders.py']
+
 dataset_type = 'SpineCTMRDataset'
 data_root = '{{$MMREG_DATA:data}}/SpineCTMR'
 image_size = (64, 128, 64)  # training crop, voxels of 1 mm
@@ -46,45 +48,12 @@ test_pipeline = [
     dict(type='PackRegInputs'),
 ]
 
-train_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    pin_memory=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=True),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='training',
-        num_samples=num_samples,
-        cache=cache,
-        pipeline=train_pipeline,
-    ),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        split='validation',
-        num_samples=num_samples,
-        cache=cache,
-        pipeline=val_pipeline,
-    ),
-)
-test_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='SeededEpochSampler', shuffle=False),
-    worker_init_fn=dict(type='mmreg.own_group_worker'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='test', cache=None, pipeline=test_pipeline),
-)
+# What the three splits have in common; not part of the config itself.
+__shared__ = dict(type=dataset_type, data_root=data_root)
+__crops__ = dict(**__shared__, num_samples=num_samples, cache=cache)
+train_dataloader = dict(dataset=dict(**__crops__, split='training', pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(**__crops__, split='validation', pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(**__shared__, split='test', cache=None, pipeline=test_pipeline))
 
 val_evaluator = [
     dict(type='DiceMetric', unlabelled='skip'),
