@@ -133,6 +133,7 @@ setup(
         'scipy>=1.11',
         'matplotlib>=3.8',
         'rich>=13',
+        'pooch>=1.8',
     ],
     extras_require=EXTRAS,
     ext_modules=[KERNELS] if KERNELS_WANTED else [],

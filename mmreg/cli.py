@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'jacobian': ('mmreg.commands.jacobian', 'map how a transform changes volumes'),
     'evaluate': ('mmreg.commands.evaluate', 'score displacement fields the way the challenges do'),
     'package': ('mmreg.commands.package', 'pack a submission for a challenge'),
+    'weights': ('mmreg.commands.weights', 'published weights by name: list, download, check'),
     'convert': ('mmreg.commands.convert', 'convert a published checkpoint'),
     'reparameterise': ('mmreg.commands.reparameterise', 'merge parallel kernels of a checkpoint, for inference'),
     'embed': ('mmreg.commands.embed', 'compute the text embeddings of a label set'),

@@ -11,7 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.utils import console
 
 from .shared.options import add_common
-from .shared.run_options import PAIR_FILES, add_list, add_pair_files, add_run, check_run
+from .shared.run_options import PAIR_FILES, add_list, add_pair_files, add_run, add_weights, check_run, check_weights
 from .shared.running import run
 
 #: Where the launcher of a challenge container mounts things: list, images, results.
@@ -24,8 +24,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog='mmreg infer',
         description='Register image files of any size, spacing and orientation with a trained model.',
     )
-    parser.add_argument('config', help='config file of the model; it is Python and is executed')
+    parser.add_argument('config', nargs='?', help='config file of the model; it is Python and is executed')
     parser.add_argument('--checkpoint', '-c', help='weights of the model')
+    add_weights(parser)
     add_run(parser, affine=None)
     pair = parser.add_argument_group('one pair')
     pair.add_argument('--fixed', '-f', metavar='FILE', help='fixed image: NIfTI, NRRD, MHA or a DICOM folder')
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _infer(args: argparse.Namespace) -> int:
+    check_weights(args, 'config')
     _complete(args)
     check_run(args)
     if args.preset and not args.refine:
@@ -64,8 +66,8 @@ def _inferencer(args: argparse.Namespace) -> Any:
     from mmreg.registration.inferencer import RegistrationInferencer
 
     return RegistrationInferencer(
-        args.config, args.checkpoint, args.device, args.cfg_options, label_sets=args.label_sets, labels=args.labels,
-        refine=args.refine, preset=args.preset, seed=args.seed,
+        args.weights or args.config, args.checkpoint, args.device, args.cfg_options,
+        label_sets=args.label_sets, labels=args.labels, refine=args.refine, preset=args.preset, seed=args.seed,
     )  # fmt: skip
 
 

@@ -11,13 +11,14 @@ from mmreg.errors import ConfigError
 from mmreg.utils import console
 
 from .shared.options import add_common
-from .shared.run_options import add_list, add_pair_files, add_run, check_run
+from .shared.run_options import add_list, add_pair_files, add_run, add_weights, check_run, check_weights
 from .shared.running import run
 
 EXAMPLES = """examples:
   mmreg register fixed.nii.gz moving.nii.gz -o out
   mmreg register fixed.nii.gz moving_dicom_folder -o out --preset lung_ct --moving-labels labels.nii.gz
   mmreg register fixed.nii.gz moving.nii.gz -o out --model config.py --checkpoint weights.pth --refine 50
+  mmreg register fixed.nii.gz moving.nii.gz -o out --weights symnet_oasis --refine 50
   mmreg register --pairs pairs.csv -o out
   torchrun --nproc-per-node 4 -m mmreg.cli register --pairs pairs.csv -o out
 """
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     network = parser.add_argument_group('with a trained network')
     network.add_argument('--model', metavar='CONFIG', help='config of a trained network, which is Python')
     network.add_argument('--checkpoint', '-c', help='its weights')
+    add_weights(network)
     add_list(parser)
     add_common(parser)
     return parser
@@ -55,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _register(args: argparse.Namespace) -> int:
     if args.list_presets:
         return _list_presets()
+    if args.weights:
+        check_weights(args, 'model')
+        args.model = args.weights
     check_run(args)
     for name in ('checkpoint', 'refine'):
         if getattr(args, name) and not args.model:

@@ -6,7 +6,9 @@ from .base import Family, extract_weights
 
 #: Families by name: every module of this package that has one.
 FAMILIES: dict[str, Family] = {
-    module.FAMILY.name: module.FAMILY for module in import_submodules(__name__, __path__) if hasattr(module, 'FAMILY')
+    module.FAMILY.name: module.FAMILY
+    for module in import_submodules(__name__, __path__, skip=('files',))
+    if hasattr(module, 'FAMILY')
 }
 
 __all__ = ['FAMILIES', 'Family', 'extract_weights']

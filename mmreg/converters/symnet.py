@@ -31,16 +31,20 @@ def _rules() -> list[tuple[str, str]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict:
-    """Network of a converted state dict; its unit, 100 voxels, is not in the weights."""
+    """Network of a converted state dict; its unit, 100 voxels, is not in the weights.
+
+    The authors' command puts the image that it calls fixed first.
+    """
     channels, both, *kernel = state['backbone.stem.0.conv.weight'].shape
     return {
         'ndim': len(kernel),
-        'backbone': {'type': 'SYMNet', 'channels': channels, 'image_channels': both // 2},
+        'backbone': {'type': 'SYMNet', 'channels': channels, 'first': 'fixed', 'image_channels': both // 2},
         'flow_head': {
             'type': 'SymmetricHead',
             'kernel': state['flow_head.flow.conv.weight'].shape[-1],
             'scale': 100.0,
             'order': 'xyz',
+            'first': 'fixed',
         },
         'integrator': {'type': 'ScalingSquaring', 'steps': 7},
     }

@@ -19,6 +19,7 @@ from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
+from mmreg.zoo.published import known
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,8 @@ def init_model(
     """Build the model of a config, load its weights, and put it on a device in evaluation mode.
 
     Args:
-        config: Path of a config (it is Python and is executed) or a Config.
+        config: Path of a config (it is Python and is executed), a Config, or the name of published weights
+            (`mmreg weights` lists them), which are then downloaded once and need no checkpoint.
         checkpoint: Weights; the config's ``load_from`` by default, random weights where there is none.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ...; the GPU where there is one by default.
         cfg_options: Changes of config keys, as ``--cfg-options`` takes them.
@@ -57,6 +59,11 @@ def init_model(
     A converted checkpoint that fits the network but was trained with other settings is loaded with a warning.
     """
     register_all_modules()
+    if checkpoint is None and names_weights(config):
+        from mmreg.zoo.store import ready
+
+        found = ready(str(config))
+        config, checkpoint = found.cfg, found.checkpoint
     cfg = read_config(config, cfg_options)
     if cfg.get('model') is None:
         raise ConfigError(f'{_name(config)} has no key model, expected the config of a registration method.')
@@ -68,6 +75,11 @@ def init_model(
     model.checkpoint = None if checkpoint is None else Path(checkpoint)
     model.cfg = cfg
     return model.to(target).eval()
+
+
+def names_weights(config: object) -> bool:
+    """Whether ``config`` is the name of an entry of the zoo, and no file."""
+    return isinstance(config, str) and config in known() and not Path(config).exists()
 
 
 def read_config(config: str | Path | Config, cfg_options: Mapping[str, Any] | None = None) -> Config:

@@ -113,6 +113,19 @@ def test_published_behaviour_is_on(tmp_path):
     assert symmetric.flow_head.flow.scale == 100
 
 
+def test_roles_of_the_published_symnet_command(tmp_path):
+    """The authors' first image is the fixed one; the network itself does not care which is which."""
+    model = convert(tmp_path, 'symnet', symnet())
+    fixed, moving = torch.rand(2, 1, 1, 16, 16, 16)
+    with torch.no_grad():
+        published = model({'fixed': fixed, 'moving': moving})
+        assert model.backbone.first == model.flow_head.first == 'fixed'
+        model.backbone.first = model.flow_head.first = 'moving'
+        turned = model({'fixed': moving, 'moving': fixed})
+    assert torch.equal(published.displacement, turned.inverse_displacements[0])
+    assert torch.equal(published.inverse_halves[0], turned.halves[0])
+
+
 @pytest.mark.parametrize(('lite', 'channels'), [(False, 4), (True, 8)])
 def test_layout_and_condition_are_read_from_the_shapes(tmp_path, lite, channels):
     model = convert(tmp_path, 'clapirn', lapirn(channels, lite, conditional=True))
@@ -179,7 +192,18 @@ def network(model):
 def settings(model):
     """What is not in the text of the modules."""
     head = model.flow_head
-    names = ('method', 'factors', 'unit', 'order', 'resampling', 'padding', 'values', 'conditional', 'size_divisor')
+    names = (
+        'first',
+        'method',
+        'factors',
+        'unit',
+        'order',
+        'resampling',
+        'padding',
+        'values',
+        'conditional',
+        'size_divisor',
+    )
     return [
         getattr(part, name, None) for part in (model.backbone, head, getattr(head, 'pyramid', None)) for name in names
     ]

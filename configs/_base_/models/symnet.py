@@ -3,8 +3,8 @@
 model = dict(
     type='Registrar',
     ndim=3,
-    backbone=dict(type='SYMNet', channels=7),
-    flow_head=dict(type='SymmetricHead', kernel=5, scale=100.0, order='xyz'),
+    backbone=dict(type='SYMNet', first='fixed', channels=7),
+    flow_head=dict(type='SymmetricHead', first='fixed', kernel=5, scale=100.0, order='xyz'),
     integrator=dict(type='ScalingSquaring', steps=7),
     losses=dict(
         middle=dict(type='LNCC', window=5, negative=True, direction='middle', weight=1.0),

@@ -38,6 +38,34 @@ def add_frame(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
 
 
+def add_weights(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Published weights instead of a config and a checkpoint."""
+    parser.add_argument(
+        '--weights',
+        metavar='NAME',
+        help='published weights by name, with their config and what they need: mmreg weights',
+    )
+
+
+def check_weights(args: argparse.Namespace, config: str) -> None:
+    """Weights or a config named ``config``, one of them; the affine that the weights need where none was asked for.
+
+    Raises:
+        ConfigError: both, none, or an unknown name.
+    """
+    if not args.weights:
+        if getattr(args, config) is None:
+            raise ConfigError(f'found neither a {config} nor --weights, expected one of them.')
+        return
+    if getattr(args, config) is not None or args.checkpoint:
+        raise ConfigError(f'--weights was given with a {config} or a checkpoint, expected one of them.')
+    from mmreg.zoo.store import find
+
+    entry = find(args.weights)
+    if args.affine is None and entry.needs.affine != 'none':
+        args.affine = entry.needs.affine
+
+
 def add_list(parser: argparse.ArgumentParser) -> None:
     """A list of pairs and how it is worked through."""
     many = parser.add_argument_group('many pairs', 'start the command with torchrun to share a list among processes')

@@ -30,6 +30,8 @@ class SymmetricHead(ConvFlowHead):
         features: What the backbone returns.
         kernel, bias, init_std, activation, scale: See :class:`~mmreg.models.blocks.flow_layer.FlowConv`; as
             published, ``scale`` is the largest velocity in voxels.
+        first: Which image the backbone puts first, ``'moving'`` or ``'fixed'``: the first velocity is that image's.
+            Must agree with the backbone's ``first``.
         padding: What lies outside a half that is composed: ``'zeros'`` (published) or ``'border'``.
         kwargs: See :class:`ConvFlowHead`; both directions are always there.
 
@@ -48,12 +50,15 @@ class SymmetricHead(ConvFlowHead):
         activation: str | None = 'softsign',
         scale: float = 100.0,
         padding: str = 'zeros',
+        first: str = 'moving',
         **kwargs: Any,
     ):
         require('bidirectional' not in kwargs, self, 'always has both directions, found bidirectional.')
         require(padding in ('zeros', 'border'), self, f"got padding={padding!r}, expected 'zeros' or 'border'.")
+        require(first in ('moving', 'fixed'), self, f"got first={first!r}, expected 'moving' or 'fixed'.")
         super().__init__(features, kernel, bias, init_std, activation, scale, bidirectional=True, **kwargs)
         self.padding: Any = padding
+        self.first = first
         own = {key: kwargs[key] for key in ('unit', 'order') if key in kwargs}
         channels = features.channels[0] * (2 if features.siamese else 1)
         self.backward_flow = FlowConv(features.ndim, channels, kernel, bias, init_std, activation, scale, **own)
@@ -63,7 +68,8 @@ class SymmetricHead(ConvFlowHead):
         finest = features[0]
         finest = finest if isinstance(finest, Tensor) else torch.cat(finest, dim=1)
         size, coarse = self._sizes(finest.shape[2:])
-        velocity, backward = (self._resample(flow(finest), coarse) for flow in (self.flow, self.backward_flow))
+        convolutions = (self.flow, self.backward_flow) if self.first == 'moving' else (self.backward_flow, self.flow)
+        velocity, backward = (self._resample(flow(finest), coarse) for flow in convolutions)
         halves = integrator(velocity), integrator(backward)
         whole = (
             compose(halves[0], integrator.inverse(backward), self.padding),

@@ -9,6 +9,7 @@ from mmreg.io import resample_to
 from mmreg.registration.inputs import Pair
 from mmreg.registration.method import Method
 from mmreg.registration.working.preparation import range_warning
+from mmreg.zoo.suitability import warnings_of_weights
 
 from .coverage import inside_percent, mapped_points, shown_voxels
 from .values import ResultValues
@@ -76,5 +77,6 @@ def _input_warnings(result: ResultValues, method: Method) -> list[str]:
     images = (result.fixed, result.moving)
     found = [text for image in images for text in geometry_warnings(image.name, image.geometry)]
     found += result.alignment.warnings
+    found += warnings_of_weights(method.meta.get('weights'), [(image.name, image.volume) for image in images])
     ranges = [range_warning(image.volume.array, image.name, method.preparation) for image in images]
     return found + [text for text in ranges if text]

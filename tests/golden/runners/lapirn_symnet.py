@@ -105,6 +105,7 @@ def objective_terms(losses: dict, fields: Fields, inputs: dict[str, Tensor]) -> 
 @runner('baselines', 'symnet')
 def symnet(case: Case) -> None:
     model = build(case, 'symnet')
+    model.backbone.first = model.flow_head.first = 'moving'  # the case calls the first image X, whatever its role
     unit = float(case.info['constructor']['range_flow'])
     x, y = (symnet_image(case, word) for word in 'XY')
     inputs = {'moving': x, 'fixed': y}

@@ -1,0 +1,110 @@
+"""`mmreg weights`: published weights by name: what there is, what they need, downloaded, checked, converted."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Sequence
+
+from mmreg.utils import console
+from mmreg.zoo.entries import Entry
+from mmreg.zoo.published import known
+
+EXAMPLES = """examples:
+  mmreg weights                                  what there is
+  mmreg weights show symnet_oasis                one entry, with all that it needs
+  mmreg weights get symnet_oasis                 download, check, convert
+  mmreg weights add lkunet_ixi_n4 FILE           the same with a file that was got by hand
+  mmreg register F.nii.gz M.nii.gz -o out --weights symnet_oasis
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of `mmreg weights`."""
+    parser = argparse.ArgumentParser(
+        prog='mmreg weights',
+        description='Published weights by name. They are downloaded from their authors when asked for, never shipped.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    doors = parser.add_subparsers(dest='door', metavar='{list,show,get,add,path}')
+    shown = doors.add_parser('list', help='what there is (the default)')
+    shown.add_argument('--json', action='store_true', help='print JSON')
+    what = {'show': 'one entry in full', 'get': 'download, check and convert', 'path': 'where the converted file lies'}
+    for door, text in what.items():
+        doors.add_parser(door, help=text).add_argument('name', metavar='NAME')
+    given = doors.add_parser('add', help='take a file that was got by hand')
+    given.add_argument('name', metavar='NAME')
+    given.add_argument('file', metavar='FILE')
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `mmreg weights`; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    return console.run(lambda: _weights(args), debug=args.debug)
+
+
+def _weights(args: argparse.Namespace) -> None:
+    if args.door in (None, 'list'):
+        return _list(getattr(args, 'json', False))
+    from mmreg.plugins import register_all_modules
+    from mmreg.zoo import store
+
+    entry = store.find(args.name)
+    if args.door == 'show':
+        return _show(entry)
+    register_all_modules()
+    place = store.add(args.name, args.file) if args.door == 'add' else store.get(args.name)
+    console.say(str(place) if args.door == 'path' else f'{entry.name}: ready at {place}')
+    if args.door != 'path':
+        console.say(f'  runs by: mmreg register FIXED MOVING -o OUT --weights {entry.name}')
+    return None
+
+
+def _list(as_json: bool) -> None:
+    entries = list(known().values())
+    if as_json:
+        console.say(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
+        return
+    rows = [
+        (e.name, e.method, e.trained_on, e.needs.sentence(), f'{e.parameters / 1e6:.2f} M', e.licence, e.checked)
+        for e in entries
+    ]
+    header = ('name', 'method', 'trained on', 'expects', 'parameters', 'licence', "agrees with its authors' code to")
+    console.table(header, rows)
+    console.say('`mmreg weights show NAME` says what an entry needs, `get NAME` downloads, checks and converts it.')
+
+
+def _show(entry: Entry) -> None:
+    from mmreg.zoo import store
+
+    needs, place = entry.needs, store.converted(entry)
+    options = ' '.join(f'{key}={value!r}' for key, value in entry.options.items())
+    lines = {
+        'method': entry.method,
+        'config': entry.config + (f' with {options}' if options else ''),
+        'trained on': entry.trained_on,
+        'expects': needs.sentence(),
+        'grid': f'{needs.spacing or "the file"} mm, axes {needs.orientation or "as in the file"}; trained at '
+        + 'x'.join(map(str, needs.size)),
+        'intensity': ', '.join(transform['type'] for transform in needs.intensity),
+        'initialisation': needs.affine,
+        'parameters': f'{entry.parameters:,}',
+        'licence': entry.licence,
+        'published': entry.published or '-',
+        'checked here': entry.checked or 'not checked',
+        'note': entry.note or '-',
+        'from': entry.url or f'{entry.page} (no address of the file is known)',
+        'file': f'{entry.file_name}, {entry.size_bytes:,} bytes',
+        'SHA-256': entry.sha256 or 'not known',
+        'on this machine': str(place) if place else f'not yet; `mmreg weights get {entry.name}`',
+    }
+    console.say(entry.name)
+    for key, text in lines.items():
+        first, *rest = textwrap.wrap(text, 110, break_long_words=False, break_on_hyphens=False) or ['']
+        console.say(f'  {key:<16} {first}')
+        for line in rest:
+            console.say(f'  {"":<16} {line}')
