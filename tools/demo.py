@@ -120,7 +120,9 @@ def field_error(result: Any, item: dict) -> tuple[float, float]:
     known = {**item['inputs'], **item['data_samples'].to_dict()}
     true, valid = known['true_displacement'], known['true_displacement_valid'][0] > 0
     fields = torch.zeros_like(true), torch.from_numpy(result.displacement)
-    before, after = (float(end_point_errors(f, true, result.geometry.spacing)[valid].mean()) for f in fields)
+    before, after = (
+        float(end_point_errors(f, true, result.geometry.spacing, batched=False)[valid].mean()) for f in fields
+    )
     return before, after
 
 

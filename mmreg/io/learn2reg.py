@@ -9,6 +9,7 @@ All readers return (ndim, *S) float32 voxels of the fixed grid.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,10 @@ ZOOM_ORDER = 2
 #: With scipy's default mode, 'constant', the last plane of some sizes (28, 48 ...) falls outside by rounding and is
 #: zero, as in published files. 'mirror' gives the same bits for all other sizes, and the right plane for these.
 ZOOM_MODE = 'mirror'
+
+
+#: What ITK calls the description in a NIfTI header.
+_NOTE = 'ITK_FileNotes'
 
 
 def lumir_name(fixed_id: int | str, moving_id: int | str) -> str:
@@ -49,8 +54,29 @@ def oasis_name(fixed_id: int | str, moving_id: int | str) -> str:
     return f'disp_{int(fixed_id):04d}_{int(moving_id):04d}.npz'
 
 
-def write_learn2reg_nifti(path: str | Path, displacement: np.ndarray) -> None:
-    """Write (ndim, *S) voxels as a NIfTI of shape (*S, ndim), float32, identity affine, atomically."""
+def read_note(path: str | Path) -> str:
+    """The note of a file that one of the two writers here wrote, '' where it has none."""
+    path = Path(path)
+    try:
+        if path.suffix == '.npz':
+            with zipfile.ZipFile(path) as archive:
+                return archive.comment.decode('ascii')
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(str(path))
+        reader.ReadImageInformation()
+        return reader.GetMetaData(_NOTE).strip() if _NOTE in reader.GetMetaDataKeys() else ''
+    except (RuntimeError, OSError, ValueError, zipfile.BadZipFile):
+        return ''
+
+
+def write_learn2reg_nifti(path: str | Path, displacement: np.ndarray, note: str = '') -> None:
+    """Write (ndim, *S) voxels as a NIfTI of shape (*S, ndim), float32, identity affine, atomically.
+
+    Args:
+        path: File to write.
+        displacement: (ndim, *S) voxels.
+        note: At most 79 ASCII characters for the header's description.
+    """
     array = check_displacement(displacement, np.shape(displacement)[1:])
     ndim = len(array)
     # ITK's array order is reversed: (ndim, k, j, i) becomes a file of shape (i, j, k, ndim).
@@ -58,6 +84,8 @@ def write_learn2reg_nifti(path: str | Path, displacement: np.ndarray) -> None:
     image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(reverse), dtype=np.float32), isVector=False)
     # LPS directions that make the NIfTI (RAS) affine the identity.
     image.SetDirection(np.diag([-1.0, -1.0] + [1.0] * (ndim - 1)).ravel().tolist())
+    if note:
+        image.SetMetaData(_NOTE, note)
     write_sitk(path, image)
 
 
@@ -83,7 +111,7 @@ def read_learn2reg_nifti(path: str | Path, shape: Sequence[int] | None = None) -
     return _checked(np.array(array, dtype=np.float32, order='C'), shape, path)
 
 
-def write_learn2reg_npz(path: str | Path, displacement: np.ndarray, *, mode: str = ZOOM_MODE) -> None:
+def write_learn2reg_npz(path: str | Path, displacement: np.ndarray, *, mode: str = ZOOM_MODE, note: str = '') -> None:
     """Write (ndim, *S) voxels as the half-resolution float16 npz of Learn2Reg 2021, atomically.
 
     Components are resampled by 1/2 with order-2 splines; their values stay voxels of the full grid.
@@ -92,6 +120,7 @@ def write_learn2reg_npz(path: str | Path, displacement: np.ndarray, *, mode: str
         path: file to write.
         displacement: (ndim, *S) voxels.
         mode: what lies outside the grid; 'constant' writes the published planes of zeros, see :data:`ZOOM_MODE`.
+        note: ASCII, the archive's comment.
     """
     array = check_displacement(displacement, np.shape(displacement)[1:])
     if Path(path).suffix != '.npz':
@@ -101,6 +130,9 @@ def write_learn2reg_npz(path: str | Path, displacement: np.ndarray, *, mode: str
         raise DataError(f'{path}: found displacements up to {np.abs(half).max():g} voxels, expected less than 65504')
     with atomic_path(path) as temporary:
         np.savez(temporary, half.astype(np.float16))
+        if note:
+            with zipfile.ZipFile(temporary, 'a') as archive:
+                archive.comment = note.encode('ascii')
 
 
 def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None, *, mode: str = ZOOM_MODE) -> np.ndarray:

@@ -13,10 +13,14 @@ from rich.table import Table
 
 from mmreg.errors import InputError
 
+from .surroundings import around
+
 #: Left behind by the engine in front of what a constructor said.
 _CLASS_PREFIX = re.compile(r'^(?:class `[^`]+` in [^\s:]+: )+')
 #: A misspelt `type=`, wherever the engine wrapped it.
 _UNKNOWN_TYPE = re.compile(r"type='[^\n]*? is not a registered [^\n]*?every registered part\.")
+#: Characters that a terminal acts upon; tabs and line breaks of our own stay.
+_CONTROL = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f]')
 #: What Python says about an argument that a constructor does not have, or misses.
 _BAD_ARGUMENT = re.compile(r'got an unexpected keyword argument|missing \d+ required|multiple values for')
 
@@ -30,7 +34,13 @@ def console(stderr: bool = False) -> Console:
 
 def say(text: str = '') -> None:
     """One line on stdout, as it is."""
-    console().print(text, markup=False)
+    console().print(printable(text), markup=False)
+
+
+def printable(text: str) -> str:
+    """``text`` without what would move a terminal's cursor, or what no encoding has: names of files hold anything."""
+    text = text.encode('utf-8', 'backslashreplace').decode('utf-8')
+    return _CONTROL.sub(lambda found: f'\\x{ord(found.group()):02x}', text)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
@@ -41,7 +51,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], title: str | 
         numeric = bool(cells) and all(_is_number(row[column]) for row in cells)
         grid.add_column(name, justify='right' if numeric else 'left', overflow='fold')
     for row in cells:
-        grid.add_row(*(escape(cell) for cell in row))
+        grid.add_row(*(escape(printable(cell)) for cell in row))
     console().print(grid)
 
 
@@ -58,6 +68,9 @@ def sentence(error: BaseException) -> str | None:
     text = ' '.join(str(error.args[0] if error.args else error).split())
     if isinstance(error, InputError):
         return _CLASS_PREFIX.sub('', text)
+    outside = around(error)
+    if outside is not None:
+        return outside
     if isinstance(error, KeyError):
         unknown = _UNKNOWN_TYPE.search(text)
         return unknown.group(0) if unknown else None
@@ -92,5 +105,5 @@ def run(function: Callable[[], int | None], debug: bool = False) -> int:
         message = sentence(error)
         if debug or message is None:
             raise
-        console(stderr=True).print(f'mmreg: error: {message}', markup=False)
+        console(stderr=True).print(printable(f'mmreg: error: {message}'), markup=False)
         return getattr(error, 'exit_code', InputError.exit_code)

@@ -127,8 +127,11 @@ def test_lumir_layout(command, folder, key):
     displacement = read_learn2reg_nifti(out / 'disp_0002_0001.nii.gz', GRID.shape)
     np.testing.assert_allclose(displacement[:, 8, 8, 8], [1.0, 0.5, -0.5], atol=1e-5)
     kept = (out / 'disp_0000_0001.nii.gz').stat().st_mtime_ns
-    assert command('--pairs', path, '--layout', 'lumir', '--out', out) == 0
+    assert command('--pairs', path, '--layout', 'lumir', '--out', out, shift=(1.0, 0.5, -0.5)) == 0
     assert (out / 'disp_0000_0001.nii.gz').stat().st_mtime_ns == kept
+    assert command('--pairs', path, '--layout', 'lumir', '--out', out) == 0
+    displacement = read_learn2reg_nifti(out / 'disp_0002_0001.nii.gz', GRID.shape)  # of another config now
+    assert abs(displacement[:, 8, 8, 8] - [1.0, 0.5, -0.5]).max() > 0.1
 
 
 def test_container_mounts_are_the_defaults(command, folder, monkeypatch):

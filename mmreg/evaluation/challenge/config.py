@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmreg.errors import ConfigError
+from mmreg.utils.text_files import read_json
 
 METRICS = ('sdlogj', 'dice', 'hd95', 'tre', 'ndv')
 
@@ -21,10 +21,17 @@ CHALLENGES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Pair:
-    """A fixed and a moving image, as paths relative to the ground-truth folder."""
+    """A fixed and a moving image, as paths relative to the ground-truth folder.
+
+    Attributes:
+        fixed: Path of the fixed image.
+        moving: Path of the moving image.
+        whole: Whether its file is named by the images, since subjects alone do not tell the pairs apart.
+    """
 
     fixed: str
     moving: str
+    whole: bool = field(default=False, compare=False)
 
     @property
     def case_id(self) -> str:
@@ -33,8 +40,14 @@ class Pair:
 
     @property
     def field_stem(self) -> str:
-        """Name of the displacement file without its ending, ``disp_<fixed subject>_<moving subject>``."""
-        return f'disp_{_key(self.fixed).split("_")[0]}_{_key(self.moving).split("_")[0]}'
+        """Name of the displacement file without its ending, ``disp_<fixed subject>_<moving subject>``.
+
+        With ``whole`` names also the images': ``disp_0011_0000_0011_0002``.
+        """
+        fixed, moving = _key(self.fixed), _key(self.moving)
+        if self.whole:
+            return f'disp_{fixed}_{moving}'
+        return f'disp_{fixed.split("_")[0]}_{moving.split("_")[0]}'
 
 
 @dataclass(frozen=True)
@@ -88,25 +101,43 @@ def read_config(path: Path) -> EvaluationConfig:
     Raises:
         ConfigError: not JSON, a key is missing, or a metric is unknown.
     """
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError as error:
-        raise ConfigError(f'{path} does not exist, expected an evaluation config.') from error
-    except (ValueError, OSError) as error:
-        raise ConfigError(f'{path} is not JSON ({error}), expected an evaluation config.') from error
+    content = read_json(path, 'an evaluation config', ConfigError)
     if not isinstance(content, Mapping):
         raise ConfigError(f'{path} holds a {type(content).__name__}, expected an evaluation config with keys.')
     missing = [key for key in ('evaluation_methods', 'expected_shape', 'eval_pairs') if key not in content]
     if missing:
         raise ConfigError(f'{path} lacks {", ".join(missing)}, expected an evaluation config.')
+    pairs = named([_pair(entry, path) for entry in _entries(content, 'eval_pairs', path)], f'{path}: eval_pairs')
     return EvaluationConfig(
         name=str(content.get('task_name', content.get('name', path.stem))),
-        pairs=tuple(_pair(entry, path) for entry in content['eval_pairs']),
-        methods=tuple(_method(entry, path) for entry in content['evaluation_methods']),
+        pairs=tuple(pairs),
+        methods=tuple(_method(entry, path) for entry in _entries(content, 'evaluation_methods', path)),
         shape=_shape(content['expected_shape'], path),
         masked=bool(content.get('masked_evaluation', False)),
         suffix='_landmark' if path.name.startswith('landmark') else '',
     )
+
+
+def named(pairs: list[Pair], where: str) -> list[Pair]:
+    """The pairs, with file names that tell them apart: by subject, where that does not do by image.
+
+    Raises:
+        ConfigError: two different pairs would still share a name.
+    """
+    twice: list[str] = []
+    for whole in (False, True):
+        found = [replace(pair, whole=whole) for pair in pairs]
+        stems = [pair.field_stem for pair in found]
+        if len({stem.casefold() for stem in stems}) == len(stems):
+            return found
+        twice = twice or sorted({stem for stem in stems if stems.count(stem) > 1})
+    raise ConfigError(f'{where}: several pairs would be called {", ".join(twice[:8])}, expected a name for each.')
+
+
+def _entries(content: Mapping[str, Any], key: str, path: Path) -> list[Any]:
+    if not isinstance(content[key], list):
+        raise ConfigError(f'{path}: {key} is a {type(content[key]).__name__}, expected a list.')
+    return content[key]
 
 
 def _pair(entry: Any, path: Path) -> Pair:
@@ -121,13 +152,20 @@ def _method(entry: Any, path: Path) -> Method:
     return Method(
         name=str(entry.get('name', entry['metric'])),
         metric=entry['metric'],
-        labels=tuple(int(label) for label in entry.get('labels', ())),
+        labels=_labels(entry.get('labels', ()), path),
         dest=str(entry.get('dest', '')),
     )
 
 
+def _labels(labels: Any, path: Path) -> tuple[int, ...]:
+    if not isinstance(labels, list | tuple) or not all(type(label) is int for label in labels):
+        raise ConfigError(f'{path}: labels is {str(labels)[:60]}, expected a list of whole numbers.')
+    return tuple(labels)
+
+
 def _shape(shape: Any, path: Path) -> tuple[int, ...]:
-    valid = isinstance(shape, Sequence) and len(shape) in (3, 4) and shape[-1] == len(shape) - 1
+    valid = isinstance(shape, list | tuple) and len(shape) in (3, 4) and shape[-1] == len(shape) - 1
+    valid = valid and all(type(n) is int and 0 < n < 1 << 20 for n in shape)
     if not valid:
         raise ConfigError(f'{path}: expected_shape is {shape}, expected the spatial shape followed by its length.')
     return tuple(int(n) for n in shape[:-1])

@@ -13,7 +13,7 @@ from mmreg.datasets.learn2reg import SPLITS, read_json
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry, write_learn2reg_nifti, write_learn2reg_npz
 
-from .config import Pair
+from .config import Pair, named
 
 Writer = Callable[[str | Path, np.ndarray], None]
 
@@ -53,8 +53,8 @@ def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[Pair]:
     """The pairs that a data set's JSON lists for a split; by default validation, else test.
 
     Raises:
-        ConfigError: the split is unknown.
-        DataError: the JSON lists no pairs there, or two pairs that would share a file name.
+        ConfigError: the split is unknown, or two pairs would share a file name.
+        DataError: the JSON lists no pairs there.
     """
     content = read_json(json_file)
     splits = ('validation', 'test') if split is None else (split,)
@@ -63,11 +63,7 @@ def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[Pair]:
     for name in (name for key in splits for name in SPLITS[key]):
         pairs = _pairs(content.get(name))
         if pairs:
-            stems = [pair.field_stem for pair in pairs]
-            twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-            if twice:
-                raise DataError(f'{json_file}: several pairs of {name!r} would be called {", ".join(twice)}.')
-            return pairs
+            return named(pairs, f'{json_file}: {name}')
     raise DataError(f'{json_file}: no pairs (fixed, moving) under {" or ".join(splits)}, expected some to package.')
 
 

@@ -126,7 +126,7 @@ class FieldError(CaseMetric):
 
     def _scores(self, case: Case, displacement: Tensor) -> Scores:
         errors = field_error.end_point_errors(
-            displacement, case.given('true_displacement').to(displacement), case.spacing
+            displacement, case.given('true_displacement').to(displacement), case.spacing, batched=False
         )
         if self.mask:
             errors = errors[case.given(self.mask)[0].to(errors.device) > 0]

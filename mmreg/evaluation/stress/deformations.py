@@ -156,7 +156,7 @@ def _calibrate(
     velocity: Tensor, spacing: Sequence[float], target_mm: float, statistic: str, mask: Tensor | None
 ) -> Tensor:
     for _ in range(ROUNDS):
-        size = lengths(scaling_and_squaring(velocity, STEPS)[0], spacing)
+        size = lengths(scaling_and_squaring(velocity, STEPS)[0], spacing, batched=False)
         found = STATISTICS[statistic](size if mask is None else size[mask > 0])
         velocity = velocity * (target_mm / max(found, 1e-8))
     return velocity

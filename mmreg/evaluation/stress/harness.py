@@ -119,8 +119,8 @@ def measure(pair: StressedPair, displacement: Tensor) -> dict[str, float]:
             f'expected {tuple(pair.true.shape)}.'
         )
     displacement = displacement.detach().float().cpu()
-    errors = field_error.end_point_errors(displacement, pair.true, pair.case.spacing)
-    truth = field_error.lengths(pair.true, pair.case.spacing)
+    errors = field_error.end_point_errors(displacement, pair.true, pair.case.spacing, batched=False)
+    truth = field_error.lengths(pair.true, pair.case.spacing, batched=False)
     inside = pair.case.foreground
     values = {'epe': float(errors.mean()), 'initial_epe': float(truth.mean())}
     if bool(inside.any()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,10 @@ from mmreg.datasets.base import Index, Source
 from mmreg.datasets.learn2reg import Learn2RegDataset, read_json
 from mmreg.datasets.pairs import PairListDataset
 from mmreg.datasets.verify import report
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import DataError
+from mmreg.utils.text_files import read_json as read_any_json
+
+from .names import check_case_ids
 
 #: Splits of a challenge's JSON that are looked at for pairs, in this order.
 SPLITS = ('validation', 'test', 'training')
@@ -76,8 +78,8 @@ def _is_challenge(path: Path) -> bool:
     if path.suffix != '.json' or not path.is_file():
         return False
     try:
-        content = json.loads(path.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        content = read_any_json(path)
+    except DataError:
         return False  # the reader of pair lists says what is wrong
     return isinstance(content, dict) and 'pairs' not in content
 
@@ -107,9 +109,4 @@ def _challenge_index(path: Path, root: str, split: str | None) -> Index:
 def _check_names(path: Path, cases: list[Case]) -> None:
     if not cases:
         raise DataError(f'{path}: found no pairs, expected at least one')
-    name, count = Counter(case.case_id for case in cases).most_common(1)[0]
-    if count > 1:
-        raise DataError(f'{path}: found {count} pairs named {name!r}, expected a case_id of its own for each')
-    for case in cases:
-        if case.case_id in ('.', '..') or any(c in case.case_id for c in '/\\\0'):
-            raise ConfigError(f'{path}: case_id {case.case_id!r} cannot name a folder, expected letters and digits')
+    check_case_ids(path, [case.case_id for case in cases])

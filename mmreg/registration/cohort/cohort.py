@@ -6,6 +6,7 @@ import re
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from mmreg.errors import InputError
 from mmreg.io import lumir_name, oasis_name
 from mmreg.io.atomic import atomic_path
+from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import write_table
 from mmreg.registration.alignment import AffineLike
 from mmreg.registration.pipeline import Pipeline, Started
@@ -26,6 +28,7 @@ from mmreg.registration.results.result import RegistrationResult
 from mmreg.utils.console import sentence
 
 from .cases import Case
+from .names import check_places, colliding
 from .shards import Shard
 
 RESULTS, FAILURES = 'results.csv', 'failures.csv'
@@ -65,7 +68,7 @@ class Cohort:
         out_dir: Where the results go.
         layout: ``'files'``, ``'lumir'``, ``'learn2reg'`` or ``'oasis'``.
         overwrite: Register finished cases again. Otherwise a case counts as finished where its folder is complete and
-            was made from the same files and settings; in a challenge layout, where its file exists.
+            was made from the same files and settings; in a challenge layout, where that is so of its file.
         outputs: Which files per case, see :data:`~mmreg.registration.results.outputs.OUTPUTS`.
         affine: As in :class:`~mmreg.registration.pipeline.Pipeline`, for all cases.
         landmark_frame: The same.
@@ -85,6 +88,11 @@ class Cohort:
     shard: Shard = field(default_factory=Shard)
 
     def __post_init__(self) -> None:
+        self._whole_names = False
+        if self.layout == 'learn2reg':
+            self._whole_names = bool(colliding([name for _, name in self._layout_names()]))
+        if self.layout != 'files':
+            check_places(f'--layout {self.layout}', self._layout_names())
         self._settings: dict[str, Any] | None = None
         self._tables_due = 0.0
 
@@ -142,7 +150,13 @@ class Cohort:
         """Folder, or in a challenge layout file, of a case."""
         if self.layout == 'files':
             return self.out_dir / case.case_id
-        return self.out_dir / layout_name(self.layout, case)
+        return self.out_dir / layout_name(self.layout, case, self._whole_names)
+
+    def _layout_names(self) -> Iterator[tuple[str, str]]:
+        """Case and file, of those that have one: the others fail, with their reason, when their turn comes."""
+        for case in self.cases:
+            with suppress(InputError):
+                yield case.case_id, self.place(case).name
 
     def settings(self) -> dict[str, Any]:
         """What a result depends on besides its files."""
@@ -183,11 +197,16 @@ class Cohort:
         if self.overwrite:
             return None
         if self.layout != 'files':
-            return Outcome(case, 'skipped') if self._place_or_none(case) else None
+            place = self._place_or_none(case)
+            known = place is not None and read_note(place) == case.fingerprint(self.settings())
+            return Outcome(case, 'skipped') if known else None
         plan = read_marker(self.place(case))
         if plan is None or plan.get('request') != case.fingerprint(self.settings()):
             return None
-        return Outcome(case, 'skipped', result_line(case, plan))
+        try:
+            return Outcome(case, 'skipped', result_line(case, plan))
+        except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
+            return None
 
     def _place_or_none(self, case: Case) -> Path | None:
         try:
@@ -236,8 +255,8 @@ class Cohort:
         files = self.layout == 'files'
         result = self.pipeline.finish(started, moved, inverse=files, metrics=files)
         refuse_impossible(result)
+        result.provenance['request'] = case.fingerprint(self.settings())
         if files:
-            result.provenance['request'] = case.fingerprint(self.settings())
             result.save(self.place(case), outputs=self.outputs)
         else:
             write_layout(self.layout, self.place(case), result)
@@ -250,20 +269,39 @@ def _failed(case: Case, error: Exception) -> Outcome:
     return Outcome(case, 'failed', reason=reason, trace=trace)
 
 
-def layout_name(layout: str, case: Case) -> str:
+def layout_name(layout: str, case: Case, whole: bool = False) -> str:
     """File name of a case in a challenge layout, made from the numbers of both subjects.
+
+    Args:
+        layout: ``'lumir'``, ``'learn2reg'`` or ``'oasis'``.
+        case: The pair.
+        whole: Add the numbers of the images, where subjects alone do not tell the pairs of a list apart.
 
     Raises:
         InputError: a subject's id is no number.
     """
     ids = [_subject(str(source['id'])) for source in (case.fixed, case.moving)]
     try:
+        if whole:
+            return whole_name(str(case.fixed['image']), str(case.moving['image']), ids)
         return oasis_name(*ids) if layout == 'oasis' else lumir_name(*ids)
     except ValueError as error:
         raise InputError(
             f'{case.case_id}: found the subjects {ids[0]!r} and {ids[1]!r}, expected numbers in the file names as the '
             f'layout {layout} wants'
         ) from error
+
+
+def whole_name(fixed: str, moving: str, subjects: Sequence[str]) -> str:
+    """Name of a field by subjects and images.
+
+    Example:
+        >>> whole_name('ThoraxCBCT_0011_0000.nii.gz', 'ThoraxCBCT_0011_0002.nii.gz', ['0011', '0011'])
+        'disp_0011_0000_0011_0002.nii.gz'
+    """
+    parts = [Path(image).name.split('.')[0].split('_')[-1] for image in (fixed, moving)]
+    names = [f'{int(subject):04d}_{int(part):04d}' for subject, part in zip(subjects, parts)]
+    return f'disp_{names[0]}_{names[1]}.nii.gz'
 
 
 def _subject(name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import glob
+import hashlib
 import os
 import shutil
 import signal
@@ -12,10 +13,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, InputError
+from mmreg.utils.atomic import is_alive, missing_folders, refuse_occupied, remove_folders, told_error
+from mmreg.utils.text_files import read_json
 
 #: The file that says a folder of results is complete, and which files it consists of.
 MARKER = 'plan.json'
+#: Of files that a result may consist of: a plan that lists others does not have them removed.
+_ENDINGS = ('.nii.gz', '.nii', '.tfm', '.h5', '.json', '.csv', '.html', '.png', '.mha', '.nrrd', '.npz')
 
 
 @contextmanager
@@ -34,42 +39,73 @@ def replacing_folder(target: str | Path, earlier: bool = True) -> Iterator[Path]
         DataError: the place is a file or cannot be written.
     """
     target = Path(target)
-    if target.exists() and not target.is_dir():
-        raise DataError(f'{target}: found a file, expected the name of a folder for the results')
-    made = _missing_parents(target)
-    temporary = target.parent / f'.{target.name}.{os.getpid()}-{threading.get_ident()}.tmp'
+    if os.path.lexists(target) and not target.is_dir():
+        kind = 'a link that leads nowhere' if target.is_symlink() and not target.exists() else 'a file'
+        raise DataError(f'{target}: found {kind}, expected the name of a folder for the results')
+    made = missing_folders(target)
+    temporary = target.parent / f'.{_short(target.name)}.{os.getpid()}-{threading.get_ident()}.tmp'
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         temporary.mkdir()
-    except OSError as error:
-        raise DataError(f'{target}: the folder cannot be made ({error.strerror})') from error
+    except (OSError, ValueError) as error:
+        remove_folders(made)
+        raise DataError(f'{target}: the folder cannot be made ({getattr(error, "strerror", error)})') from error
     done = False
     try:
         yield temporary
-        with _uninterrupted():
+        with _uninterrupted(), _alone(target.parent):
             _move_into_place(temporary, target, earlier)
         done = True
+    except Exception as error:
+        told = told_error(error, target, temporary)
+        if told is error:
+            raise
+        raise told from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if not done:
-            for parent in made:
-                with suppress(OSError):
-                    parent.rmdir()
+            remove_folders(made)
 
 
 def read_marker(folder: str | Path) -> dict[str, Any] | None:
-    """The plan of a complete folder of results, None where there is none."""
+    """The plan of a complete folder of results, None where there is none or it is not one of ours.
+
+    The files that it lists are there; its tables hold what :mod:`mmreg.registration.results` writes.
+    """
+    folder = Path(folder)
     try:
-        content = json.loads((Path(folder) / MARKER).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+        content = read_json(folder / MARKER)
+    except InputError:
         return None
-    return content if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(content.get('files'), list):
+        return None
+    kinds = {'metrics': dict, 'timings': dict, 'preset': dict, 'warnings': list, 'request': str}
+    if any(content.get(key) is not None and not isinstance(content[key], kind) for key, kind in kinds.items()):
+        return None
+    whole = all(isinstance(name, str) and (folder / name).is_file() for name in content['files'])
+    return content if whole else None
 
 
-def _missing_parents(target: Path) -> list[Path]:
-    """Parents that do not exist yet, innermost first."""
-    return [parent for parent in target.parents if not parent.exists()]
+def _short(name: str) -> str:
+    """A name that can be lengthened within what file systems take."""
+    return name if len(os.fsencode(name)) <= 200 else hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process moves results into a folder below ``folder`` meanwhile, where the system has such locks."""
+    handle = None
+    with suppress(OSError, ImportError):
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _move_into_place(temporary: Path, target: Path, earlier: bool) -> None:
@@ -77,34 +113,34 @@ def _move_into_place(temporary: Path, target: Path, earlier: bool) -> None:
         os.replace(temporary, target)
         return
     new = sorted(path.relative_to(temporary) for path in temporary.rglob('*') if path.is_file())
-    old = (read_marker(target) or {}).get('files', []) if earlier else []
+    for name in new:  # before the first one is moved: all or none
+        refuse_occupied(target / name)
+    old = _listed(target) if earlier else []
     if earlier:
         (target / MARKER).unlink(missing_ok=True)
     for name in sorted(new, key=lambda path: path.name == MARKER):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary / name, target / name)
-    for outdated in {str(name) for name in old} - {str(name) for name in new}:
-        path = target / outdated
-        if path.resolve().is_relative_to(target.resolve()):
-            path.unlink(missing_ok=True)
+    for outdated in set(old) - {str(name) for name in new}:
+        (target / outdated).unlink(missing_ok=True)
+
+
+def _listed(target: Path) -> list[str]:
+    """Files of an earlier result, by its plan: such as lie in the folder itself and end as results do."""
+    try:
+        content = read_json(target / MARKER)
+        names = [name for name in content.get('files', []) if Path(name).name == name and (target / name).is_file()]
+        return [name for name in names if '.' not in name or name.endswith(_ENDINGS)]
+    except (InputError, AttributeError, TypeError):
+        return []
 
 
 def _remove_leftovers(target: Path) -> None:
     """Temporary folders of processes that were killed."""
-    for folder in target.parent.glob(f'.{target.name}.*-*.tmp'):
+    for folder in target.parent.glob(f'.{glob.escape(_short(target.name))}.*-*.tmp'):
         owner = folder.name.removesuffix('.tmp').rpartition('.')[2].partition('-')[0]
-        if owner.isdigit() and not _is_alive(int(owner)):
+        if owner.isdigit() and not is_alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 @contextmanager

@@ -144,11 +144,11 @@ OUTPUTS: dict[str, Callable[[ResultValues, Path], None]] = {
 
 
 def _npz(path: Path, result: ResultValues) -> None:
-    write_learn2reg_npz(path, result.array_displacement())
+    write_learn2reg_npz(path, result.array_displacement(), note=str(result.provenance.get('request', '')))
 
 
 def _nifti(path: Path, result: ResultValues) -> None:
-    write_learn2reg_nifti(path, result.array_displacement())
+    write_learn2reg_nifti(path, result.array_displacement(), str(result.provenance.get('request', '')))
 
 
 #: Challenge layouts: ending and writer of the one file per pair.

@@ -1,0 +1,45 @@
+"""What goes wrong around a program: no memory, a full disk, a killed worker. One sentence each, by kind."""
+
+from __future__ import annotations
+
+import os
+import re
+
+_MEMORY = re.compile(
+    r"not enough memory|can't allocate memory|out of memory|unable to allocate|failed to allocate|"
+    r'memory allocation|bad_alloc|cannot allocate memory|allocation failed',
+    re.IGNORECASE,
+)
+_WORKER = re.compile(r'DataLoader worker \(pid\(?s?\)? ?[^)]*\)? ?(?:exited unexpectedly|is killed by signal)')
+_LESS = 'a coarser working grid (inference.spacing), smaller batches, fewer levels or loader workers need less'
+
+
+def around(error: BaseException) -> str | None:
+    """The sentence for an error that the machine, not the program, is the cause of; None for every other."""
+    text = ' '.join(str(error).split())
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError | OSError) and _MEMORY.search(text)):
+        return f'there is not enough memory{_asked(text)}: {_LESS}.'
+    if isinstance(error, RuntimeError) and _WORKER.search(text):
+        return (
+            'a loader worker was killed from outside (often: no memory); what was written is whole, so go on with '
+            '--resume, with fewer num_workers where memory is short.'
+        )
+    if isinstance(error, BrokenPipeError):
+        return 'the reader of the output is gone.'
+    if isinstance(error, OSError) and error.errno is not None:
+        return f'{_place(error)}{error.strerror or os.strerror(error.errno)}.'
+    return None
+
+
+def _asked(text: str) -> str:
+    """How much was asked for, where the allocator says so."""
+    found = re.search(r'(?:tried to allocate|allocate) ([\d.]+) ?(bytes|[KMGT]i?B)', text)
+    if found is None:
+        return ''
+    amount = f'{int(float(found[1])) >> 20} MiB' if found[2] == 'bytes' else f'{found[1]} {found[2]}'
+    return f' ({amount} more were asked for)'
+
+
+def _place(error: OSError) -> str:
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    return f'{names[-1]}: ' if names else ''
