@@ -22,7 +22,12 @@ MODES = {
 
 
 def resample_to(
-    volume: Volume, geometry: Geometry, mode: str = 'linear', *, transform: Transform | None = None, fill: float = 0.0
+    volume: Volume,
+    geometry: Geometry,
+    mode: str = 'linear',
+    *,
+    transform: Transform | None = None,
+    fill: float | None = 0.0,
 ) -> Volume:
     """Sample a volume at the voxel centres of another grid.
 
@@ -31,7 +36,7 @@ def resample_to(
         geometry: wanted grid, in any orientation, spacing and size.
         mode: 'linear', 'nearest', 'spline' (cubic B-spline), or 'label' (interpolated indicator functions).
         transform: where to look: world position on the wanted grid -> world position in ``volume``.
-        fill: value outside ``volume``.
+        fill: value outside ``volume``; None: that of the nearest voxel.
 
     Returns:
         Volume on ``geometry``; images come back as float32, integer arrays keep their type.
@@ -53,7 +58,16 @@ def resample_to(
     itk_transform = sitk.Transform(geometry.ndim, sitk.sitkIdentity) if transform is None else transform.itk
     image = volume.to_sitk()
     result = sitk.Resample(
-        image, size, itk_transform, MODES[mode], origin, spacing, direction, fill, image.GetPixelID(), False
+        image,
+        size,
+        itk_transform,
+        MODES[mode],
+        origin,
+        spacing,
+        direction,
+        fill or 0.0,
+        image.GetPixelID(),
+        fill is None,
     )
     return Volume(Volume.from_sitk(result).array.astype(volume.array.dtype, copy=False), geometry)
 

@@ -81,17 +81,42 @@ class LocalCorrelation:
         shift = self.eps if self.stabiliser == 'each' else 0.0
         return var_w.clamp(min=0) + shift, var_f.clamp(min=0) + shift
 
+    def has_closed_form(self, mask: Tensor | None) -> bool:
+        """Whether :meth:`mean_and_gradients` serves: inside a mask, only if it holds nothing but zeros and ones."""
+        return not self.masked or mask is None or bool(((mask == 0) | (mask == 1)).all())
+
     def mean_and_gradients(
         self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Mean of the map and its gradients by both images where needed, in closed form, of ``masked=False``.
+        """Mean of the map and its gradients by both images where needed, in closed form.
 
         The maths is in docs/losses_image.md. Images are ``(N, C, *spatial)``, ``mask`` is ``(N, 1, *spatial)``.
         """
+        if not self.masked:
+            return self._in_windows(warped, fixed, need, window, mask, None)
+        # Voxels outside the mask are zero after centring, so that they add nothing; windows count the others.
+        mask = torch.ones_like(warped[:, :1]) if mask is None else mask
+        voxels = (mask.expand_as(warped[:, :1]).sum() * warped.shape[1]).clamp(min=1)
+        warped, fixed = ((image - (image * mask).sum() / voxels) * mask for image in (warped, fixed))
+        mean, *gradients = self._in_windows(warped, fixed, need, window, mask, window.sum(mask))
+        first, second = (None if gradient is None else gradient * mask for gradient in gradients)
+        return mean, first, second
+
+    def _in_windows(
+        self,
+        warped: Tensor,
+        fixed: Tensor,
+        need: tuple[bool, bool],
+        window: Window,
+        mask: Tensor | None,
+        counts: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Mean and gradients; ``counts`` ``(N, 1, *spatial)`` are the voxels that each window counts, where some."""
         if window.taps is None and self.stabiliser == 'product' and serves_sums(warped) and serves_sums(fixed):
-            return self._compiled(warped, fixed, need, window, mask)
+            return self._compiled(warped, fixed, need, window, mask, counts)
+        volume = window.volume if counts is None else counts.clamp(min=1e-6)
         sum_w, sum_f = window.sum(warped), window.sum(fixed)
-        mean_w, mean_f = sum_w / window.volume, sum_f / window.volume  # a rounded 1/n would bias every variance
+        mean_w, mean_f = sum_w / volume, sum_f / volume  # a rounded 1/n would bias every variance
         cross = window.sum(warped * fixed).addcmul_(mean_w, sum_f, value=-1)
         var_w = window.sum(warped.square()).addcmul_(mean_w, sum_w, value=-1)
         var_f = window.sum(fixed.square()).addcmul_(mean_f, sum_f, value=-1)
@@ -114,7 +139,13 @@ class LocalCorrelation:
         return mean, grad_w, grad_f
 
     def _compiled(
-        self, warped: Tensor, fixed: Tensor, need: tuple[bool, bool], window: Window, mask: Tensor | None
+        self,
+        warped: Tensor,
+        fixed: Tensor,
+        need: tuple[bool, bool],
+        window: Window,
+        mask: Tensor | None,
+        counts: Tensor | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The same in one kernel."""
         exponent = FORMS[self.form]
@@ -122,7 +153,7 @@ class LocalCorrelation:
         if mask is not None:
             total = float(mask.expand_as(warped[:, :1]).sum()) * warped.shape[1] or 1.0
         arguments = (window.sizes, window.volume, self.eps, exponent, exponent / total)
-        value, grad_w, grad_f = local_correlation(warped, fixed, mask, need, *arguments)
+        value, grad_w, grad_f = local_correlation(warped, fixed, mask, need, *arguments, counts)
         return value / total, grad_w, grad_f
 
     def _factors_(self, var_w: Tensor, var_f: Tensor) -> tuple[Tensor, Tensor]:

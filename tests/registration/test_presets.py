@@ -6,6 +6,7 @@ import pytest
 import mmreg
 from mmreg.apis import list_presets
 from mmreg.commands.register import main
+from mmreg.errors import ConfigError
 from mmreg.registration.presets import preset as presets
 
 from .phantoms import centred, draw, pose
@@ -45,3 +46,19 @@ def test_every_preset_runs(name, ndim):
     )
     assert np.isfinite(result.displacement).all() and np.abs(result.displacement).max() > 0.01
     assert result.provenance['preset']['name'] == name
+
+
+@pytest.mark.parametrize(
+    'key', ['optimisation.floor', 'optimisation.levels.0.smooth_field', 'affine.search', 'inference.spacing']
+)
+def test_keys_that_a_section_has_by_default_need_no_plus(key):
+    value = 'none' if key == 'affine.search' else 0.3
+    cfg = presets.load_preset('generic', {key: value}).cfg
+    for name in key.split('.'):
+        cfg = cfg[int(name)] if name.isdigit() else cfg[name]
+    assert cfg == value
+
+
+def test_a_key_that_no_section_has_is_refused():
+    with pytest.raises(ConfigError, match="no key 'flor'"):
+        presets.load_preset('generic', {'optimisation.flor': 0.3})

@@ -167,6 +167,25 @@ def test_local_correlation(shape, masked, form):
         assert_close([[r / s for r, s in zip(run, scale)] for run in runs], 2e-4)
 
 
+@pytest.mark.parametrize('masked', [False, True])
+def test_local_correlation_of_voxels_inside_a_mask(masked):
+    torch.manual_seed(8)
+    shape = (2, 2, 10, 12, 14)
+    images = torch.rand(shape), torch.rand(shape)
+    mask = (torch.rand(2, 1, 10, 12, 14) > 0.4).float() if masked else None
+    closed = LOSSES.build(dict(type='LNCC', window=5, masked_statistics=True))
+    graph = LOSSES.build(dict(type='LNCC', window=5, masked_statistics=True, closed_form=False))
+
+    def value(loss):
+        return lambda *x: loss(*x, None if mask is None else mask.to(x[0]))
+
+    runs = both(value(closed), *images) + [both(value(graph), *images)[1]]
+    scale = [max(1e-9, float(r.abs().max())) for r in runs[2]]
+    scaled = [[r.double() / s for r, s in zip(run, scale)] for run in runs]
+    assert_close(scaled[:2], 2e-4)
+    assert_close([scaled[0], scaled[2]], 2e-4)
+
+
 def test_local_correlation_with_an_empty_mask():
     warped = torch.rand(1, 1, 8, 8, 8).requires_grad_()
     loss = LOSSES.build(dict(type='LNCC', window=3))

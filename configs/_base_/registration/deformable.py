@@ -8,7 +8,8 @@ model = dict(
     flow_head=dict(type='FreeField', update='compose'),
     integrator=dict(type='IdentityIntegrator'),
     # A window has as many millimetres along every axis, so that thick slices are not mixed.
-    losses=dict(similarity=dict(type='LNCC', window=9, isotropic=True, weight=1.0)),
+    # Only what both images show counts, also inside a window.
+    losses=dict(similarity=dict(type='LNCC', window=9, isotropic=True, masked_statistics=True, weight=1.0)),
 )
 
 optimisation = dict(

@@ -54,7 +54,7 @@ class LNCC(ImageLoss):
         stabiliser: ``'product'`` :math:`ab + \epsilon`; ``'clamp'`` :math:`\max(a,\epsilon)\max(b,\epsilon)` (MONAI);
             ``'each'`` :math:`(a+\epsilon)(b+\epsilon)` (GradICON). Rounding below zero is cut first.
         masked_statistics: the window sums run over voxels inside the mask only (inside the image when there is no
-            mask) and ``n`` counts those. Without it a mask weights the mean only.
+            mask) and ``n`` counts those; fast for masks of zeros and ones. Without it a mask weights the mean only.
         closed_form: gradients from the closed form; False builds the full graph (slower, several times the memory).
     """
 
@@ -100,7 +100,7 @@ class LNCC(ImageLoss):
 
     def _within(self, warped: Tensor, fixed: Tensor, mask: Tensor | None, window: Window) -> Tensor:
         of, scalar = self.of, partial(self.of.mean, window=window, mask=mask)
-        if not self.closed_form or of.masked:
+        if not self.closed_form or not of.has_closed_form(mask):
             mean = scalar(warped, fixed)
         else:
             mean = stored_gradient(warped, fixed, scalar, partial(of.mean_and_gradients, window=window, mask=mask))

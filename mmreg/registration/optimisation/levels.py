@@ -12,8 +12,11 @@ from mmreg.spatial import gaussian_filter, resize
 
 from .settings import Level, Settings
 
-#: An axis is not made shorter than this by a level.
-SHORTEST = 12
+#: An axis is not made shorter than this by a level: a slab of few slices is coarsened as it is in plane, since both
+#: Gaussians and windows have the same length in mm along every axis, and fine slices would make them small everywhere.
+SHORTEST = 2
+#: Voxels that are almost as large as those of the level stay as they are.
+_ALMOST = 1.25
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Grid:
         """The grid with voxels of ``spacing`` mm; axes that have larger voxels, or few, stay as they are."""
         size, steps = [], []
         for n, step in zip(self.size, self.spacing):
-            wanted = round((n - 1) * step / max(step, spacing)) + 1
+            wanted = n if spacing < _ALMOST * step else round((n - 1) * step / spacing) + 1
             m = max(min(n, SHORTEST), min(n, wanted))
             size.append(m)
             steps.append(step * (n - 1) / (m - 1) if m > 1 else step)

@@ -142,15 +142,21 @@ class _Run:
         return self.inputs['fixed'].device.type
 
     def _weighted(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """The inputs with the moving mask, where it is now, in the weights of the fixed grid."""
+        """The inputs with, as each image's mask, what both images show there at the present field: zeros and ones."""
         result = dict(data)
-        mask = data.get('moving_mask')
-        if mask is None or self.head.field is None:
+        masks = data.get('fixed_mask'), data.get('moving_mask')
+        if self.head.field is None or masks == (None, None):
             return result
         with torch.no_grad():
-            field = resize_field(self.model.integrator(self.head.field), size=mask.shape[2:], values='aligned')
-            moved = warp(mask.float(), field)
-        result['fixed_mask'] = moved if data.get('fixed_mask') is None else moved * data['fixed_mask']
+            size = data['fixed'].shape[2:]
+            fields = [self.model.integrator(self.head.field), self.head.inverse]
+            for name, own, other, field in zip(('fixed_mask', 'moving_mask'), masks, masks[::-1], fields):
+                if field is None:
+                    continue
+                seen = torch.ones_like(data['fixed'][:, :1]) if own is None else own.float()
+                if other is not None:
+                    seen = seen * warp(other.float(), resize_field(field, size=size, values='aligned'))
+                result[name] = _solid(seen)
         return result
 
     def _record(self, number: int, iteration: int, stage: Stage, losses: dict[str, float]) -> None:
@@ -180,6 +186,12 @@ class _Run:
             began = time.perf_counter()
             self.result.inverse_displacement, self.result.residual = invert_multilevel(displacement)
             self.result.seconds['inverse'] = time.perf_counter() - began
+
+
+def _solid(mask: Tensor) -> Tensor:
+    """Zeros and ones: inside from one half on, or wherever anything is left where that is nowhere."""
+    inside = mask >= 0.5
+    return torch.where(inside.flatten(1).any(1).view(-1, *[1] * (mask.dim() - 1)), inside, mask > 0).to(mask.dtype)
 
 
 def _smoother(sigma: list[float]) -> Callable[[Tensor], Tensor]:

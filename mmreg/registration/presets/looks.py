@@ -15,6 +15,8 @@ from mmreg.registration.inputs import Image
 
 #: Voxels along the longest side of the small copy that everything is looked at in.
 _SMALL = 28
+#: The same of the copy in which tissues are told apart.
+_COPY = 48
 #: Hounsfield units: air in lungs, soft tissue, and what is no air outside the body.
 _LUNG, _SOFT, _AIR = (-950.0, -500.0), (-200.0, 300.0), -950.0
 _TAGS = {'modality': '0008|0060', 'body part': '0018|0015', 'description': '0008|103e', 'protocol': '0018|1030'}
@@ -30,12 +32,14 @@ class Look:
         name: Its path or role.
         geometry: Its grid.
         small: A smoothed copy of few voxels (first channel).
+        copy: The same with some more.
         tags: DICOM tags by plain names; empty for other files.
     """
 
     name: str
     geometry: Geometry
     small: Volume
+    copy: Volume
     tags: dict[str, str]
 
     @cached_property
@@ -106,19 +110,34 @@ class Look:
 
 def look_at(image: Image) -> Look:
     """Look at an image: its header, the DICOM tags of its folder, and a small copy of it."""
-    return Look(image.name, image.geometry, small_copy(image.volume), dicom_tags(image.name))
+    copy = small_copy(image.volume, _COPY)
+    return Look(image.name, image.geometry, small_copy(image.volume), copy, dicom_tags(image.name))
 
 
 def small_copy(volume: Volume, voxels: int = _SMALL) -> Volume:
     """The first channel, smoothed and sampled with about ``voxels`` along its longest side."""
     array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
-    geometry = volume.geometry
-    spacing = np.asarray(geometry.spacing)
-    wanted = np.maximum(spacing, (np.asarray(geometry.shape) * spacing).max() / voxels)
-    sigma = np.maximum(0.0, (wanted / spacing - 1) / 2)
-    smooth = ndimage.gaussian_filter(array.astype(np.float32), sigma, mode='nearest')
-    target = geometry.resampled(tuple(wanted.tolist()))
-    return resample_to(Volume(smooth, geometry), target, fill=float(smooth.min()))
+    wanted = (np.asarray(volume.geometry.shape) * np.asarray(volume.geometry.spacing)).max() / voxels
+    pooled = _pooled(Volume(np.asarray(array, dtype=np.float32), volume.geometry), wanted)
+    spacing = np.asarray(pooled.geometry.spacing)
+    sizes = np.maximum(spacing, wanted)
+    smooth = ndimage.gaussian_filter(pooled.array, np.maximum(0.0, (sizes / spacing - 1) / 2), mode='nearest')
+    target = pooled.geometry.resampled(tuple(sizes.tolist()))
+    return resample_to(Volume(smooth, pooled.geometry), target, fill=float(smooth.min()))
+
+
+def _pooled(volume: Volume, wanted: float) -> Volume:
+    """Means of blocks of whole voxels that are at most half as large as ``wanted`` mm; what is left over is dropped."""
+    shape, affine = volume.geometry.shape, volume.geometry.affine.copy()
+    factors = [max(1, min(n, int(0.5 * wanted / step))) for n, step in zip(shape, volume.geometry.spacing)]
+    if max(factors) == 1:
+        return volume
+    kept = tuple(slice(0, n // k * k) for n, k in zip(shape, factors))
+    blocks = [part for n, k in zip(shape, factors) for part in (n // k, k)]
+    array = volume.array[kept].reshape(blocks).mean(axis=tuple(range(1, 2 * len(shape), 2)))
+    affine[:-1, -1] += affine[:-1, :-1] @ ((np.asarray(factors) - 1) / 2)
+    affine[:-1, :-1] *= factors
+    return Volume(array, Geometry(array.shape, affine))
 
 
 def dicom_tags(name: str) -> dict[str, str]:

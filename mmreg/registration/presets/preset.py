@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -13,12 +13,22 @@ from typing import Any
 from mmengine.config import Config
 
 from mmreg.errors import ConfigError
+from mmreg.registration.affine.settings import AffineSettings
 from mmreg.registration.model import ConfigText, read_config
+from mmreg.registration.optimisation.settings import SHARED, Level, Settings
 from mmreg.registration.working.preparation import DEFAULT_INTENSITY
+from mmreg.registration.working.preparation import KEYS as PREPARATION_KEYS
 from mmreg.utils.config import load_config
 from mmreg.utils.shipped import config_folder
 
 PREFIX = 'register_'
+#: Keys that the sections of a preset know, whether its config names them or not.
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    'optimisation': (*(f.name for f in fields(Settings)), *SHARED),
+    'levels': tuple(f.name for f in fields(Level)),
+    'affine': (*(f.name for f in fields(AffineSettings)), 'trust_headers'),
+    'inference': PREPARATION_KEYS,
+}
 #: Taken where nothing speaks for another one: for one contrast, and for two.
 FALLBACK, FALLBACK_MULTIMODAL = 'generic', 'generic_multimodal'
 
@@ -91,11 +101,23 @@ def load_preset(source: str | Path, cfg_options: Mapping[str, Any] | None = None
         close = get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f'; did you mean {close[0]!r}?' if close else ','
         raise ConfigError(f'--preset {text}: there is no such preset{hint} expected {", ".join(known)} or a file.')
-    cfg = read_config(load_config(path), cfg_options)
+    cfg = read_config(load_config(path), _with_defaults(cfg_options))
     for key in ('model', 'optimisation'):
         if not isinstance(cfg.get(key), Mapping):
             raise ConfigError(f'{path} has no key {key}, expected a preset such as {PREFIX}{FALLBACK}.py.')
     return Preset(name, path, ConfigText(cfg))
+
+
+def _with_defaults(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options, where keys that a section has by default need no ``+`` to be set."""
+    return {f'+{key}' if _has_default(key) else key: value for key, value in (options or {}).items()}
+
+
+def _has_default(key: str) -> bool:
+    section, _, name = key.partition('.')
+    if section == 'optimisation' and name.startswith('levels.'):
+        section, name = 'levels', name.split('.', 2)[-1]
+    return name in _SETTINGS.get(section, ())
 
 
 def list_presets() -> list[Preset]:

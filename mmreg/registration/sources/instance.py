@@ -65,7 +65,7 @@ class InstanceOptimisation(Source):
         return {'optimisation': dict(self.optimisation), 'seed': self.seed}
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:
-        arrays = on.images(self.preparation) | on.masks()
+        arrays = on.images(self.preparation, extend=True) | on.masks()
         if 'label' in self._kinds() or self._labels_required():
             arrays |= on.labels()
         return arrays

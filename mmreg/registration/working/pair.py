@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from mmreg.registration.inputs import Pair
 from mmreg.spatial import displacement_to_grid
 
 from .preparation import Preparation, on_grid
+from .views import View, view_of
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,46 @@ class WorkingPair:
     grid: Geometry
     axis: int | None = None
 
-    def images(self, preparation: Preparation) -> dict[str, np.ndarray]:
-        """``fixed`` and ``moving`` ``(C, *grid.shape)`` float32, intensities as ``preparation`` says."""
-        affine = self.alignment.matrix
-        return {
-            'fixed': on_grid(self.pair.fixed.volume, self.grid, preparation, None, 'fixed', self.axis),
-            'moving': on_grid(self.pair.moving.volume, self.grid, preparation, affine, 'moving', self.axis),
-        }
+    def images(self, preparation: Preparation, extend: bool = False) -> dict[str, np.ndarray]:
+        """``fixed`` and ``moving`` ``(C, *grid.shape)`` float32, intensities as ``preparation`` says.
+
+        ``extend``: what is behind the edge of what an image shows goes on as its edge does.
+        """
+        found = {}
+        for role, affine in (('fixed', None), ('moving', self.alignment.matrix)):
+            volume = self.shown[role].volume if extend else self.pair.images[role].volume
+            found[role] = on_grid(volume, self.grid, preparation, affine, role, self.axis, extend)
+        return found
+
+    @cached_property
+    def shown(self) -> dict[str, View]:
+        """What each image shows, by role."""
+        return {role: view_of(image.volume) for role, image in self.pair.images.items()}
+
+    @cached_property
+    def views(self) -> dict[str, np.ndarray]:
+        """Which voxels of the grid each image shows, where those are not all, ``(*grid.shape)`` bool by role."""
+        found = {}
+        for role, view in self.shown.items():
+            seen = view.on(self.grid, self.alignment.matrix if role == 'moving' else None)
+            if seen is not None and seen.any():
+                found[role] = seen
+        return found
+
+    @cached_property
+    def given(self) -> dict[str, np.ndarray]:
+        """Masks of the user, ``(*grid.shape)`` bool by role."""
+        return {role: self._nearest(image.volume, role)[0] > 0 for role, image in self.pair.masks.items()}
 
     def masks(self) -> dict[str, np.ndarray]:
-        """``fixed_mask``, ``moving_mask`` ``(1, *grid.shape)`` float32, zeros and ones, where given."""
-        return {
-            f'{role}_mask': self._nearest(image.volume, role).astype(np.float32)
-            for role, image in self.pair.masks.items()
-        }
+        """``fixed_mask``, ``moving_mask`` ``(1, *grid.shape)`` float32: given, and what the images show; where any."""
+        found = {}
+        for role in self.pair.images:
+            parts = [masks[role] for masks in (self.given, self.views) if role in masks]
+            if parts:
+                both = np.logical_and.reduce(parts)
+                found[f'{role}_mask'] = (both if both.any() else parts[0])[None].astype(np.float32)
+        return found
 
     def labels(self) -> dict[str, np.ndarray]:
         """``fixed_labels``, ``moving_labels`` ``(1, *grid.shape)`` int64, where given."""
@@ -73,7 +101,7 @@ class WorkingPair:
     def key(self) -> tuple:
         """Pairs of one key can be stacked into one batch."""
         channels = self.pair.fixed.volume.channels
-        return (self.grid.shape, tuple(np.round(self.grid.spacing, 6)), channels, *sorted(self.pair.masks))
+        return (self.grid.shape, tuple(np.round(self.grid.spacing, 6)), channels, *sorted(self.masks()))
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ def on_grid(
     affine: np.ndarray | None = None,
     role: str = 'image',
     axis: int | None = None,
+    extend: bool = False,
 ) -> np.ndarray:
     """The image as the network sees it: intensities normalised on its own grid, then sampled on the working grid.
 
@@ -191,15 +192,16 @@ def on_grid(
         affine: fixed world -> moving world in RAS mm, for the moving image.
         role: ``'fixed'`` or ``'moving'``, for transforms that are meant for one of them.
         axis: Axis of the slices where a 2-D model is run on a stack.
+        extend: Outside the image the intensity of its nearest voxel goes on, for losses that look inside only.
 
     Returns:
         ``(C, *grid.shape)`` float32.
     """
-    return normalise_slices(_sampled(volume, grid, preparation, affine, role), preparation.pair, role, axis)
+    return normalise_slices(_sampled(volume, grid, preparation, affine, role, extend), preparation.pair, role, axis)
 
 
 def _sampled(
-    volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None, role: str
+    volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None, role: str, extend: bool
 ) -> np.ndarray:
     normalised = normalise(volume.channel_first(), preparation.intensity, role)
     array = normalised[0] if len(normalised) == 1 else np.moveaxis(normalised, 0, -1)
@@ -208,7 +210,8 @@ def _sampled(
         return prepared.reoriented(grid.codes).channel_first()
     smooth = _antialias(prepared, grid, affine)
     transform = None if affine is None else affine_transform(affine)
-    return resample_to(smooth, grid, transform=transform, fill=float(normalised.min())).channel_first()
+    fill = None if extend else float(normalised.min())
+    return resample_to(smooth, grid, transform=transform, fill=fill).channel_first()
 
 
 def range_warning(array: np.ndarray, name: str, preparation: Preparation) -> str | None:

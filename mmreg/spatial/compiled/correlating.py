@@ -23,6 +23,7 @@ def local_correlation(
     eps: float,
     exponent: int,
     scale: float,
+    counts: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Sum of the map of the local correlation to a power, and ``scale`` times the gradients of that sum.
 
@@ -36,12 +37,13 @@ def local_correlation(
         eps: added to the product of the variances.
         exponent: of the correlation: 1, 2 or 4.
         scale: of the gradients.
+        counts: ``(N, 1, *spatial)``, voxels that each window counts, where they differ; less than 1 counts as 1.
 
     Returns:
         The sum ``()`` and the two gradients, None where not wanted.
     """
     first, second = first.contiguous(), second.contiguous()
-    mask = None if mask is None else mask.expand(len(first), 1, *first.shape[2:]).contiguous()
+    weights = [None if m is None else m.expand(len(first), 1, *first.shape[2:]).contiguous() for m in (mask, counts)]
     missing = 5 - first.dim()
     size = [1] * missing + list(first.shape[2:])
     reach = [0] * 2 * missing + [w // 2 for w in window for _ in range(2)]
@@ -51,7 +53,7 @@ def local_correlation(
     total = torch.empty((), dtype=torch.float64)
     call(
         'mmreg_local_correlation',
-        *(first, second, mask, *gradients, room, total, volumes, first.shape[1]),
+        *(first, second, *weights, *gradients, room, total, volumes, first.shape[1]),
         *(sizes(size), sizes(reach), float(count), float(eps), float(scale), exponent),
     )
     return total.float(), gradients[0], gradients[1]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 #: What ``MMREG_KERNELS`` is in ``csrc/common.h``: a library built from other sources is not used.
-KERNELS = 3
+KERNELS = 4
 #: Offsets inside a volume are 32-bit numbers.
 MOST_ELEMENTS = 2**31 - 1
 #: Elements of the largest tensor per thread; fewer are done before a thread has started.

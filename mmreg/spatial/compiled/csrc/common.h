@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Raised with every change of a function's arguments; mmreg/spatial/compiled/library.py asks for the same number. */
-#define MMREG_KERNELS 3
+#define MMREG_KERNELS 4
 
 /* The loader of the system picks the clone that the processor can run. Contraction into fused multiply-adds is off in
    the build, so that all clones round alike. */

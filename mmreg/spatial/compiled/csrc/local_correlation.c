@@ -7,7 +7,7 @@
 #define MOMENTS 5
 
 typedef struct {
-    const float *first, *second, *mask;
+    const float *first, *second, *mask, *counts;
     float *to_first, *to_second, *room;
     double *totals; /* one per task of the second pass */
     int64_t channels, depth, height, width, voxels, maps;
@@ -61,11 +61,12 @@ MMREG_INSIDE int64_t room_of_columns(const job *c) {
 }
 
 /* What one row of a strip adds to the value, and its maps: by cross, by variance and mixed of the first image, and the
-   last two of the second. */
-MMREG_INSIDE void maps_row(const job *c, const float *const *s, const float *mask, float *const *m, float *value,
-                            int64_t columns) {
+   last two of the second. `counts` holds the voxels that each window counts, NULL: n everywhere. */
+MMREG_INSIDE void maps_row(const job *c, const float *const *s, const float *mask, const float *counts, float *const *m,
+                            float *value, int64_t columns) {
     for (int64_t i = 0; i < columns; i++) {
-        float sum_a = s[0][i], sum_b = s[1][i], mean_a = sum_a / c->n, mean_b = sum_b / c->n;
+        float n = counts ? (counts[i] > 1.0f ? counts[i] : 1.0f) : c->n;
+        float sum_a = s[0][i], sum_b = s[1][i], mean_a = sum_a / n, mean_b = sum_b / n;
         float cross = s[3][i] - mean_a * sum_b, var_a = s[2][i] - mean_a * sum_a, var_b = s[4][i] - mean_b * sum_b;
         var_a = var_a > 0.0f ? var_a : 0.0f;
         var_b = var_b > 0.0f ? var_b : 0.0f;
@@ -106,6 +107,7 @@ MMREG_CLONES static void maps_columns(void *context, int64_t index) {
     float *room = malloc((room_of_columns(c) + MOMENTS * step) * sizeof(float));
     float *sums = room + (width_of(c->z) + 1) * STRIP, *copy = sums + MOMENTS * step;
     const float *mask = c->mask ? c->mask + volume / c->channels * c->voxels + first : NULL;
+    const float *counts = c->counts ? c->counts + volume / c->channels * c->voxels + first : NULL;
     sum_columns(c, base, MOMENTS, columns, sums, copy, room);
     /* The maps of the second image stand where those of the first would, if only the second needs a gradient. */
     const int64_t second = c->to_first ? 3 : 1;
@@ -116,7 +118,7 @@ MMREG_CLONES static void maps_columns(void *context, int64_t index) {
             moments[q] = sums + q * step + z * STRIP;
             m[q] = base + (q < 3 ? q : mmreg_min(q - 3 + second, MOMENTS - 1)) * c->voxels + z * plane;
         }
-        maps_row(c, moments, mask ? mask + z * plane : NULL, m, value, columns);
+        maps_row(c, moments, mask ? mask + z * plane : NULL, counts ? counts + z * plane : NULL, m, value, columns);
     }
     double total = 0;
     for (int64_t i = 0; i < columns; i++) total += value[i];
@@ -160,15 +162,15 @@ MMREG_CLONES static void gradient_columns(void *context, int64_t index) {
     free(room);
 }
 
-/* first, second (samples * channels, depth, height, width); mask (samples, ...) or NULL; gradients like the images, or
-   NULL. `room` holds 5 volumes per volume. `total` becomes the sum of the map; the gradients are those of `scale` times it. */
-void mmreg_local_correlation(const float *first, const float *second, const float *mask, float *to_first,
-                             float *to_second, float *room, double *total, int64_t volumes, int64_t channels,
+/* first, second (samples * channels, depth, height, width); mask, counts (samples, ...) or NULL; gradients like the
+   images, or NULL. `room` holds 5 volumes per volume. `total` becomes the sum of the map; the gradients are those of `scale` times it. */
+void mmreg_local_correlation(const float *first, const float *second, const float *mask, const float *counts,
+                             float *to_first, float *to_second, float *room, double *total, int64_t volumes, int64_t channels,
                              const int64_t *size, const int64_t *reach, float n, float eps, float scale,
                              int64_t exponent, int threads) {
     const int64_t plane = size[1] * size[2], strips = volumes * strips_of(plane);
     double *totals = malloc(strips * sizeof(double));
-    job c = {first, second, mask, to_first, to_second, room, totals, channels, size[0], size[1], size[2],
+    job c = {first, second, mask, counts, to_first, to_second, room, totals, channels, size[0], size[1], size[2],
              size[0] * plane, 1 + (to_first ? 2 : 0) + (to_second ? 2 : 0), n, eps, scale,
              (int)exponent, {reach[0], reach[1]}, {reach[2], reach[3]}, {reach[4], reach[5]}};
     mmreg_parallel(moments_slice, &c, volumes * size[0], threads);
