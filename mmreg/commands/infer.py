@@ -11,7 +11,17 @@ from mmreg.errors import ConfigError
 from mmreg.utils import console
 
 from .shared.options import add_common
-from .shared.run_options import PAIR_FILES, add_list, add_pair_files, add_run, add_weights, check_run, check_weights
+from .shared.run_options import (
+    add_list,
+    add_network,
+    add_pair_files,
+    add_run,
+    add_weights,
+    check_run,
+    check_weights,
+    pair_files,
+    run_options,
+)
 from .shared.running import run
 
 #: Where the launcher of a challenge container mounts things: list, images, results.
@@ -25,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
         description='Register image files of any size, spacing and orientation with a trained model.',
     )
     parser.add_argument('config', nargs='?', help='config file of the model; it is Python and is executed')
-    parser.add_argument('--checkpoint', '-c', help='weights of the model')
+    add_network(parser, ['checkpoint'])
     add_weights(parser)
     add_run(parser, affine=None)
     pair = parser.add_argument_group('one pair')
@@ -54,8 +64,7 @@ def _infer(args: argparse.Namespace) -> int:
 
 def _complete(args: argparse.Namespace) -> None:
     """The mounts of the challenge container where nothing else was given."""
-    given = [name for name in ('fixed', 'moving', *PAIR_FILES) if getattr(args, name)]
-    if args.layout != 'lumir' or given:
+    if args.layout != 'lumir' or pair_files(args):
         return
     for name, value in LUMIR_MOUNTS.items():
         if getattr(args, name) is None and not (name == 'data_root' and args.pairs != LUMIR_MOUNTS['pairs']):
@@ -63,12 +72,9 @@ def _complete(args: argparse.Namespace) -> None:
 
 
 def _inferencer(args: argparse.Namespace) -> Any:
-    from mmreg.registration.inferencer import RegistrationInferencer
+    from mmreg.registration.register import make_pipeline
 
-    return RegistrationInferencer(
-        args.weights or args.config, args.checkpoint, args.device, args.cfg_options,
-        label_sets=args.label_sets, labels=args.labels, refine=args.refine, preset=args.preset, seed=args.seed,
-    )  # fmt: skip
+    return make_pipeline(run_options(args, model=args.weights or args.config))
 
 
 if __name__ == '__main__':

@@ -11,7 +11,16 @@ from mmreg.errors import ConfigError
 from mmreg.utils import console
 
 from .shared.options import add_common
-from .shared.run_options import add_list, add_pair_files, add_run, add_weights, check_run, check_weights
+from .shared.run_options import (
+    add_list,
+    add_network,
+    add_pair_files,
+    add_run,
+    add_weights,
+    check_run,
+    check_weights,
+    run_options,
+)
 from .shared.running import run
 
 EXAMPLES = """examples:
@@ -40,8 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_run(parser, affine='auto')
     add_pair_files(parser.add_argument_group('what may come with the two images'))
     network = parser.add_argument_group('with a trained network')
-    network.add_argument('--model', metavar='CONFIG', help='config of a trained network, which is Python')
-    network.add_argument('--checkpoint', '-c', help='its weights')
+    add_network(network, ['model', 'checkpoint'])
     add_weights(network)
     add_list(parser)
     add_common(parser)
@@ -72,10 +80,7 @@ def _register(args: argparse.Namespace) -> int:
 def _pipeline(args: argparse.Namespace) -> Any:
     from mmreg.registration.register import make_pipeline
 
-    return make_pipeline(
-        preset=args.preset, model=args.model, checkpoint=args.checkpoint, refine=args.refine, device=args.device,
-        seed=args.seed, cfg_options=args.cfg_options, label_sets=args.label_sets, labels=args.labels,
-    )  # fmt: skip
+    return make_pipeline(run_options(args))
 
 
 def _list_presets() -> int:

@@ -15,14 +15,12 @@ from mmreg.io import Geometry, affine_transform, read_transform
 from mmreg.io.plain import plain
 
 from .inputs import Image, Pair
+from .options import AFFINE_WORDS, SEARCHED
 from .progress import ProgressCallback, tell
 
 if TYPE_CHECKING:
     from .affine import AffineResult
 
-#: What ``--affine`` understands besides a file. ``auto`` is what the preset says; the next four name the kind.
-SEARCHED = ('auto', 'affine', 'similarity', 'rigid', 'translation')
-WORDS = (*SEARCHED, 'centres', 'none')
 #: Settings of the search where no config says otherwise: right for images of any contrast.
 DEFAULT = {'transform': 'affine', 'similarity': 'mi'}
 
@@ -50,16 +48,18 @@ class Alignment:
 
 
 def read_affine(source: AffineLike) -> np.ndarray | str | None:
-    """What a user gave as an affine: one of :data:`WORDS` or a matrix as it is, a file as its matrix.
+    """What a user gave as an affine: a word or a matrix as it is, a file as its matrix.
+
+    Words are :data:`~mmreg.registration.options.AFFINE_WORDS`.
 
     Raises:
         DataError: the file cannot be read, or holds a transform that is not linear.
     """
-    if source is None or isinstance(source, np.ndarray) or (isinstance(source, str) and source in WORDS):
+    if source is None or isinstance(source, np.ndarray) or (isinstance(source, str) and source in AFFINE_WORDS):
         return source
     path = Path(source)
     if not path.exists():
-        raise DataError(f'affine: found no file {source}, expected one or {", ".join(WORDS)}')
+        raise DataError(f'affine: found no file {source}, expected one or {", ".join(AFFINE_WORDS)}')
     if path.suffix in ('.txt', '.csv'):
         with suppress(ValueError):  # an ITK transform, which may end in .txt, too
             return np.loadtxt(path, delimiter=',' if path.suffix == '.csv' else None, ndmin=2)
@@ -82,7 +82,8 @@ def align(
 
     Args:
         pair: The images; masks weight the similarity.
-        wanted: One of :data:`WORDS`, a matrix, a file, or None for the headers alone. ``'auto'`` follows ``settings``.
+        wanted: One of :data:`~mmreg.registration.options.AFFINE_WORDS`, a matrix, a file, or None for the headers
+            alone. ``'auto'`` follows ``settings``.
         settings: Keyword arguments of :func:`mmreg.registration.affine.register_affine`; None: a preset that trusts
             headers.
             ``trust_headers=R`` keeps the headers where an ``'auto'`` search moves the image by less than R mm.

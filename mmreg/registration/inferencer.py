@@ -16,6 +16,7 @@ from .alignment import DEFAULT
 from .inputs import Pair
 from .method import ConfigText, Method
 from .model import init_model
+from .options import RunOptions
 from .pipeline import Pipeline
 from .provenance import checkpoint_digest
 from .sources.base import Source
@@ -65,7 +66,11 @@ class RegistrationInferencer(Pipeline):
         preset: str | Path | None = None,
         seed: int = 0,
     ):
-        super().__init__(label_sets, labels, seed)
+        options = RunOptions(
+            preset=preset, model=config, checkpoint=checkpoint, refine=refine, device=device, seed=seed,
+            cfg_options=cfg_options, label_sets=label_sets, labels=labels,
+        )  # fmt: skip
+        super().__init__(options)
         if isinstance(config, Registrar):
             self.model = config if device is None else config.to(device)
         else:

@@ -13,21 +13,23 @@ from .inputs import digest
 
 if TYPE_CHECKING:
     from .method import Method
-    from .results.result import RegistrationResult
+    from .options import RunOptions
+    from .results.values import ResultValues
     from .working.pair import SourceResult, WorkingPair
 
 FORMAT = 2
 
 
 def describe_run(
-    method: Method, result: RegistrationResult, on: WorkingPair, moved: SourceResult, seed: int
+    options: RunOptions, method: Method, result: ResultValues, on: WorkingPair, moved: SourceResult
 ) -> dict[str, Any]:
     """The plan of one registration as plain values (JSON).
 
     Keys: ``format``, ``case_id``, ``created``, ``inputs`` (path and SHA-256 each), ``preset`` (name, file, who chose
     it and why), ``checkpoint``, ``preparation``, ``device``, ``grids`` (fixed, moving, working), ``affine`` (matrix),
-    ``alignment`` (how it was found), ``seed``, ``training_seed``, ``versions`` (now) and ``training_versions``,
-    ``source`` (settings besides the config), ``curves`` (first and last value per level), ``timings``, ``warnings``,
+    ``alignment`` (how it was found), ``options`` (of the run), ``seed``, ``training_seed``,
+    ``versions`` (now), ``training_versions``, ``source`` (settings besides the config), ``curves`` (first and last
+    value per level), ``timings``, ``warnings``,
     ``metrics``, and the whole merged configs as text: ``config`` and, where a network was refined, ``refinement``.
     """
     grids = {'fixed': result.geometry, 'moving': result.moving.geometry, 'working': on.grid}
@@ -43,7 +45,8 @@ def describe_run(
         'grids': {name: {'shape': list(grid.shape), 'affine': plain(grid.affine)} for name, grid in grids.items()},
         'affine': plain(result.affine),
         'alignment': on.alignment.record,
-        'seed': seed,
+        'options': options.described_values(),
+        'seed': options.seed,
         'training_seed': method.meta.get('seed'),
         'versions': versions(),
         'training_versions': plain(method.meta.get('versions')),

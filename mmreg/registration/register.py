@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from mmreg.errors import ConfigError
 from mmreg.io.plain import plain
+from mmreg.utils.described import split_keywords, with_keywords
 
-from .alignment import AffineLike
-from .inputs import ImageLike, LandmarksLike, Pair
+from .files import PairFiles
+from .inputs import ImageLike, Pair
 from .method import Method
 from .model import choose_device
+from .options import RunOptions
 from .pipeline import Pipeline
 from .presets.choice import choose_preset
 from .presets.preset import Preset, load_preset, presets_digest
@@ -48,7 +49,10 @@ class PresetRegistration(Pipeline):
         labels: Sequence[int] | None = None,
         seed: int = 0,
     ):
-        super().__init__(label_sets, labels, seed)
+        options = RunOptions(
+            preset=preset, device=device, seed=seed, cfg_options=cfg_options, label_sets=label_sets, labels=labels
+        )
+        super().__init__(options)
         self.device = choose_device(device)
         self.cfg_options = dict(cfg_options or {})
         self.preset = None if preset is None else load_preset(preset, cfg_options)
@@ -68,13 +72,13 @@ class PresetRegistration(Pipeline):
             own: dict[str, Any] = {'presets': presets_digest(), 'cfg_options': plain(self.cfg_options)}
         else:
             own = {'config': self.preset.config.text}
-        return {**own, 'seed': self.seed}
+        return {**own, 'seed': self.options.seed}
 
     def _method(self, preset: Preset, pair: Pair, chosen: str, reasons: Sequence[str]) -> Method:
         ndim, channels = pair.fixed.geometry.ndim, pair.fixed.volume.channels
         key = (preset.name, ndim, channels)
         if key not in self._sources:
-            self._sources[key] = build_source(preset.cfg, ndim, channels, self.device, self.seed)
+            self._sources[key] = build_source(preset.cfg, ndim, channels, self.device, self.options.seed)
         source = self._sources[key]
         return Method(
             source=source,
@@ -85,55 +89,21 @@ class PresetRegistration(Pipeline):
         )
 
 
+@with_keywords(PairFiles, RunOptions)
 def register(
     fixed: ImageLike,
     moving: ImageLike,
     *,
-    preset: str | Path | None = None,
-    model: Any = None,
-    checkpoint: str | Path | None = None,
-    refine: int = 0,
-    affine: AffineLike = 'auto',
-    device: str | torch.device | None = None,
-    seed: int = 0,
-    cfg_options: Mapping[str, Any] | None = None,
-    label_sets: str = 'equal',
-    labels: Sequence[int] | None = None,
-    fixed_labels: ImageLike | None = None,
-    moving_labels: ImageLike | None = None,
-    fixed_mask: ImageLike | None = None,
-    moving_mask: ImageLike | None = None,
-    fixed_landmarks: LandmarksLike | None = None,
-    moving_landmarks: LandmarksLike | None = None,
-    landmark_frame: str | None = None,
     case_id: str | None = None,
     out_dir: str | Path | None = None,
     watch: ProgressCallback = None,
+    **keywords: Any,
 ) -> RegistrationResult:
     """Register two images, without training or with a trained network.
 
     Args:
-        fixed: Path (NIfTI, NRRD, MHA, DICOM folder), Volume, SimpleITK image or (array, geometry).
-        moving: The same; it may live on any other grid.
-        preset: Name or config file of a preset; chosen by what is in the images where None.
-        model: Config (path or Config) of a trained network, or the model itself; the displacement is then its own.
-        checkpoint: Weights of the network.
-        refine: Iterations of an optimisation that starts from the network's displacement; ``preset`` names its losses.
-        affine: ``'auto'`` (as the preset says), ``'affine'``, ``'similarity'``, ``'rigid'``, ``'translation'``,
-            ``'centres'``, ``'none'``, a file, or a ``(ndim+1, ndim+1)`` matrix fixed world -> moving world, RAS mm.
-        device: ``'cpu'``, ``'cuda'``, ...; the GPU where there is one by default.
-        seed: Of everything that is drawn: the same seed on the same machine gives the same result, to the bit.
-        cfg_options: Changes of config keys (of the network where there is one, else of the preset).
-        label_sets: ``'equal'`` or ``'overlap'``: what two label maps must have in common.
-        labels: Label values to score; all but background by default.
-        fixed_labels: Label map on the grid of ``fixed``; scored where both are given.
-        moving_labels: Label map on the grid of ``moving``; warped with nearest neighbour.
-        fixed_mask: Where the similarity counts, on the grid of ``fixed``.
-        moving_mask: The same on the grid of ``moving``.
-        fixed_landmarks: Points of the fixed image: CSV, Slicer file, Landmarks or ``(P, ndim)`` RAS mm.
-        moving_landmarks: Their partners.
-        landmark_frame: ``'voxel'``, ``'ras'`` or ``'lps'`` of CSV files; told from the file by default.
-        case_id: Name of the pair.
+        {keywords}
+        case_id: Name of the pair; made from the two file names by default.
         out_dir: Folder to write everything to; nothing is written where None.
         watch: Called with where the registration is (:class:`mmreg.registration.progress.ProgressEvent`).
 
@@ -141,47 +111,40 @@ def register(
         InputError: one sentence for whatever is wrong with an input.
 
     Example:
-        >>> result = register('fixed.nii.gz', 'moving.nii.gz', out_dir='out')  # doctest: +SKIP
-        >>> result.warped, result.transform, result.metrics  # doctest: +SKIP
+        >>> import numpy as np
+        >>> grid = np.indices((24, 24)) - 12.0
+        >>> fixed, moving = (np.exp(-(((grid - shift) / 4) ** 2).sum(0)) for shift in (0.0, 1.0))
+        >>> quick = {'optimisation.levels': [dict(spacing=1.0, iterations=1)]}
+        >>> pair = (fixed, np.eye(3)), (moving, np.eye(3))
+        >>> result = register(*pair, preset='generic', affine='none', cfg_options=quick)
+        >>> result.displacement.shape
+        (2, 24, 24)
     """
-    pipeline = make_pipeline(
-        preset=preset, model=model, checkpoint=checkpoint, refine=refine, device=device, seed=seed,
-        cfg_options=cfg_options, label_sets=label_sets, labels=labels,
-    )  # fmt: skip
-    return pipeline(
-        fixed, moving,
-        fixed_labels=fixed_labels, moving_labels=moving_labels, fixed_mask=fixed_mask, moving_mask=moving_mask,
-        fixed_landmarks=fixed_landmarks, moving_landmarks=moving_landmarks, landmark_frame=landmark_frame,
-        affine=affine, case_id=case_id, out_dir=out_dir, watch=watch,
-    )  # fmt: skip
+    files, options = split_keywords({'fixed': fixed, 'moving': moving, **keywords}, PairFiles, RunOptions)
+    run = RunOptions(**options)
+    return make_pipeline(run)(
+        **files, affine=run.affine, landmark_frame=run.landmark_frame, case_id=case_id, out_dir=out_dir, watch=watch
+    )
 
 
-def make_pipeline(
-    *,
-    preset: str | Path | None = None,
-    model: Any = None,
-    checkpoint: str | Path | None = None,
-    refine: int = 0,
-    device: str | torch.device | None = None,
-    seed: int = 0,
-    cfg_options: Mapping[str, Any] | None = None,
-    label_sets: str = 'equal',
-    labels: Sequence[int] | None = None,
-) -> Pipeline:
-    """What registers pairs as :func:`register` is told: a preset, or a network with or without refinement.
+def make_pipeline(options: RunOptions) -> Pipeline:
+    """What registers pairs as the options say: a preset, or a network with or without refinement.
 
     Raises:
         ConfigError: options that contradict each other.
     """
-    if model is None:
-        for name, value in (('checkpoint', checkpoint), ('refine', refine)):
-            if value:
-                raise ConfigError(f'{name} was given without a model, expected the config of a network with it.')
-        return PresetRegistration(preset, device, cfg_options, label_sets, labels, seed)
-    if preset is not None and not refine:
-        raise ConfigError('preset and model were given, expected one of them, or the number of refine iterations too.')
+    options.check()
+    shared: dict[str, Any] = {
+        'device': options.device,
+        'cfg_options': options.cfg_options,
+        'label_sets': options.label_sets,
+        'labels': options.labels,
+        'seed': options.seed,
+    }
+    if options.model is None:
+        return PresetRegistration(options.preset, **shared)
     from .inferencer import RegistrationInferencer
 
     return RegistrationInferencer(
-        model, checkpoint, device, cfg_options, None, label_sets, labels, refine=refine, preset=preset, seed=seed
+        options.model, options.checkpoint, refine=options.refine, preset=options.preset, **shared
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING
+from typing import Any
 
-from mmreg.errors import ConfigError
+from mmreg.utils.described import descriptions
 
 
 class KeyValue(argparse.Action):
@@ -53,10 +55,30 @@ def add_common(parser: argparse.ArgumentParser, config_options: bool = True) -> 
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
 
 
-def require_file(path: str, what: str) -> str:
-    """``path`` if it is a file; one sentence otherwise."""
-    from pathlib import Path
+def add_described(
+    parser: argparse._ActionsContainer,
+    kind: type,
+    names: Sequence[str],
+    defaults: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> None:
+    """Add options for fields of a dataclass of :func:`mmreg.utils.described.described` fields.
 
-    if not Path(path).expanduser().is_file():
-        raise ConfigError(f'{path}: there is no such {what}.')
-    return path
+    Args:
+        parser: Gets the options.
+        kind: The dataclass.
+        names: Of the fields.
+        defaults: Other defaults than the fields', which the help then tells.
+        settings: For all of them, as :meth:`argparse.ArgumentParser.add_argument` takes them.
+    """
+    for field, text in descriptions(kind):
+        if field.name not in names:
+            continue
+        own = {**settings, **field.metadata['cli']}
+        short = [own.pop('short')] if 'short' in own else []
+        default = None if field.default is MISSING else field.default
+        if field.name in (defaults or {}):
+            default = (defaults or {})[field.name]
+            text = f'{text} (default: {default or "none"})'
+        name = f'--{field.name.replace("_", "-")}'
+        parser.add_argument(name, *short, default=default, help=text.replace('%', '%%'), **own)

@@ -5,28 +5,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmreg.errors import ConfigError
+from mmreg.registration.files import PairFiles
+from mmreg.registration.options import LAYOUT_NAMES, OUTPUT_NAMES, RunOptions
 
-#: Files of one pair besides the two images.
-PAIR_FILES = (
-    *('fixed_labels', 'moving_labels', 'fixed_mask', 'moving_mask', 'fixed_prompt'),
-    *('fixed_landmarks', 'moving_landmarks'),
-)
-LAYOUTS = ('files', 'lumir', 'learn2reg', 'oasis')
+from .options import add_described
 
 
 def add_pair_files(group: argparse._ArgumentGroup) -> None:
     """What may come with one pair."""
-    group.add_argument('--fixed-labels', metavar='FILE', help='label map of the fixed image, for scores')
-    group.add_argument('--moving-labels', metavar='FILE', help='label map of the moving image: warped, and scored')
-    group.add_argument('--fixed-mask', metavar='FILE', help='where the similarity counts in the fixed image')
-    group.add_argument('--moving-mask', metavar='FILE', help='the same in the moving image')
-    group.add_argument('--fixed-prompt', metavar='FILE', help='label map of the fixed image for prompted models')
-    group.add_argument(
-        '--fixed-landmarks', metavar='FILE', help='landmarks: CSV (voxel, or mm with header x,y,z) or Slicer'
-    )
-    group.add_argument('--moving-landmarks', metavar='FILE', help='their partners in the moving image')
+    add_described(group, PairFiles, PairFiles.optional(), metavar='FILE')
     add_frame(group)
 
 
@@ -73,7 +63,7 @@ def add_list(parser: argparse.ArgumentParser) -> None:
     many.add_argument('--data-root', metavar='DIR', help='folder the paths are below (default: that of the list)')
     many.add_argument('--split', choices=['training', 'validation', 'test'], help='list of a challenge JSON')
     many.add_argument(
-        '--layout', choices=LAYOUTS, default='files',
+        '--layout', choices=LAYOUT_NAMES, default='files',
         help='challenge layouts write only disp_<fixed>_<moving>; lumir reads the mounts of the challenge container '
         'unless told otherwise',
     )  # fmt: skip
@@ -91,42 +81,33 @@ def add_run(parser: argparse.ArgumentParser, affine: str | None) -> None:
         affine: Default of ``--affine``.
     """
     parser.add_argument('--out', '-o', metavar='DIR', help='folder for the results')
-    parser.add_argument('--device', help='cpu, cuda, cuda:N (default: the GPU where there is one)')
+    names = RunOptions.names(but=('model', 'checkpoint', 'cfg_options'))
+    add_described(parser, RunOptions, names, defaults={'affine': affine})
     parser.add_argument(
-        '--affine', metavar='HOW', default=affine,
-        help='before the deformation: auto (as the preset says), affine, similarity, rigid, translation, centres, '
-        'none, or FILE (ITK transform or 4x4 text matrix in RAS mm, fixed -> moving); '
-        f'default: {affine or "none"}',
-    )  # fmt: skip
-    parser.add_argument(
-        '--refine', type=int, default=0, metavar='N',
-        help='iterations of an optimisation that starts from what the network found',
-    )  # fmt: skip
-    parser.add_argument(
-        '--preset', metavar='NAME',
-        help='a preset by name, or a config file of your own; with --refine: whose losses, "network" for those of '
-        'the network (default: chosen by what is in the images)',
-    )  # fmt: skip
-    parser.add_argument('--seed', type=int, default=0, help='of everything that is drawn (default: 0)')
-    parser.add_argument(
-        '--label-sets', choices=['equal', 'overlap'], default='equal', help='what label maps must share'
+        '--outputs', nargs='+', metavar='NAME', help=f'only these: {" ".join(OUTPUT_NAMES)} (plan.json always)'
     )
-    parser.add_argument('--labels', nargs='+', type=int, metavar='N', help='label values to score (default: all but 0)')
-    parser.add_argument(
-        '--landmark-frame',
-        choices=['voxel', 'ras', 'lps'],
-        help='frame of landmark CSVs (default: told by their header)',
-    )
-    parser.add_argument(
-        '--outputs', nargs='+', metavar='NAME',
-        help='only these: warped displacement transforms labels landmarks metrics rigidity overview report '
-        '(plan.json always)',
-    )  # fmt: skip
+
+
+def add_network(parser: argparse._ActionsContainer, names: Sequence[str]) -> None:
+    """Which network: ``model``, ``checkpoint``."""
+    add_described(parser, RunOptions, names)
+
+
+def pair_files(args: argparse.Namespace) -> dict[str, str]:
+    """The files of a pair that were given."""
+    found = {name: getattr(args, name, None) for name in PairFiles.names()}
+    return {name: path for name, path in found.items() if path}
+
+
+def run_options(args: argparse.Namespace, **changes: Any) -> RunOptions:
+    """The options of a run as one value; ``changes`` count more."""
+    found = {name: getattr(args, name) for name in RunOptions.names() if hasattr(args, name)}
+    return RunOptions(**{**found, **changes})
 
 
 def check_run(args: argparse.Namespace) -> None:
     """Refuse options that cannot work or contradict each other, before anything is read."""
-    given = [name for name in ('fixed', 'moving', *PAIR_FILES) if getattr(args, name, None)]
+    given = list(pair_files(args))
     if args.pairs and given:
         raise ConfigError(f'--pairs and {_spelled(args, given[0])} were given, expected one pair or a list of pairs.')
     if not args.pairs and not (args.fixed and args.moving):
@@ -157,10 +138,6 @@ def _spelled(args: argparse.Namespace, name: str) -> str:
 
 
 def _check_outputs(names: Sequence[str] | None) -> None:
-    if names is None:
-        return
-    from mmreg.registration.results.outputs import OUTPUTS
-
-    unknown = [name for name in names if name not in OUTPUTS]
+    unknown = [name for name in names or () if name not in OUTPUT_NAMES]
     if unknown:
-        raise ConfigError(f'--outputs {unknown[0]} is unknown, expected some of {", ".join(OUTPUTS)}.')
+        raise ConfigError(f'--outputs {unknown[0]} is unknown, expected some of {", ".join(OUTPUT_NAMES)}.')

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmreg.utils import console
 
-from .run_options import PAIR_FILES
+from .run_options import pair_files
 
 
 def run(args: argparse.Namespace, make: Callable[[], Any]) -> int:
@@ -52,11 +52,12 @@ def _one(args: argparse.Namespace, pipeline: Any) -> int:
 
     from .run_progress import PairProgress
 
-    files = {name: getattr(args, name, None) for name in ('fixed', 'moving', *PAIR_FILES)}
+    files: dict[str, Any] = dict(pair_files(args))
     if args.frame:
-        files |= {role: Frame(files[role] or '', n) for role, n in zip(('fixed', 'moving'), args.frame)}
+        files |= {role: Frame(files.get(role, ''), n) for role, n in zip(('fixed', 'moving'), args.frame)}
     with PairProgress() as progress:
-        result = pipeline(**files, affine=args.affine, landmark_frame=args.landmark_frame, watch=progress.advance)
+        watch = progress.advance
+        result = pipeline(**files, affine=args.affine, landmark_frame=args.landmark_frame, watch=watch)
         refuse_impossible(result)
         progress.note('writing')
         result.save(args.out, outputs=args.outputs)

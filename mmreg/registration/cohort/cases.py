@@ -14,6 +14,7 @@ from mmreg.datasets.learn2reg import Learn2RegDataset, read_json
 from mmreg.datasets.pairs import PairListDataset
 from mmreg.datasets.verify import report
 from mmreg.errors import DataError
+from mmreg.registration.files import PairFiles
 from mmreg.utils.text_files import read_json as read_any_json
 
 from .names import check_case_ids
@@ -23,21 +24,21 @@ SPLITS = ('validation', 'test', 'training')
 
 
 @dataclass(frozen=True)
-class Case:
+class CohortCase:
     """One pair of a list: a name, and the files of both images (``id``, ``image``, ``labels``, ``landmarks``)."""
 
     case_id: str
     fixed: Source
     moving: Source
 
+    @property
+    def files(self) -> PairFiles:
+        """Its files."""
+        return PairFiles.of_sources(self.fixed, self.moving)
+
     def arguments(self) -> dict[str, str]:
-        """Keyword arguments of a :class:`~mmreg.registration.pipeline.Pipeline`."""
-        found = {'fixed': self.fixed['image'], 'moving': self.moving['image']}
-        for role, source in (('fixed', self.fixed), ('moving', self.moving)):
-            found |= {f'{role}_{key}': source[key] for key in ('labels', 'mask', 'landmarks') if source.get(key)}
-        if self.fixed.get('prompt'):
-            found['fixed_prompt'] = self.fixed['prompt']
-        return found
+        """Those that are given, as keyword arguments of a :class:`~mmreg.registration.pipeline.Pipeline`."""
+        return self.files.given()
 
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """Digest of the files (path, size, time of change) and of the settings; tells whether a result is current."""
@@ -49,7 +50,7 @@ class Case:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read_cases(path: str | Path, data_root: str | Path | None = None, split: str | None = None) -> list[Case]:
+def read_cases(path: str | Path, data_root: str | Path | None = None, split: str | None = None) -> list[CohortCase]:
     """The pairs of a list.
 
     Args:
@@ -69,7 +70,7 @@ def read_cases(path: str | Path, data_root: str | Path | None = None, split: str
     for pair in index.pairs or ():
         assert pair.fixed is not None
         fixed, moving = index.sources[pair.fixed], index.sources[pair.moving]
-        cases.append(Case(pair.case_id or f'{fixed["id"]}_{moving["id"]}', fixed, moving))
+        cases.append(CohortCase(pair.case_id or f'{fixed["id"]}_{moving["id"]}', fixed, moving))
     _check_names(path, cases)
     return cases
 
@@ -106,7 +107,7 @@ def _challenge_index(path: Path, root: str, split: str | None) -> Index:
     )
 
 
-def _check_names(path: Path, cases: list[Case]) -> None:
+def _check_names(path: Path, cases: list[CohortCase]) -> None:
     if not cases:
         raise DataError(f'{path}: found no pairs, expected at least one')
     check_case_ids(path, [case.case_id for case in cases])

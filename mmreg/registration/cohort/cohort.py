@@ -20,14 +20,14 @@ from mmreg.io.atomic import atomic_path
 from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import write_table
 from mmreg.registration.alignment import AffineLike
-from mmreg.registration.pipeline import Pipeline, Started
+from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.outputs import LAYOUTS
 from mmreg.registration.results.possible import refuse_impossible
 from mmreg.registration.results.result import RegistrationResult
 from mmreg.utils.console import sentence
 
-from .cases import Case
+from .cases import CohortCase
 from .names import check_places, colliding
 from .shards import Shard
 
@@ -47,7 +47,7 @@ _TABLE_SHARE = 0.05
 class Outcome:
     """What became of one case: ``'done'``, ``'skipped'`` (finished before) or ``'failed'``."""
 
-    case: Case
+    case: CohortCase
     status: str
     line: dict[str, Any] = field(default_factory=dict)
     reason: str = ''
@@ -77,7 +77,7 @@ class Cohort:
     """
 
     pipeline: Pipeline
-    cases: Sequence[Case]
+    cases: Sequence[CohortCase]
     out_dir: Path
     layout: str = 'files'
     overwrite: bool = False
@@ -146,14 +146,14 @@ class Cohort:
         now = time.monotonic()
         self._tables_due = now + (now - start) / _TABLE_SHARE if now - start > 0.1 else now
 
-    def place(self, case: Case) -> Path:
+    def place(self, case: CohortCase) -> Path:
         """Folder, or in a challenge layout file, of a case."""
         if self.layout == 'files':
             return self.out_dir / case.case_id
         return self.out_dir / layout_name(self.layout, case, self._whole_names)
 
     def _layout_names(self) -> Iterator[tuple[str, str]]:
-        """Case and file, of those that have one: the others fail, with their reason, when their turn comes."""
+        """CohortCase and file, of those that have one: the others fail, with their reason, when their turn comes."""
         for case in self.cases:
             with suppress(InputError):
                 yield case.case_id, self.place(case).name
@@ -163,8 +163,8 @@ class Cohort:
         if self._settings is None:
             self._settings = {
                 **self.pipeline.settings(),
-                'label_sets': self.pipeline.label_sets,
-                'labels': self.pipeline.labels,
+                'label_sets': self.pipeline.options.label_sets,
+                'labels': self.pipeline.options.labels,
                 'affine': self.affine if isinstance(self.affine, str) else np.asarray(self.affine).tolist(),
                 'landmark_frame': self.landmark_frame,
                 'outputs': None if self.outputs is None else sorted(self.outputs),
@@ -176,12 +176,12 @@ class Cohort:
         return path.with_name(f'{path.stem}{shard.suffix}{path.suffix}')
 
     @staticmethod
-    def _in_order(outcomes: Sequence[Outcome], cases: Sequence[Case]) -> list[Outcome]:
+    def _in_order(outcomes: Sequence[Outcome], cases: Sequence[CohortCase]) -> list[Outcome]:
         position = {case.case_id: number for number, case in enumerate(cases)}
         return sorted(outcomes, key=lambda outcome: position[outcome.case.case_id])
 
-    def _outcomes(self, cases: Sequence[Case]) -> Iterator[Outcome]:
-        waiting: list[Case] = []
+    def _outcomes(self, cases: Sequence[CohortCase]) -> Iterator[Outcome]:
+        waiting: list[CohortCase] = []
         for case in cases:
             finished = self._finished(case)
             if finished is not None:
@@ -193,7 +193,7 @@ class Cohort:
                 waiting = []
         yield from self._register(waiting)
 
-    def _finished(self, case: Case) -> Outcome | None:
+    def _finished(self, case: CohortCase) -> Outcome | None:
         if self.overwrite:
             return None
         if self.layout != 'files':
@@ -208,16 +208,16 @@ class Cohort:
         except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
             return None
 
-    def _place_or_none(self, case: Case) -> Path | None:
+    def _place_or_none(self, case: CohortCase) -> Path | None:
         try:
             place = self.place(case)
         except InputError:
             return None  # fails, with its reason, when its turn comes
         return place if place.is_file() else None
 
-    def _register(self, cases: Sequence[Case]) -> Iterator[Outcome]:
+    def _register(self, cases: Sequence[CohortCase]) -> Iterator[Outcome]:
         """Start some cases, displace those that fit together as one batch, finish each."""
-        ready: list[tuple[Case, Started]] = []
+        ready: list[tuple[CohortCase, StartedPair]] = []
         for case in cases:
             try:
                 ready.append((case, self._start(case)))
@@ -227,15 +227,12 @@ class Cohort:
         for _, group in groupby(ready, key=lambda one: one[1].key()):
             yield from self._displace(list(group))
 
-    def _start(self, case: Case) -> Started:
+    def _start(self, case: CohortCase) -> StartedPair:
         self.place(case)  # a name that the layout cannot have is told before the work
-        arguments = case.arguments()
-        if self.layout != 'files':
-            kept = ('fixed', 'moving', *self.pipeline.needed())
-            arguments = {key: path for key, path in arguments.items() if key in kept}
-        return self.pipeline.start(arguments, case.case_id, affine=self.affine, landmark_frame=self.landmark_frame)
+        files = case.files if self.layout == 'files' else case.files.only(self.pipeline.needed())
+        return self.pipeline.start(files, case.case_id, affine=self.affine, landmark_frame=self.landmark_frame)
 
-    def _displace(self, group: list[tuple[Case, Started]]) -> Iterator[Outcome]:
+    def _displace(self, group: list[tuple[CohortCase, StartedPair]]) -> Iterator[Outcome]:
         try:
             moved = self.pipeline.displace([started for _, started in group])
         except Exception as error:
@@ -251,7 +248,7 @@ class Cohort:
             except Exception as error:
                 yield _failed(case, error)
 
-    def _finish(self, case: Case, started: Started, moved: Any) -> dict[str, Any]:
+    def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> dict[str, Any]:
         files = self.layout == 'files'
         result = self.pipeline.finish(started, moved, inverse=files, metrics=files)
         refuse_impossible(result)
@@ -263,13 +260,13 @@ class Cohort:
         return result_line(case, result.provenance)
 
 
-def _failed(case: Case, error: Exception) -> Outcome:
+def _failed(case: CohortCase, error: Exception) -> Outcome:
     reason = sentence(error) or f'{type(error).__name__}: {" ".join(str(error).split())}'
     trace = ''.join(traceback.format_exception(error))
     return Outcome(case, 'failed', reason=reason, trace=trace)
 
 
-def layout_name(layout: str, case: Case, whole: bool = False) -> str:
+def layout_name(layout: str, case: CohortCase, whole: bool = False) -> str:
     """File name of a case in a challenge layout, made from the numbers of both subjects.
 
     Args:
@@ -315,7 +312,7 @@ def write_layout(layout: str, path: Path, result: RegistrationResult) -> None:
         LAYOUTS[layout][1](temporary, result)
 
 
-def result_line(case: Case, plan: dict[str, Any]) -> dict[str, Any]:
+def result_line(case: CohortCase, plan: dict[str, Any]) -> dict[str, Any]:
     """Line of ``results.csv`` from the plan of a result."""
     metrics = plan.get('metrics') or {}
     preset = (plan.get('preset') or {}).get('name')
@@ -333,5 +330,5 @@ def line_metrics(line: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     return {name: numbers for name, numbers in found.items() if None not in numbers.values()}  # type: ignore[misc]
 
 
-def _names(case: Case) -> dict[str, Any]:
+def _names(case: CohortCase) -> dict[str, Any]:
     return {'case_id': case.case_id, 'fixed': case.fixed['image'], 'moving': case.moving['image']}

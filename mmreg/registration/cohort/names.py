@@ -45,7 +45,7 @@ def check_places(what: str, places: Iterable[tuple[str, str]]) -> None:
 
     Args:
         what: The option that names the files, for errors.
-        places: Case id and name of its file.
+        places: CohortCase id and name of its file.
 
     Raises:
         ConfigError: names the files and the cases.

@@ -11,14 +11,10 @@ from typing import Any
 from mmreg.errors import DataError
 from mmreg.io import Landmarks, split_suffix
 from mmreg.io.cine import Frame
+from mmreg.registration.files import PairFiles
 
 from .images import Image, LandmarksLike, check_label_sets, digest, load_image, load_labels, load_landmarks, load_mask
 
-#: What a pair may consist of; the first two must be there.
-SOURCES = (
-    *('fixed', 'moving', 'fixed_labels', 'moving_labels', 'fixed_mask', 'moving_mask', 'fixed_prompt'),
-    *('fixed_landmarks', 'moving_landmarks'),
-)
 #: More channels than this are a time series rather than contrasts of one scan.
 MOST_CHANNELS = 8
 
@@ -59,7 +55,7 @@ class Pair:
 
 
 def read_pair(
-    sources: Mapping[str, Any],
+    files: PairFiles | Mapping[str, Any],
     case_id: str | None = None,
     *,
     channels: int | None = 1,
@@ -70,7 +66,7 @@ def read_pair(
     """Read what a user gave.
 
     Args:
-        sources: Some of :data:`SOURCES`; None counts as not given.
+        files: What was handed over, or a mapping with the same names.
         case_id: Name of the pair; made from the two file names by default.
         channels: How many each image must have; None: any, the same in both.
         landmark_frame: Frame of landmark files; told from the file by default.
@@ -80,9 +76,7 @@ def read_pair(
     Raises:
         DataError: one sentence for whatever is wrong with one of them.
     """
-    given: dict[str, Any] = {
-        key: sources.get(key) for key in SOURCES if sources.get(key) is not None or key in SOURCES[:2]
-    }
+    given = (files if isinstance(files, PairFiles) else PairFiles(**files)).given()
     images = {role: load_image(given[role], role, channels) for role in ('fixed', 'moving')}
     _check_like(images)
     labels = {}

@@ -128,7 +128,7 @@ def _report(result: ResultValues, folder: Path) -> None:
     write_result_report(result, folder, result.labels)
 
 
-#: What can be written, by name.
+#: What can be written, by the names of :data:`mmreg.registration.options.OUTPUT_NAMES`.
 OUTPUTS: dict[str, Callable[[ResultValues, Path], None]] = {
     'warped': _warped,
     'displacement': _displacement,

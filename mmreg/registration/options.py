@@ -1,0 +1,106 @@
+"""The options of a registration run: what they are called and mean is written here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmreg.errors import ConfigError
+from mmreg.utils.described import described
+
+if TYPE_CHECKING:
+    import torch
+
+    from .alignment import AffineLike
+
+#: What ``affine`` understands besides a matrix or a file. ``auto`` is what the preset or config says; the next four
+#: name the kind of map that is searched for.
+SEARCHED = ('auto', 'affine', 'similarity', 'rigid', 'translation')
+AFFINE_WORDS = (*SEARCHED, 'centres', 'none')
+#: Files of a result, by group (``plan.json`` is always written), and layouts of a cohort's folder.
+OUTPUT_NAMES = (
+    *('warped', 'displacement', 'transforms', 'labels', 'maps', 'landmarks', 'metrics', 'rigidity', 'overview'),
+    'report',
+)
+LAYOUT_NAMES = ('files', 'lumir', 'learn2reg', 'oasis')
+LABEL_SETS = ('equal', 'overlap')
+LANDMARK_FRAMES = ('voxel', 'ras', 'lps')
+
+
+@dataclass(frozen=True, eq=False)
+class RunOptions:
+    """How pairs are registered.
+
+    Its fields are the options of ``mmreg register`` and ``mmreg infer``, the keywords of :func:`mmreg.register`, and
+    the ``options`` in ``plan.json``.
+    """
+
+    preset: str | Path | None = described(
+        'a preset by name, or a config file of your own; with refine: whose losses, "network" for those of the network '
+        '(default: chosen by what is in the images)',
+        None,
+        metavar='NAME',
+    )
+    model: Any = described(
+        'config of a trained network, which is Python; the displacement is then its own', None,
+        python='or a Config, or the model itself', metavar='CONFIG',
+    )  # fmt: skip
+    checkpoint: str | Path | None = described('weights of the network', None, short='-c')
+    refine: int = described(
+        'iterations of an optimisation that starts from what the network found', 0, type=int, metavar='N'
+    )
+    affine: AffineLike = described(
+        f'before the deformation: {", ".join(AFFINE_WORDS)}, or FILE (ITK transform or 4x4 text matrix in RAS mm, '
+        'fixed -> moving); auto: as the preset or config says, centres: the centres of both grids put together, '
+        'none: the headers alone',
+        'auto',
+        python='or a ``(ndim+1, ndim+1)`` matrix fixed world -> moving world, RAS mm; None: the headers alone',
+        metavar='HOW',
+    )
+    device: str | torch.device | None = described(
+        'where it runs: cpu, cuda, cuda:N (default: the GPU where there is one)', None
+    )
+    seed: int = described('seed of everything that is drawn (default: 0)', 0, type=int)
+    cfg_options: Mapping[str, Any] | None = described(
+        'changes of config keys, of the network where there is one, else of the preset', None, flag=None
+    )
+    label_sets: str = described(
+        'what label maps must share: equal (the same labels) or overlap (at least one)', 'equal', choices=LABEL_SETS
+    )
+    labels: Sequence[int] | None = described(
+        'label values to score (default: all but 0)', None, nargs='+', type=int, metavar='N'
+    )
+    landmark_frame: str | None = described(
+        'frame of landmark CSVs (default: told by their header)', None, choices=LANDMARK_FRAMES
+    )
+
+    @classmethod
+    def names(cls, but: Collection[str] = ()) -> list[str]:
+        """All of them but some."""
+        return [one.name for one in fields(cls) if one.name not in but]
+
+    def check(self) -> None:
+        """Refuse options that contradict each other.
+
+        Raises:
+            ConfigError: naming them.
+        """
+        if self.model is None:
+            for name in ('checkpoint', 'refine'):
+                if getattr(self, name):
+                    raise ConfigError(f'{name} was given without a model, expected the config of a network with it.')
+        elif self.preset is not None and not self.refine:
+            raise ConfigError(
+                'preset and model were given, expected one of them, or the number of refine iterations too.'
+            )
+
+    def described_values(self) -> dict[str, Any]:
+        """All of them as plain values, for the plan; a model that is no path by its kind."""
+        from mmreg.io.plain import plain  # loads what reads files: not for a help text
+
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        if found['model'] is not None and not isinstance(found['model'], str | Path):
+            found['model'] = f'a {type(self.model).__name__}'
+        return plain(found)
