@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmreg.registration.inferencer import RegistrationInferencer
     from mmreg.registration.inputs import Image, ImageLike, LandmarksLike
-    from mmreg.registration.model import init_model
+    from mmreg.registration.model import LoadedModel, init_model, load_model
     from mmreg.registration.presets.preset import Preset, list_presets
     from mmreg.registration.register import PresetRegistration, register
     from mmreg.registration.results.inverse import InverseResidual
@@ -32,6 +32,7 @@ _MODULES = {
     'InvertedTransform': 'mmreg.transforms.operations',
     'JacobianMap': 'mmreg.transforms.operations',
     'LandmarksLike': 'mmreg.registration.inputs',
+    'LoadedModel': 'mmreg.registration.model',
     'Preparation': 'mmreg.registration.working.preparation',
     'Preset': 'mmreg.registration.presets.preset',
     'PresetRegistration': 'mmreg.registration.register',
@@ -43,6 +44,7 @@ _MODULES = {
     'init_model': 'mmreg.registration.model',
     'invert_transform': 'mmreg.transforms.operations',
     'jacobian_map': 'mmreg.transforms.operations',
+    'load_model': 'mmreg.registration.model',
     'list_presets': 'mmreg.registration.presets.preset',
     'register': 'mmreg.registration.register',
     'transform_landmarks': 'mmreg.transforms.operations',
@@ -56,6 +58,7 @@ __all__ = [
     'InvertedTransform',
     'JacobianMap',
     'LandmarksLike',
+    'LoadedModel',
     'Preparation',
     'Preset',
     'PresetRegistration',
@@ -68,6 +71,7 @@ __all__ = [
     'invert_transform',
     'jacobian_map',
     'list_presets',
+    'load_model',
     'register',
     'transform_landmarks',
     'write_result',

@@ -14,11 +14,10 @@ from mmreg.models import Registrar
 
 from .alignment import DEFAULT
 from .inputs import Pair
-from .method import ConfigText, Method
-from .model import init_model
+from .method import Method
+from .model import ConfigText, LoadedModel, load_model
 from .options import RunOptions
 from .pipeline import Pipeline
-from .provenance import checkpoint_digest
 from .sources.base import Source
 from .sources.network import Network
 from .sources.prompts import needed_files
@@ -72,21 +71,16 @@ class RegistrationInferencer(Pipeline):
         )  # fmt: skip
         super().__init__(options)
         if isinstance(config, Registrar):
-            self.model = config if device is None else config.to(device)
+            self.loaded = LoadedModel.of(config if device is None else config.to(device))
         else:
-            self.model = init_model(config, checkpoint, device, cfg_options)
-        self.model.eval()
-        self.cfg = getattr(self.model, 'cfg', None)
-        self.meta = getattr(self.model, 'checkpoint_meta', {})
-        self.preparation = preparation or find_preparation(self.cfg or {}, self.meta, self._source())
+            self.loaded = load_model(config, checkpoint, device, cfg_options)
+        self.model, self.cfg, self.meta = self.loaded.registrar, self.loaded.config.cfg, self.loaded.meta
+        where = str(self.loaded.checkpoint or 'the checkpoint')
+        self.preparation = preparation or find_preparation(self.loaded.cfg, self.meta, where)
         self.channels = self.model.backbone.spec.image_channels
-        self.network = Network(self.model, self.preparation, self.cfg or {})
+        self.network = Network(self.model, self.preparation, self.loaded.cfg)
         self.refining = Refining(self.model, self.cfg, refine, preset, self.device, seed) if refine else None
         self._refined: dict[str, Refined] = {}
-        self._config = ConfigText(self.cfg)
-
-    def _source(self) -> str:
-        return str(getattr(self.model, 'checkpoint', None) or 'the checkpoint')
 
     @property
     def device(self) -> torch.device:
@@ -121,14 +115,12 @@ class RegistrationInferencer(Pipeline):
     def _method(
         self, source: Source, configs: Mapping[str, ConfigText] | None = None, preset: Mapping[str, Any] | None = None
     ) -> Method:
-        weights = getattr(self.model, 'checkpoint', None)
-        digest = checkpoint_digest(self.model)
         return Method(
             source=source,
             preparation=self.preparation,
-            affine=(self.cfg or {}).get('affine', DEFAULT),
-            configs={'config': self._config, **(configs or {})},
+            affine=self.loaded.cfg.get('affine', DEFAULT),
+            configs={'config': self.loaded.config, **(configs or {})},
             preset=preset or {},
-            checkpoint=None if weights is None else {'path': str(weights), 'sha256': digest},
+            checkpoint=self.loaded.described_checkpoint(),
             meta=self.meta,
         )

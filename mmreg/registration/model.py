@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
 from mmreg.zoo.published import known
 
+from .inputs import digest
+
 
 @dataclass(frozen=True, eq=False)
 class ConfigText:
@@ -33,30 +35,72 @@ class ConfigText:
         return None if self.cfg is None else self.cfg.pretty_text
 
 
-def init_model(
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model with everything that is known of it.
+
+    Attributes:
+        registrar: The network, on its device, in evaluation mode.
+        config: The merged config it was built from; None for a registrar that was built by hand.
+        checkpoint: File of the weights; None for random ones.
+        meta: What the checkpoint says about itself: plan, versions, seed.
+    """
+
+    registrar: Registrar
+    config: ConfigText
+    checkpoint: Path | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Registrar) -> LoadedModel:
+        """What a module from :func:`init_model` knows of itself; of any other registrar only the module is known."""
+        found = (getattr(model, name, None) for name in ('cfg', 'checkpoint', 'checkpoint_meta'))
+        cfg, checkpoint, meta = found
+        return cls(model.eval(), ConfigText(cfg), checkpoint, meta or {})
+
+    @property
+    def cfg(self) -> Mapping[str, Any]:
+        """The config; empty where there is none."""
+        return self.config.cfg or {}
+
+    @cached_property
+    def digest(self) -> str | None:
+        """SHA-256 of the checkpoint, computed once; None without one."""
+        return None if self.checkpoint is None else digest(self.checkpoint)
+
+    def described_checkpoint(self) -> dict[str, Any] | None:
+        """Path and SHA-256 of the weights, for the plan; None without any."""
+        return None if self.checkpoint is None else {'path': str(self.checkpoint), 'sha256': self.digest}
+
+
+def load_model(
     config: str | Path | Config,
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
     cfg_options: Mapping[str, Any] | None = None,
-) -> Registrar:
+) -> LoadedModel:
     """Build the model of a config, load its weights, and put it on a device in evaluation mode.
 
     Args:
-        config: Path of a config (it is Python and is executed), a Config, or the name of published weights
-            (`mmreg weights` lists them), which are then downloaded once and need no checkpoint.
+        config: Name of a config that comes with mmreg, path of one (it is Python and is executed), a Config, or the
+            name of published weights (`mmreg weights` lists them), which are then downloaded once and need no
+            checkpoint.
         checkpoint: Weights; the config's ``load_from`` by default, random weights where there is none.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ...; the GPU where there is one by default.
         cfg_options: Changes of config keys, as ``--cfg-options`` takes them.
-
-    Returns:
-        The registrar, with ``cfg`` (the merged config), ``checkpoint`` (path or None) and ``checkpoint_meta`` (what
-        the checkpoint says about itself: plan, versions, seed).
 
     Raises:
         ConfigError: the config cannot be read or has no model, or there is no such device.
         CheckpointError: the checkpoint is damaged, holds code, or belongs to another architecture.
 
     A converted checkpoint that fits the network but was trained with other settings is loaded with a warning.
+
+    Example:
+        >>> loaded = load_model(Config(dict(model=dict(
+        ...     type='Registrar', ndim=2, backbone=dict(type='ImagePyramid'), flow_head=dict(type='FreeFieldHead'),
+        ... ))), device='cpu')
+        >>> loaded.registrar.ndim, loaded.checkpoint
+        (2, None)
     """
     register_all_modules()
     if checkpoint is None and names_weights(config):
@@ -68,13 +112,38 @@ def init_model(
     if cfg.get('model') is None:
         raise ConfigError(f'{_name(config)} has no key model, expected the config of a registration method.')
     target = choose_device(device)
-    model = REGISTRARS.build(cfg.model)
+    registrar = REGISTRARS.build(cfg.model)
     checkpoint = checkpoint or cfg.get('load_from')
-    model.checkpoint_meta = load_weights(model, checkpoint) if checkpoint else {}
-    warn_of_other_settings(model, model.checkpoint_meta, checkpoint or '')
-    model.checkpoint = None if checkpoint is None else Path(checkpoint)
-    model.cfg = cfg
-    return model.to(target).eval()
+    meta = load_weights(registrar, checkpoint) if checkpoint else {}
+    warn_of_other_settings(registrar, meta, checkpoint or '')
+    return LoadedModel(
+        registrar.to(target).eval(), ConfigText(cfg), None if checkpoint is None else Path(checkpoint), meta
+    )
+
+
+def init_model(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    cfg_options: Mapping[str, Any] | None = None,
+) -> Registrar:
+    """The network of a config as a module, as :func:`load_model` loads it.
+
+    Returns:
+        The registrar; for users of MMEngine's other toolboxes it carries ``cfg`` (the merged config), ``checkpoint``
+        (path or None) and ``checkpoint_meta`` (what the checkpoint says about itself).
+
+    Example:
+        >>> model = init_model(Config(dict(model=dict(
+        ...     type='Registrar', ndim=2, backbone=dict(type='ImagePyramid'), flow_head=dict(type='FreeFieldHead'),
+        ... ))), device='cpu')
+        >>> model.cfg.model.type
+        'Registrar'
+    """
+    loaded = load_model(config, checkpoint, device, cfg_options)
+    module = loaded.registrar
+    module.cfg, module.checkpoint, module.checkpoint_meta = loaded.config.cfg, loaded.checkpoint, loaded.meta
+    return module
 
 
 def names_weights(config: object) -> bool:

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 from mmreg.engine.plan import versions
 from mmreg.io.plain import plain
 
-from .inputs import digest
-
 if TYPE_CHECKING:
     from .method import Method
     from .options import RunOptions
@@ -68,12 +66,3 @@ def _ends(curve: Iterable[tuple[int, int, float]]) -> list[dict[str, Any]]:
         {'level': level, 'iterations': len(values), 'first': plain(values[0]), 'last': plain(values[-1])}
         for level, values in levels.items()
     ]
-
-
-def checkpoint_digest(model: Any) -> str | None:
-    """SHA-256 of the checkpoint a model was loaded from, computed once; None without one."""
-    if getattr(model, 'checkpoint', None) is None:
-        return None
-    if not hasattr(model, '_checkpoint_digest'):
-        model._checkpoint_digest = digest(model.checkpoint)
-    return model._checkpoint_digest
