@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from mmreg.utils import console
 
-from .shared.options import add_common
+from .shared.options import CONFIG_HELP, add_common
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of `mmreg config`."""
     parser = argparse.ArgumentParser(prog='mmreg config', description='Print a config with everything merged.')
-    parser.add_argument('config', help='config file; it is Python and is executed')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('--out', metavar='FILE', help='write it to a file instead')
     add_common(parser)
     return parser

@@ -10,7 +10,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 from mmreg.utils import console
 
-from .shared.options import add_common
+from .shared.options import CONFIG_HELP, add_common
 from .shared.run_options import (
     add_list,
     add_network,
@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
         prog='mmreg infer',
         description='Register image files of any size, spacing and orientation with a trained model.',
     )
-    parser.add_argument('config', nargs='?', help='config file of the model; it is Python and is executed')
+    parser.add_argument('config', nargs='?', help=CONFIG_HELP)
     add_network(parser, ['checkpoint'])
     add_weights(parser)
     add_run(parser, affine=None)

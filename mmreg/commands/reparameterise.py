@@ -9,7 +9,7 @@ from typing import Any
 
 from mmreg.utils import console
 
-from .shared.options import add_common
+from .shared.options import CONFIG_HELP, add_common
 
 
 def reparameterise_checkpoint(
@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         description='Merge the parallel kernels of LKU-Net into one per block, for inference.',
         epilog='Use the result with --cfg-options model.backbone.fused=True.',
     )
-    parser.add_argument('config', help='config file; it is Python and is executed')
+    parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('source', metavar='IN', help='checkpoint of that config')
     parser.add_argument('target', metavar='OUT', help='checkpoint to write')
     add_common(parser)

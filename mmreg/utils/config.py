@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmreg.errors import ConfigError, InputError
 
 from . import data_config
+from .shipped import SCOPE, find_config
 
 #: Keys that a Runner or our tools read although a config need not hold them.
 RUNNER_KEYS = frozenset(
@@ -65,12 +66,13 @@ def load_config(path: str | Path) -> Config:
     registered parts only, see :mod:`mmreg.utils.data_config`.
 
     Args:
-        path: A ``.py``, ``.yaml`` or ``.json`` file, in the text (``_base_``) or the lazy (``read_base()``) form.
+        path: A ``.py``, ``.yaml`` or ``.json`` file, in the text (``_base_``) or the lazy (``read_base()``) form; or
+            the name of a config that comes with mmreg (:func:`mmreg.utils.shipped.find_config`).
 
     Raises:
         ConfigError: the file is missing, is no valid Python, or a base or an import of it fails.
     """
-    path = Path(path).expanduser()
+    path = find_config(path)
     if not path.is_file():
         raise ConfigError(f'{path}: there is no such config file.')
     if path.suffix not in ('.py', '.yaml', '.yml', '.json'):
@@ -89,6 +91,22 @@ def load_config(path: str | Path) -> Config:
             f'{path} cannot be read as a config: {type(error).__name__}: {reason.rstrip(".")}.'
         ) from error
     return cfg
+
+
+class _ShippedBases:
+    """MMEngine finds ``_base_ = 'package::config.py'`` in packages that its own installer made; ours needs none."""
+
+    def __init__(self, original: Callable[[str, str], tuple[str, str | None]]):
+        self.original = original
+
+    def __call__(self, base: str, filename: str) -> tuple[str, str | None]:
+        if base.startswith(SCOPE):
+            return str(find_config(base)), None
+        return self.original(base, filename)
+
+
+if not isinstance(Config._get_cfg_path, _ShippedBases):
+    Config._get_cfg_path = staticmethod(_ShippedBases(Config._get_cfg_path))
 
 
 def _is_lazy(path: Path) -> bool:

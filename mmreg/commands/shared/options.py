@@ -9,6 +9,9 @@ from typing import Any
 
 from mmreg.utils.described import descriptions
 
+#: Of every argument that is a config.
+CONFIG_HELP = 'config: a file (it is Python and is executed), or the name of one that comes with mmreg (`mmreg models`)'
+
 
 class KeyValue(argparse.Action):
     """``--cfg-options key=value ...`` to a dictionary; values are parsed as numbers, booleans, lists or text."""
