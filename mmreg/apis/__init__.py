@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmreg.registration.inferencer import RegistrationInferencer
-    from mmreg.registration.inputs import Image, ImageLike, LandmarksLike
+    from mmreg.registration.inputs import Image
     from mmreg.registration.model import LoadedModel, init_model, load_model
     from mmreg.registration.presets.preset import Preset, list_presets
     from mmreg.registration.register import PresetRegistration, register
     from mmreg.registration.results.inverse import InverseResidual
     from mmreg.registration.results.outputs import write_result
     from mmreg.registration.results.result import RegistrationResult
+    from mmreg.registration.types import ImageLike, LandmarksLike
     from mmreg.registration.working.preparation import Preparation, find_preparation
     from mmreg.transforms.operations import (
         InvertedTransform,
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
 
 _MODULES = {
     'Image': 'mmreg.registration.inputs',
-    'ImageLike': 'mmreg.registration.inputs',
+    'ImageLike': 'mmreg.registration.types',
     'InverseResidual': 'mmreg.registration.results.inverse',
     'InvertedTransform': 'mmreg.transforms.operations',
     'JacobianMap': 'mmreg.transforms.operations',
-    'LandmarksLike': 'mmreg.registration.inputs',
+    'LandmarksLike': 'mmreg.registration.types',
     'LoadedModel': 'mmreg.registration.model',
     'Preparation': 'mmreg.registration.working.preparation',
     'Preset': 'mmreg.registration.presets.preset',

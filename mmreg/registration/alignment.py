@@ -17,14 +17,13 @@ from mmreg.io.plain import plain
 from .inputs import Image, Pair
 from .options import AFFINE_WORDS, SEARCHED
 from .progress import ProgressCallback, tell
+from .types import AffineLike
 
 if TYPE_CHECKING:
     from .affine import AffineResult
 
 #: Settings of the search where no config says otherwise: right for images of any contrast.
 DEFAULT = {'transform': 'affine', 'similarity': 'mi'}
-
-AffineLike = np.ndarray | str | Path | None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmreg.utils.described import described
 
 if TYPE_CHECKING:
-    from .inputs import ImageLike, LandmarksLike
+    from .types import ImageLike, LandmarksLike
 
 _IMAGE = 'a path, Volume, SimpleITK image or (array, geometry)'
 _POINTS = 'a path, Landmarks, or ``(P, ndim)`` RAS mm'

@@ -13,7 +13,7 @@ from mmreg.utils.described import described
 if TYPE_CHECKING:
     import torch
 
-    from .alignment import AffineLike
+    from .types import AffineLike
 
 #: What ``affine`` understands besides a matrix or a file. ``auto`` is what the preset or config says; the next four
 #: name the kind of map that is searched for.

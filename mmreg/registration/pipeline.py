@@ -11,9 +11,9 @@ from typing import Any
 
 from mmreg.utils.described import split_keywords, with_keywords
 
-from .alignment import AffineLike, align
+from .alignment import align
 from .files import PairFiles
-from .inputs import ImageLike, Pair, read_pair
+from .inputs import Pair, read_pair
 from .method import Method
 from .options import RunOptions
 from .progress import ProgressCallback, tell
@@ -25,6 +25,7 @@ from .results.judge import judge
 from .results.possible import longer_than_image
 from .results.result import RegistrationResult
 from .sources.maps import map_on_fixed_grid
+from .types import AffineLike, ImageLike
 from .working.pair import SourceResult, WorkingPair, to_fixed_grid
 from .working.preparation import working_grid
 from .working.stacks import stack_axis

@@ -12,7 +12,7 @@ from mmreg.io.plain import plain
 from mmreg.utils.described import split_keywords, with_keywords
 
 from .files import PairFiles
-from .inputs import ImageLike, Pair
+from .inputs import Pair
 from .method import Method
 from .model import choose_device
 from .options import RunOptions
@@ -22,6 +22,7 @@ from .presets.preset import Preset, load_preset, presets_digest
 from .progress import ProgressCallback
 from .results.result import RegistrationResult
 from .sources.instance import InstanceOptimisation, build_source
+from .types import ImageLike
 
 
 class PresetRegistration(Pipeline):

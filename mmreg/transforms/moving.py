@@ -12,7 +12,8 @@ import SimpleITK as sitk
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import Volume, as_labels, check_finite
 from mmreg.io.volumes import read_sitk, read_volume
-from mmreg.registration.inputs import ImageLike, as_volume
+from mmreg.registration.inputs import as_volume
+from mmreg.registration.types import ImageLike
 
 KINDS = ('auto', 'image', 'labels')
 #: More values than this are intensities, whatever their pattern.

@@ -17,8 +17,8 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.io import Geometry, Landmarks, Transform, Volume, check_points, read_geometry, read_landmarks, resample_to
 from mmreg.io.point_inverse import inverse_points
 from mmreg.io.transform_parts import own_grid, parts_of, simplified
-from mmreg.registration.inputs import ImageLike, LandmarksLike
 from mmreg.registration.results.inverse import InverseResidual
+from mmreg.registration.types import ImageLike, LandmarksLike
 
 from .files import TransformLike, inverted, load_chain
 from .inverse import invert_parts

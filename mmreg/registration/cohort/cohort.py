@@ -19,12 +19,12 @@ from mmreg.io import lumir_name, oasis_name
 from mmreg.io.atomic import atomic_path
 from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import write_table
-from mmreg.registration.alignment import AffineLike
 from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.outputs import LAYOUTS
 from mmreg.registration.results.possible import refuse_impossible
 from mmreg.registration.results.result import RegistrationResult
+from mmreg.registration.types import AffineLike
 from mmreg.utils.console import sentence
 
 from .cases import CohortCase

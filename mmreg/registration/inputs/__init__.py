@@ -2,8 +2,6 @@
 
 from .images import (
     Image,
-    ImageLike,
-    LandmarksLike,
     as_volume,
     check_label_sets,
     digest,
@@ -16,8 +14,6 @@ from .pair import Pair, pair_name, read_pair
 
 __all__ = [
     'Image',
-    'ImageLike',
-    'LandmarksLike',
     'Pair',
     'as_volume',
     'check_label_sets',

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -25,11 +25,7 @@ from mmreg.io import (
     read_volume,
 )
 from mmreg.io.cine import Frame, chosen_frame, read_frame
-
-#: A path, a volume, a SimpleITK image, or (array, geometry); the geometry may be a voxel -> RAS+ mm matrix.
-ImageLike: TypeAlias = str | Path | Volume | sitk.Image | tuple[Any, Any]
-#: A path (CSV in voxels or mm, 3D Slicer), landmarks with their frame, or ``(P, ndim)`` RAS+ mm.
-LandmarksLike: TypeAlias = str | Path | Landmarks | np.ndarray
+from mmreg.registration.types import ImageLike, LandmarksLike
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,9 @@ from mmreg.errors import DataError
 from mmreg.io import Landmarks, split_suffix
 from mmreg.io.cine import Frame
 from mmreg.registration.files import PairFiles
+from mmreg.registration.types import LandmarksLike
 
-from .images import Image, LandmarksLike, check_label_sets, digest, load_image, load_labels, load_landmarks, load_mask
+from .images import Image, check_label_sets, digest, load_image, load_labels, load_landmarks, load_mask
 
 #: More channels than this are a time series rather than contrasts of one scan.
 MOST_CHANNELS = 8
