@@ -8,6 +8,7 @@ _base_ = [
     '_base_/schedules/iterations.py',
     '_base_/default_runtime_iterations.py',
 ]
+first_stage = 'clapirn_oasis_level2.py'
 
 __card__ = dict(
     method='Conditional LapIRN',

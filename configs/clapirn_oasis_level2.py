@@ -1,5 +1,6 @@
 # clapirn_oasis.py, second training: the two coarser levels, the coarsest standing still for the first 3000 steps.
 _base_ = ['clapirn_oasis.py']
+first_stage = 'clapirn_oasis_level1.py'
 
 only_middle = [None, 1.0]
 model = dict(

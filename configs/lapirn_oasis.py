@@ -7,6 +7,7 @@ _base_ = [
     '_base_/schedules/iterations.py',
     '_base_/default_runtime_iterations.py',
 ]
+first_stage = 'lapirn_oasis_level2.py'
 
 __card__ = dict(
     method='LapIRN',

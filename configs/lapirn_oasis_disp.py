@@ -1,5 +1,6 @@
 # LapIRN, displacement network, on OASIS; otherwise lapirn_oasis.py.
 _base_ = ['lapirn_oasis.py']
+first_stage = 'lapirn_oasis_disp_level2.py'
 
 __card__ = dict(
     method='LapIRN',

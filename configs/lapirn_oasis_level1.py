@@ -1,5 +1,6 @@
 # lapirn_oasis.py, first training: the coarsest level alone.
 _base_ = ['lapirn_oasis.py']
+first_stage = None
 
 only_coarsest = [None, None, 1.0]
 model = dict(

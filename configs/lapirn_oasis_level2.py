@@ -1,5 +1,6 @@
 # lapirn_oasis.py, second training: the two coarser levels, the coarsest standing still for the first 2000 steps.
 _base_ = ['lapirn_oasis.py']
+first_stage = 'lapirn_oasis_level1.py'
 
 only_middle = [None, 1.0]
 model = dict(

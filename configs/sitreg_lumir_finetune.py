@@ -2,6 +2,7 @@
 # the challenge scores. 15 epochs of 2000 draws (here: triplets), four per step; the weight of the group rises during
 # the first epoch. It starts from the first stage: tools/train_stages.py, or --cfg-options load_from=CHECKPOINT.
 _base_ = ['sitreg_lumir.py']
+first_stage = 'sitreg_lumir.py'
 
 __card__ = dict(
     method='SITReg',

@@ -1,6 +1,7 @@
 # The demonstration of the spine system, second stage: starts from the weights of spine_demo.py and adds rigidity.
 # With 0.2 instead of 0.03 for the rigid field the small network stops moving the vertebrae at all.
 _base_ = ['spine_demo.py']
+first_stage = 'spine_demo.py'
 
 __card__ = dict(
     method='Spine CT/MR',

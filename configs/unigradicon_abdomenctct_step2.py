@@ -1,6 +1,7 @@
 # uniGradICON's second stage on abdomen CT-CT alone: a fourth step is added and all train, 201 epochs of 1000 pairs.
 # It starts from the first stage, which has no weights for the new step: strict=False.
 _base_ = ['unigradicon_abdomenctct.py']
+first_stage = 'unigradicon_abdomenctct.py'
 
 model = dict(flow_head=dict(steps={{_base_.four_steps}}))
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.config import Config
 
+from mmreg.errors import ConfigError
 from mmreg.utils import console
+from mmreg.utils.config import load_config
 
 from .shared import launch
 from .shared.options import CONFIG_HELP, add_common
@@ -43,8 +46,34 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace) -> None:
     cfg = prepare(args)
+    require_first_stage(cfg, args.config)
     launch.join_processes(cfg, args)
     launch.build_runner(cfg).train()
+
+
+def require_first_stage(cfg: Config, path: str) -> None:
+    """A config with ``first_stage`` starts from the weights of that config; without them nothing is begun.
+
+    Raises:
+        ConfigError: saying which stage must be trained first, and how.
+    """
+    first, weights = cfg.get('first_stage'), cfg.get('load_from')
+    if not first or cfg.get('resume') or (weights and ('://' in str(weights) or Path(weights).is_file())):
+        return
+    found = f'load_from={weights!r} is no file' if weights else 'load_from names no checkpoint'
+    raise ConfigError(
+        f'{path} is a later stage of training and starts from the weights of {first}, but {found}; train the stages in '
+        f'order with "mmreg train-stages {" ".join(stages_of(path))}", give --cfg-options load_from=CHECKPOINT, or '
+        'first_stage=None to start from random weights.'
+    )
+
+
+def stages_of(path: str) -> list[str]:
+    """All configs that lead to this one, the first one first, by their ``first_stage``."""
+    stages = [Path(path)]
+    while (first := load_config(stages[0]).get('first_stage')) and stages[0].with_name(first) not in stages:
+        stages.insert(0, stages[0].with_name(first))
+    return [str(stage) for stage in stages]
 
 
 def prepare(args: argparse.Namespace) -> Config:

@@ -65,6 +65,7 @@ def _train_stage(args: argparse.Namespace, config: str, weights: Path | None) ->
     if weights is not None and not cfg.get('resume'):
         cfg.load_from = str(weights)
         console.say(f'{config}: starts from {weights}')
+    train_cli.require_first_stage(cfg, config)
     launch.join_processes(cfg, args)
     launch.build_runner(cfg).train()
     if not last.is_file():

@@ -31,6 +31,7 @@ RUNNER_KEYS = frozenset(
         'env_cfg',
         'experiment_name',
         'find_unused_parameters',
+        'first_stage',
         'inference',
         'launcher',
         'load_from',

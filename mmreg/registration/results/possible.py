@@ -11,7 +11,7 @@ from mmreg.evaluation.functional import jacobian
 from .result import RegistrationResult
 
 #: More folded voxels than this, in percent, are noise and not a deformation.
-MOST_FOLDS = 25.0
+MOST_FOLDS = 33.0
 
 
 def longer_than_image(displacement: np.ndarray) -> str:

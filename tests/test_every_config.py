@@ -1,0 +1,162 @@
+"""Every config of ``configs/``, really run: trained, validated, resumed, tested, used on files, packaged.
+
+Data are made in the published layouts (``tests/made``). Each config goes through the commands a user types, with
+options only for what makes it short: one epoch or two iterations, two samples, no worker processes.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmreg.cli import main
+from mmreg.commands.train import stages_of
+from mmreg.plugins import register_all_modules
+from mmreg.utils.config import load_config
+from tests.made.layouts import LAYOUTS, make
+
+FOLDER = Path(__file__).parents[1] / 'configs'
+CONFIGS = sorted(FOLDER.glob('*.py'))
+PRESETS = [path for path in CONFIGS if path.stem.startswith('register_')]
+CLASSICAL = [path for path in CONFIGS if path.stem.startswith('spine_elastix')]
+TRAINED = [path for path in CONFIGS if path not in PRESETS and path not in CLASSICAL]
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+#: Challenge and list of pairs of a data set whose results are packaged.
+CHALLENGES = {'LUMIR': ('lumir', 'LUMIR_dataset.json')}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope='session')
+def data(tmp_path_factory):
+    register_all_modules()
+    return tmp_path_factory.mktemp('published')
+
+
+@pytest.fixture(autouse=True)
+def surroundings(data, monkeypatch):
+    monkeypatch.setenv('MMREG_DATA', str(data))
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+
+
+def data_of(cfg):
+    """Folder below MMREG_DATA, None where a config makes its data itself."""
+    name = Path((cfg.test_dataloader.dataset or {}).get('data_root', '')).name
+    return name if name in LAYOUTS else None
+
+
+def short(cfg, length):
+    """Options that make a run of a config small; ``length`` epochs or iterations."""
+    options = ['default_hooks.visualization=None', 'default_hooks.logger.interval=1', 'randomness.seed=1']
+    for name in LOADERS:
+        node, where = cfg[name].dataset, f'{name}.dataset'
+        options.append(f'{name}.num_workers=0')
+        options.append(
+            f'{where}.count=2' if 'count' in node else f'{where}.indices={6 if cfg[name].batch_size > 2 else 2}'
+        )
+        if 'cache' in node or 'count' not in node:
+            options.append(f'{where}.cache=memory')
+        if 'size' in node:
+            options.append(f'{where}.size=(32,32,32)' if len(node['size']) == 3 else f'{where}.size=(32,32)')
+        for number, step in enumerate(node.get('pipeline') or ()):
+            if step.get('type') == 'RandomVertebraCrop':
+                options.append(f'{where}.pipeline.{number}.size=(32,32,32)')
+    unit = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
+    options += [f'train_cfg.{unit}={length}', f'train_cfg.val_interval={length}']
+    options += [f'default_hooks.checkpoint.interval={length}', 'default_hooks.checkpoint.max_keep_ckpts=3']
+    return options, 'epoch' if unit == 'max_epochs' else 'iter'
+
+
+def run(*arguments):
+    code = main([str(argument) for argument in arguments])
+    assert code == 0, f'mmreg {" ".join(map(str, arguments))} ended with {code}'
+
+
+def files_of(cfg, folder):
+    """Two files such as a user of this config has."""
+    endings = {
+        'LUMIR': ('imagesVal/LUMIRMRI_3455_0000', 'imagesVal/LUMIRMRI_3454_0000'),
+        'UKBB': ('test/D3H4L6/sa_ED',),
+    }
+    endings |= {
+        'AbdomenCTCT': ('img/img0024', 'img/img0025'),
+        'NLST': ('imagesTr/NLST_0101_0000', 'imagesTr/NLST_0101_0001'),
+    }
+    endings |= {
+        'MMs': ('test/D3H4L6/ED_img', 'test/D3H4L6/ES_img'),
+        'CamCAN': ('test/CC5/T1_brain', 'test/CC6/T1_brain'),
+    }
+    endings |= {'pairs': ('scan2', 'scan3'), 'SpineCTMR': ('test/005/mr_t1', 'test/005/ct')}
+    endings['UKBB'] = ('test/D3H4L6/sa_ED', 'test/D3H4L6/sa_ES')
+    three = cfg.model.get('ndim', 3) == 3
+    acdc = ('test/patient101_ed_img', 'test/patient101_es_img')
+    cine = tuple(f'testing/patient101/patient101_frame0{n}' for n in (1, 4))
+    name = data_of(cfg)
+    if name in endings or name == 'ACDC':
+        return [folder / name / f'{file}.nii.gz' for file in endings.get(name) or (acdc if three else cine)]
+    # Pickles and simulated data: any two scans of the same kind.
+    brain = make(folder, 'LUMIR') / 'imagesVal'
+    heart = make(folder, 'UKBB') / 'test' / 'D3H4L6'
+    return [brain / f'LUMIRMRI_{n}_0000.nii.gz' for n in (3455, 3454)] if three else [
+        heart / 'sa_ED.nii.gz', heart / 'sa_ES.nii.gz'
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
+def test_config(path, data, tmp_path, capsys):
+    cfg = load_config(path)
+    name = data_of(cfg)
+    folder = make(data, name) if name else None
+    work = tmp_path / 'work'
+    start = []
+    if cfg.get('first_stage'):  # says so before anything else, then is given what it asks for
+        options, _ = short(cfg, 1)
+        assert main(['train', str(path), '--work-dir', str(work), '--cfg-options', *options]) == 2
+        assert 'train-stages' in capsys.readouterr().err and not work.exists()
+        start = [f'load_from={first_weights(path, tmp_path)}']
+    length = 1 if 'max_epochs' in cfg.train_cfg else 2
+    options, unit = short(cfg, length)
+    run('train', path, '--work-dir', work, '--cfg-options', *options, *start)
+    assert (work / f'{unit}_{length}.pth').is_file()
+    options, _ = short(cfg, 2 * length)
+    run('train', path, '--work-dir', work, '--resume', '--cfg-options', *options, *start)
+    checkpoint = work / f'{unit}_{2 * length}.pth'
+    assert checkpoint.is_file()
+    tested = [option for option in options if option.startswith('test_dataloader')]
+    run('test', path, checkpoint, '--work-dir', work, '--out', tmp_path / 'test', '--cfg-options', *tested)
+    assert (tmp_path / 'test' / 'summary.json').is_file()
+    fixed, moving = files_of(cfg, data)
+    prompt = ['--fixed-prompt', prompt_of(fixed, data)] if 'SegmentPrompt' in str(cfg.get('test_dataloader')) else []
+    run('infer', path, '-c', checkpoint, '--fixed', fixed, '--moving', moving, '--out', tmp_path / 'infer', *prompt)
+    assert (tmp_path / 'infer' / 'report.html').is_file()
+    if name in CHALLENGES:
+        challenge, pairs = CHALLENGES[name]
+        fields = tmp_path / 'fields'
+        run('infer', path, '-c', checkpoint, '--pairs', folder / pairs, '--layout', 'lumir', '--out', fields)
+        run('package', fields, '--challenge', challenge, '--dataset', folder / pairs, '-o', tmp_path / 'submission.zip')
+
+
+def first_weights(path, tmp_path):
+    """Weights as the stage before ends with, untrained."""
+    from mmreg.registry import REGISTRARS
+
+    before = Path(stages_of(str(path))[-2])
+    model = REGISTRARS.build(load_config(before).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'first.pth')
+    return tmp_path / 'first.pth'
+
+
+def prompt_of(fixed, data):
+    """The label map of a segmenter for the fixed image."""
+    name = fixed.name
+    if (fixed.parents[1] / 'prompts' / name).is_file():
+        return fixed.parents[1] / 'prompts' / name
+    return make(data, 'OASIS') / 'prompts' / '0438.nii.gz'
+
+
+@pytest.mark.parametrize('path', PRESETS, ids=lambda p: p.stem)
+def test_preset(path, data, tmp_path):
+    brain = make(data, 'LUMIR') / 'imagesVal'
+    fixed, moving = (brain / f'LUMIRMRI_{n}_0000.nii.gz' for n in (3455, 3454))
+    run('register', fixed, moving, '--preset', path, '--out', tmp_path / 'out')
+    assert (tmp_path / 'out' / 'report.html').is_file()
