@@ -42,8 +42,8 @@ class Family:
     name: str
     rules: Sequence[tuple[str, str]]
     ignore: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]] = ()
-    describe: Callable[[Mapping[str, Tensor]], dict] | None = None
-    configure: Callable[[dict, Mapping[str, Any]], None] | None = None
+    describe: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
+    configure: Callable[[dict[str, Any], Mapping[str, Any]], None] | None = None
     arguments: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None
     note: str = ''
 
@@ -78,7 +78,9 @@ class Family:
         ignore = self._patterns(published)
         return [key for key in published if _matches(key.removeprefix('module.'), ignore)]
 
-    def model(self, weights: Mapping[str, Tensor], content: Any = None, source: str = 'the checkpoint') -> dict:
+    def model(
+        self, weights: Mapping[str, Tensor], content: Any = None, source: str = 'the checkpoint'
+    ) -> dict[str, Any]:
         """Model config of a converted state dict; empty where its shapes do not tell.
 
         Args:

@@ -32,7 +32,7 @@ def _rules() -> list[tuple[str, str]]:
     return rules
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict, as the published scripts run it: images halved, centres of mass first."""
     stages = len({key.split('.')[2] for key in state if key.startswith(f'{_STAGES}.')})
     channels, both, *kernel = state[f'{_STAGES}.0.embed.weight'].shape
@@ -64,7 +64,7 @@ def _depth(state: Mapping[str, Tensor], stage: int) -> int:
     return sum(re.fullmatch(pattern, key) is not None for key in state)
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set the heads, which the shapes do not tell."""
     heads = arguments.get('num_heads')
     if isinstance(heads, Sequence):

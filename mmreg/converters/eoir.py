@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -33,7 +34,7 @@ def _rules() -> list[tuple[str, str]]:
     ]
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Backbone and flow head of a converted state dict; integration and resize factors are not in the weights."""
     first = state[f'{_ENCODER}.0.conv.weight']
     channels, image_channels, *_ = first.shape

@@ -23,7 +23,7 @@ from .base import Family, extract_weights
 AUTO = 'auto'
 
 
-def convert_file(family: str, source: str | Path, target: str | Path, **meta: Any) -> tuple[dict, list[str]]:
+def convert_file(family: str, source: str | Path, target: str | Path, **meta: Any) -> tuple[dict[str, Any], list[str]]:
     """Convert the checkpoint ``source`` and write it to ``target`` (``.pth``, or ``.safetensors`` for weights alone).
 
     Args:

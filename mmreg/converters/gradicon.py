@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -12,7 +13,7 @@ from .unigradicon import describe_chain, rules
 _NETWORKS = (r'netPhi\.net\.netPhi\.net\.net', r'netPhi\.net\.netPsi\.net', r'netPsi\.net')
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Model of a converted state dict of the three networks."""
     return describe_chain(state, (2, 1, 0))
 

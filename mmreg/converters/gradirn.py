@@ -24,7 +24,7 @@ def _numbers(state: Mapping[str, Tensor], prefix: str) -> set[int]:
     return {int(key.removeprefix(prefix).split('.')[0]) for key in state if key.startswith(prefix)}
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict; repeats, similarity and explicit or implicit images are not in the weights."""
     levels = len(_numbers(state, 'flow_head.blocks.'))
     first = 'flow_head.blocks.0.0.regulariser.layers.'
@@ -45,7 +45,7 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     }
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set what the published constructor says about the steps."""
     head = model['flow_head']
     head['repeats'] = [int(n) for n in arguments.get('num_repeat', [3] * len(head['blocks']))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -34,7 +35,7 @@ def _widths(state: Mapping[str, Tensor], pattern: str) -> list[int]:
     return widths
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict."""
     stem = state['backbone.stem.0.conv.weight']
     encoder, decoder = (_widths(state, f'backbone.{part}.{{}}.0.conv.weight') for part in ('encoder', 'decoder'))

@@ -38,7 +38,7 @@ def rules(conditional: bool = False) -> list[tuple[str, str]]:
     return result
 
 
-def network_of(state: Mapping[str, Tensor]) -> dict:
+def network_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Backbone and head of a converted state dict; how the velocity becomes a displacement is not in the weights."""
     coarsest = len(_PREFIXES) - 1
     first = state[f'{_PYRAMID}.networks.{coarsest}.encoder.0.conv.weight']
@@ -63,17 +63,17 @@ def network_of(state: Mapping[str, Tensor]) -> dict:
     }
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The diffeomorphic network."""
     return {**network_of(state), 'integrator': {'type': 'ScalingSquaring', 'steps': 7, 'padding': 'border'}}
 
 
-def describe_displacement(state: Mapping[str, Tensor]) -> dict:
+def describe_displacement(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The displacement network, conditional or not."""
     return {**network_of(state), 'integrator': {'type': 'IdentityIntegrator'}}
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set what the published constructor arguments say: the bound of the flow."""
     model['flow_head']['scale'] = float(arguments.get('range_flow', 0.4))
 

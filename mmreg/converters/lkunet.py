@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -38,7 +39,7 @@ def _rules() -> list[tuple[str, str]]:
     return [*rules, (r'dc9\.0\.weight', 'flow_head.flow.conv.weight')]
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict. Not in the weights: whether the field is a displacement or a velocity."""
     channels, both, *kernel = state['backbone.stem.0.conv.weight'].shape
     large = state['backbone.down.0.1.large.conv.weight']

@@ -59,7 +59,7 @@ def _widths(state: Mapping[str, Tensor], stem: str, rest: str) -> list[int]:
     return [state[f'{stem}.{k}.{rest}'].shape[0] for k in range(_count(state, stem, rest))]
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict. Not in the weights: refinements, composition, both directions."""
     if f'{_HEAD}.projections.0.weight' in state:
         ndim = state[f'{_HEAD}.projections.0.weight'].dim() - 2
@@ -82,11 +82,11 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     return _model(ndim, _cnn(state, levels, siamese), head)
 
 
-def _model(ndim: int, backbone: dict, head: dict) -> dict:
+def _model(ndim: int, backbone: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
     return {'ndim': ndim, 'backbone': backbone, 'flow_head': head, 'integrator': {'type': 'IdentityIntegrator'}}
 
 
-def _cnn(state: Mapping[str, Tensor], levels: int, siamese: bool) -> dict:
+def _cnn(state: Mapping[str, Tensor], levels: int, siamese: bool) -> dict[str, Any]:
     channels = _widths(state, _STAGES, 'convs.0.conv.weight')
     inputs = state[_FIRST_CONV].shape[1]
     return {
@@ -106,7 +106,7 @@ def _swin_channels(state: Mapping[str, Tensor]) -> list[int]:
     return stages if skip is None else [skip.shape[0], *stages]
 
 
-def _swin(state: Mapping[str, Tensor]) -> dict:
+def _swin(state: Mapping[str, Tensor]) -> dict[str, Any]:
     width, images, *patch = state[f'{_SWIN}embed.proj.weight'].shape
     stages = _count(state, f'{_SWIN}norms', 'weight')
     depths = [_count(state, f'{_SWIN}stages.{k}.blocks', 'norm1.weight') for k in range(stages)]
@@ -138,7 +138,7 @@ def _radius(volume: int, ndim: int) -> int:
     return radius if radius > 0 and (2 * radius + 1) ** ndim == volume else 0
 
 
-def _decoder(state: Mapping[str, Tensor], ndim: int, features: Sequence[int], siamese: bool = True) -> dict:
+def _decoder(state: Mapping[str, Tensor], ndim: int, features: Sequence[int], siamese: bool = True) -> dict[str, Any]:
     """The decoder on levels with ``features`` channels, finest first."""
     blocks = f'{_HEAD}.blocks'
     published = f'{blocks}.0.convs.0.conv.weight' not in state  # TransMorph's: nothing at the coarsest level
@@ -180,7 +180,7 @@ def _upsampling(state: Mapping[str, Tensor], published: bool) -> str:
     return 'transposed' if f'{_HEAD}.blocks.1.upsample.weight' in state else 'corners'
 
 
-def _correlation(volumes: Sequence[int], features: Sequence[int], ndim: int) -> dict:
+def _correlation(volumes: Sequence[int], features: Sequence[int], ndim: int) -> dict[str, Any]:
     """Options of the correlation whose volumes (and, if kept, the moving features) have ``volumes`` channels."""
     plain = [_radius(volume, ndim) for volume in volumes]
     keeping = [_radius(volume - channels, ndim) for volume, channels in zip(volumes, features)]
@@ -188,7 +188,7 @@ def _correlation(volumes: Sequence[int], features: Sequence[int], ndim: int) -> 
     return {'radius': (keeping if keep else plain)[::-1], **({'keep_moving': True} if keep else {})}
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set what the model section of a training config says about the field.
 
     Raises:
@@ -215,7 +215,7 @@ def configure(model: dict, arguments: Mapping[str, Any]) -> None:
         )
 
 
-def _comparison(model: dict, decoder: Mapping[str, Any]) -> None:
+def _comparison(model: dict[str, Any], decoder: Mapping[str, Any]) -> None:
     """How features are compared: radii, unit vectors, scale, the grid of a global volume."""
     head = model['flow_head']
     target = head if head['type'] == 'MatchingHead' else head.get('correlation')

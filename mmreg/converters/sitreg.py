@@ -42,7 +42,7 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
     return len({key.removeprefix(prefix).split('.')[0] for key in state if key.startswith(prefix)})
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict, with the published normalisation, bound and inversion."""
     halvings, networks = _count(state, 'backbone.levels.'), _count(state, 'flow_head.networks.')
     if networks != halvings + 1:
@@ -72,7 +72,7 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     }
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set what constructor arguments say and shapes do not: groups of the normalisation, bound of the steps."""
     for part in ('backbone', 'flow_head'):
         norm = model[part]['norm_cfg']

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -38,7 +39,7 @@ def _widths(state: Mapping[str, Tensor], part: str) -> list[list[int]]:
     return [[units[unit] for unit in sorted(units)] for _, units in sorted(levels.items())]
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict; the number of integration steps is not in the weights: the published 7."""
     encoder, decoder, remaining = (_widths(state, part) for part in ('encoder', 'decoder', 'remaining'))
     _, channels, *kernel = state['backbone.encoder.0.0.conv.weight'].shape

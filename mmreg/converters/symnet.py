@@ -30,7 +30,7 @@ def _rules() -> list[tuple[str, str]]:
     ]
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict; its unit, 100 voxels, is not in the weights.
 
     The authors' command puts the image that it calls fixed first.
@@ -50,7 +50,7 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     }
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set what the published constructor arguments say: the unit of the velocity and the squarings."""
     model['flow_head']['scale'] = float(arguments.get('range_flow', 100.0))
     model['integrator']['steps'] = int(arguments.get('time_step', 7))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -41,7 +42,7 @@ def _rules() -> list[tuple[str, str]]:
     return rules
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict. Not in the weights: integration, label set and text embeddings.
 
     The embeddings are those of the published code for the length found; give the file of your own training run with

@@ -112,7 +112,7 @@ def window_of(index: Tensor, ndim: int) -> tuple[int, ...]:
     return (len(steps) // block, *sizes)
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict; the window is not in the weights, see :func:`arguments`."""
     width, both, *patch = state[f'{_E}embed.proj.weight'].shape
     depths = stage_depths(state)
@@ -155,7 +155,7 @@ def stage_depths(state: Mapping[str, Tensor]) -> list[int]:
     return [found[k] for k in range(len(found))]
 
 
-def _flow(state: Mapping[str, Tensor], backbone: dict) -> dict:
+def _flow(state: Mapping[str, Tensor], backbone: dict[str, Any]) -> dict[str, Any]:
     """Head and integrator, with the slips of the published code that the weights were trained with."""
     if 'flow_head.log_variance.weight' in state:
         head = {'type': 'GaussianFlowHead', 'int_downsize': 2, 'resampling': 'centres', 'values': 'keep'}
@@ -184,7 +184,7 @@ def _flow(state: Mapping[str, Tensor], backbone: dict) -> dict:
     return {'flow_head': head, 'integrator': {'type': 'IdentityIntegrator'}}
 
 
-def configure(model: dict, found: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], found: Mapping[str, Any]) -> None:
     """Set what is not in the shapes: window, position bias and embedding, dropout, the control spacing, Bayes."""
     backbone = model['backbone']
     if 'window_size' not in found:

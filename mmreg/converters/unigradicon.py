@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -34,7 +35,7 @@ def rules(networks: Sequence[str]) -> list[tuple[str, str]]:
     return result
 
 
-def describe_chain(state: Mapping[str, Tensor], levels: Sequence[int]) -> dict:
+def describe_chain(state: Mapping[str, Tensor], levels: Sequence[int]) -> dict[str, Any]:
     """Model of a converted state dict whose networks see the image pyramid at ``levels``."""
     first = state['flow_head.steps.0.backbone.down.0.conv.weight']
     return {
@@ -54,7 +55,7 @@ def describe_chain(state: Mapping[str, Tensor], levels: Sequence[int]) -> dict:
     }
 
 
-def _network(state: Mapping[str, Tensor], step: int, level: int) -> dict:
+def _network(state: Mapping[str, Tensor], step: int, level: int) -> dict[str, Any]:
     prefix = f'flow_head.steps.{step}.backbone.'
     depth = len({key.split('.')[5] for key in state if key.startswith(f'{prefix}down.')})
     if not depth:
@@ -71,7 +72,7 @@ def _network(state: Mapping[str, Tensor], step: int, level: int) -> dict:
     }
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Model of a converted state dict of all four networks."""
     return describe_chain(state, _LEVELS)
 

@@ -44,7 +44,7 @@ def _remaining(state: Mapping[str, Tensor]) -> list[int]:
     return [state[f'{_BLOCK}.remaining.{k}.conv.weight'].shape[0] for k in range(count)]
 
 
-def describe(state: Mapping[str, Tensor]) -> dict:
+def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Network of a converted state dict; how its flow is integrated is not in the weights: the published default."""
     encoder, decoder, remaining = _widths(state, 'encoder'), _widths(state, 'decoder'), _remaining(state)
     _, channels, *kernel = state[f'{_BLOCK}.encoder.0.0.conv.weight'].shape
@@ -67,7 +67,7 @@ def describe(state: Mapping[str, Tensor]) -> dict:
     }
 
 
-def configure(model: dict, arguments: Mapping[str, Any]) -> None:
+def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
     """Set what VxmDense's constructor arguments say about the field: integration, its grid, both directions."""
     steps, downsize = int(arguments.get('int_steps', 7)), int(arguments.get('int_downsize', 2))
     if steps > 0:

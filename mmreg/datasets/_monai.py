@@ -25,7 +25,7 @@ class _Load(Transform):
     def __init__(self, load: Loader):
         self.load = load
 
-    def __call__(self, source: dict) -> dict:
+    def __call__(self, source: dict[str, Any]) -> dict[str, Any]:
         return self.load(source)
 
 
@@ -43,7 +43,14 @@ class MemoryVolumes(CacheDataset):
     """
 
     def __init__(
-        self, sources: Sequence[dict], load: Loader, count: int, rate: float, eager: bool, workers: int, progress: bool
+        self,
+        sources: Sequence[dict[str, Any]],
+        load: Loader,
+        count: int,
+        rate: float,
+        eager: bool,
+        workers: int,
+        progress: bool,
     ):
         super().__init__(
             list(sources),
@@ -56,12 +63,12 @@ class MemoryVolumes(CacheDataset):
             runtime_cache=False if eager else 'threads',
         )
 
-    def give_first(self, subject: dict) -> None:
+    def give_first(self, subject: dict[str, Any]) -> None:
         """Put image 0, decoded already, into an empty cache."""
         if self.cache_num and self._cache[0] is None:
             self._cache[0] = subject
 
-    def __getitem__(self, index: Any) -> dict:
+    def __getitem__(self, index: Any) -> dict[str, Any]:
         # A copy: a transform that writes into its array must not write into the cache.
         subject = self._transform(index)
         return deepcopy(subject) if index < self.cache_num else subject
@@ -76,11 +83,11 @@ class DiskVolumes(PersistentDataset):
         folder: Where the files go; made when missing.
     """
 
-    def __init__(self, sources: Sequence[dict], load: Loader, folder: Path):
+    def __init__(self, sources: Sequence[dict[str, Any]], load: Loader, folder: Path):
         super().__init__(list(sources), Compose([_Load(load)]), cache_dir=folder, hash_func=pickle_hashing)
         self.transform_hash = load.fingerprint
 
-    def __getitem__(self, index: Any) -> dict:
+    def __getitem__(self, index: Any) -> dict[str, Any]:
         return {key: _as_array(value) for key, value in self._transform(index).items()}
 
     def _cachecheck(self, item_transformed: Any) -> Any:

@@ -71,16 +71,16 @@ class PairDataset(BaseDataset):
     """
 
     PAIRING = 'listed'
-    PREPROCESS: Sequence[dict] = (dict(type='LoadVolumes'),)
+    PREPROCESS: Sequence[dict[str, Any]] = (dict(type='LoadVolumes'),)
 
     def __init__(
         self,
         ann_file: str = '',
         data_root: str = '',
         pairing: str | None = None,
-        preprocess: Sequence[dict | Callable] | None = None,
-        pipeline: Sequence[dict | Callable] = (dict(type='PackRegInputs'),),
-        cache: str | dict | None = None,
+        preprocess: Sequence[dict[str, Any] | Callable[..., Any]] | None = None,
+        pipeline: Sequence[dict[str, Any] | Callable[..., Any]] = (dict(type='PackRegInputs'),),
+        cache: str | dict[str, Any] | None = None,
         checks: str | None = 'headers',
         same_shape: bool = True,
         label_sets: str = 'overlap',
@@ -111,14 +111,14 @@ class PairDataset(BaseDataset):
         """Sources, listed pairs and problems found on the way; decodes nothing."""
         raise NotImplementedError
 
-    def load_source(self, source: Source) -> dict:
+    def load_source(self, source: Source) -> dict[str, Any]:
         """One image and what belongs to it, after ``preprocess``: a flat dict of arrays."""
         subject = dict(source)
         for transform in self.preprocess:
             subject = transform(subject)
         return subject
 
-    def make_pair(self, fixed: dict, moving: dict) -> dict:
+    def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
         """The flat dict of a pair from two loaded images: every entry ``x`` becomes ``fixed_x`` and ``moving_x``."""
         pair: dict[str, Any] = {}
         for group, subject in ((FIXED, fixed), (MOVING, moving)):
@@ -127,13 +127,13 @@ class PairDataset(BaseDataset):
             pair |= {f'{group.prefix}{key}': value for key, value in entries}
         return pair
 
-    def adapt_pair(self, sample: dict, info: dict, rng: np.random.Generator) -> dict:
+    def adapt_pair(self, sample: dict[str, Any], info: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         """What is left to do before ``pipeline``, such as to take a slice; ``info`` is the pair's list entry."""
         return sample
 
     # MMEngine's side ---------------------------------------------------------------------------------------------
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         """All pairs as small dicts; refuses missing and inconsistent files, all at once.
 
         Raises:
@@ -173,17 +173,17 @@ class PairDataset(BaseDataset):
         if not self._own_seed:
             self.seed = seed
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         """Sample ``index``, or what a seeded sampler yields: ``draw * len(self) + index``."""
         self.full_init()
         draw, index = decode_index(index, len(self))
         with seeded_sample(self.seed, draw, index):
             return self.prepare_data(index)
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self[index] for index in range(len(self)))
 
-    def prepare_data(self, idx: int) -> dict:
+    def prepare_data(self, idx: int) -> dict[str, Any]:
         """Choose, load, join and transform pair ``idx``."""
         rng = np.random.default_rng(np.random.randint(2**31))
         info = self.get_data_info(idx)
@@ -198,12 +198,12 @@ class PairDataset(BaseDataset):
 
     # Inside ------------------------------------------------------------------------------------------------------
 
-    def volume(self, index: int) -> dict:
+    def volume(self, index: int) -> dict[str, Any]:
         """Image ``index`` of ``sources`` after ``preprocess``, from the cache where there is one."""
         assert self._volumes is not None
         return self._volumes[index]
 
-    def _load_checked(self, source: Source) -> dict:
+    def _load_checked(self, source: Source) -> dict[str, Any]:
         subject = self.load_source(source)
         values = subject.get('label_values')
         if values is not None and self.classes is not None:
@@ -215,7 +215,7 @@ class PairDataset(BaseDataset):
                 )
         return subject
 
-    def _check_labels(self, sample: dict) -> None:
+    def _check_labels(self, sample: dict[str, Any]) -> None:
         fixed, moving = (_label_set(sample, group) for group in (FIXED, MOVING))
         if self.label_sets == 'any' or fixed is None or moving is None:
             return
@@ -241,18 +241,18 @@ class PairDataset(BaseDataset):
         return self.ann_file or self.data_root or type(self).__name__
 
 
-def compose(transforms: Sequence[dict | Callable]) -> list[Callable]:
+def compose(transforms: Sequence[dict[str, Any] | Callable[..., Any]]) -> list[Callable[..., Any]]:
     """Transforms built from their configs."""
     return list(Compose([TRANSFORMS.build(dict(t)) if isinstance(t, dict) else t for t in transforms]).transforms)
 
 
-def _one_of(key: str, value: Any, allowed: tuple) -> Any:
+def _one_of(key: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     if value not in allowed:
         raise ConfigError(f'{key}={value!r} of a dataset is unknown, expected one of {allowed}.')
     return value
 
 
-def _label_set(sample: dict, group: Group) -> set[int] | None:
+def _label_set(sample: dict[str, Any], group: Group) -> set[int] | None:
     values = sample.get(f'{group.prefix}label_values')
     return None if values is None else {int(v) for v in np.asarray(values)} - {0}
 

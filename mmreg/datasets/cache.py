@@ -27,21 +27,21 @@ _MEMORY_SHARE = 0.5
 class Volumes(Protocol):
     """Decoded images by number."""
 
-    def __getitem__(self, index: int) -> dict: ...
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
 
 
 class DirectVolumes:
     """No cache: every access decodes."""
 
-    def __init__(self, sources: Sequence[dict], load: Loader):
+    def __init__(self, sources: Sequence[dict[str, Any]], load: Loader):
         self.sources = sources
         self.load = load
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         return self.load(self.sources[index])
 
 
-def build_volumes(sources: Sequence[dict], load: Loader, cache: str | dict | None) -> Volumes:
+def build_volumes(sources: Sequence[dict[str, Any]], load: Loader, cache: str | dict[str, Any] | None) -> Volumes:
     """The volumes of ``sources``, cached as configured.
 
     Args:
@@ -68,7 +68,7 @@ def build_volumes(sources: Sequence[dict], load: Loader, cache: str | dict | Non
 
 
 def _in_memory(
-    sources: Sequence[dict],
+    sources: Sequence[dict[str, Any]],
     load: Loader,
     rate: float = 1.0,
     limit_gb: float | None = None,
@@ -88,14 +88,14 @@ def _in_memory(
     return volumes
 
 
-def _on_disk(sources: Sequence[dict], load: Loader, folder: str | None = None) -> Volumes:
+def _on_disk(sources: Sequence[dict[str, Any]], load: Loader, folder: str | None = None) -> Volumes:
     from ._monai import DiskVolumes
 
     folder = folder or os.environ.get('MMREG_CACHE') or str(Path('.cache') / 'mmreg')
     return DiskVolumes([stamped(source) for source in sources], load, Path(folder))
 
 
-def stamped(source: dict) -> dict:
+def stamped(source: dict[str, Any]) -> dict[str, Any]:
     """``source`` with size and time of change of its files, so that a changed file is decoded anew."""
     stamps = {}
     for key in _FILES:
@@ -115,6 +115,6 @@ def free_memory() -> int:
         return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
 
 
-def nbytes(subject: dict) -> int:
+def nbytes(subject: dict[str, Any]) -> int:
     """Memory of the arrays of one decoded image."""
     return sum(value.nbytes for value in subject.values() if isinstance(value, (np.ndarray, torch.Tensor)))

@@ -92,7 +92,7 @@ class CamCANDataset(PairDataset):
             source['t2'] = str(folder / t2)
         return source
 
-    def load_source(self, source: Source) -> dict:
+    def load_source(self, source: Source) -> dict[str, Any]:
         second = source.get('t2')
         subject = super().load_source({key: value for key, value in source.items() if key != 't2'})
         if second:
@@ -100,7 +100,7 @@ class CamCANDataset(PairDataset):
             subject['t2_path'] = second
         return subject
 
-    def make_pair(self, fixed: dict, moving: dict) -> dict:
+    def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
         extra = ('t2', 't2_path')
         pair = super().make_pair(*({k: v for k, v in s.items() if k not in extra} for s in (fixed, moving)))
         if 't2' in moving:

@@ -65,7 +65,7 @@ class CineDataset(PairDataset):
         moving_labels: str | None = 'label_sa_ES.nii.gz',
         slices: str | Sequence[float] = 'random',
         limits: tuple[int, int] | None = None,
-        stack: Sequence[dict | Callable] = (),
+        stack: Sequence[dict[str, Any] | Callable[..., Any]] = (),
         fraction: float = 1.0,
         fraction_seed: int = 0,
         label_sets: str = 'any',
@@ -108,7 +108,7 @@ class CineDataset(PairDataset):
         problems = [] if pairs else [Problem(str(Path(self.data_root) / self.folder), 'no subject was found')]
         return Index(sources, pairs, problems)
 
-    def load_data_list(self) -> list[dict]:
+    def load_data_list(self) -> list[dict[str, Any]]:
         listed = super().load_data_list()
         if self.slices == 'random':
             return listed
@@ -123,7 +123,7 @@ class CineDataset(PairDataset):
             return list(range(*(self.limits or (0, count))))
         return slice_positions(count, self.slices, self.limits)
 
-    def adapt_pair(self, sample: dict, info: dict, rng: np.random.Generator) -> dict:
+    def adapt_pair(self, sample: dict[str, Any], info: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         """The 2-D pair of one slice."""
         sample['rng'] = rng
         for transform in self.stack:

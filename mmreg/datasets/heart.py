@@ -61,7 +61,7 @@ class BeatingHearts(PairDataset):
         kwargs: See :class:`PairDataset`; subjects are kept in memory unless told otherwise.
     """
 
-    PREPROCESS: Sequence[dict] = ()
+    PREPROCESS: Sequence[dict[str, Any]] = ()
 
     def __init__(
         self,
@@ -69,10 +69,10 @@ class BeatingHearts(PairDataset):
         count: int = 40,
         size: Sequence[int] = (64, 64),
         subject_seed: int = 0,
-        motion: dict | None = None,
+        motion: dict[str, Any] | None = None,
         fraction: float = 1.0,
         fraction_seed: int = 0,
-        cache: str | dict | None = 'memory',
+        cache: str | dict[str, Any] | None = 'memory',
         **kwargs: Any,
     ):
         self.first, self.count, self.size = first, count, tuple(int(n) for n in size)
@@ -95,7 +95,7 @@ class BeatingHearts(PairDataset):
         pairs = [Pair(2 * k + 1, 2 * k, f'heart{number:04d}') for k, number in enumerate(numbers)]
         return Index(sources, pairs)
 
-    def load_source(self, source: dict) -> dict:
+    def load_source(self, source: dict[str, Any]) -> dict[str, Any]:
         number, moved = source['number'], source['phase'] == 'es'
         forward, backward = beat(self._rng(number, _ROLE_MOTION), self._anatomy(number), self.size, self.motion)
         image, labels = self._anatomy(number).render(backward if moved else torch.zeros_like(backward))
@@ -108,7 +108,7 @@ class BeatingHearts(PairDataset):
             subject = transform(subject)
         return subject
 
-    def make_pair(self, fixed: dict, moving: dict) -> dict:
+    def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
         true = fixed['true']
         pair = super().make_pair({key: value for key, value in fixed.items() if key != 'true'}, moving)
         position = identity_grid(self.size).numpy() + true

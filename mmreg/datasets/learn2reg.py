@@ -82,7 +82,7 @@ class Learn2RegDataset(PairDataset):
             return self._paired(name, entries, known)
         return self._unpaired(name, entries, content)
 
-    def _entries(self, content: dict) -> tuple[str, list[dict]]:
+    def _entries(self, content: dict[str, Any]) -> tuple[str, list[dict[str, Any]]]:
         """Name and entries of the list that makes up the split."""
         names = (self.key,) if self.key else SPLITS[self.split]
         if self.pairing == 'random':
@@ -93,7 +93,7 @@ class Learn2RegDataset(PairDataset):
         present = sorted(key for key, value in content.items() if isinstance(value, (list, dict)) and value)
         raise DataError(f'{self.ann_file}: no entries under {" or ".join(map(repr, names))}, only under {present}')
 
-    def _paired(self, name: str, entries: Sequence[dict], known: dict[str, Source]) -> Index:
+    def _paired(self, name: str, entries: Sequence[dict[str, Any]], known: dict[str, Source]) -> Index:
         index = Index([], [])
         assert index.pairs is not None
         numbers: dict[str, int] = {}
@@ -111,7 +111,7 @@ class Learn2RegDataset(PairDataset):
             index.pairs.append(Pair(fixed=ends[0], moving=ends[1]))
         return index
 
-    def _unpaired(self, name: str, entries: Sequence[dict], content: dict) -> Index:
+    def _unpaired(self, name: str, entries: Sequence[dict[str, Any]], content: dict[str, Any]) -> Index:
         index = Index([])
         for position, entry in enumerate(entries):
             if 'image' in entry:
@@ -128,7 +128,7 @@ class Learn2RegDataset(PairDataset):
             self.pairing = self.pairing if self._pairing_given else 'ordered'
         return index
 
-    def _source_of_pair(self, entry: dict, role: str, known: dict[str, Source]) -> Source:
+    def _source_of_pair(self, entry: dict[str, Any], role: str, known: dict[str, Source]) -> Source:
         image = locate(entry[role], Path(self.data_root))
         source = {'id': subject_id(image), 'image': image, **known.get(image, {})}
         for ours, theirs in _ENTRY_KEYS.items():
@@ -139,7 +139,7 @@ class Learn2RegDataset(PairDataset):
                 source |= _beside(image, ours)
         return source
 
-    def _strange(self, name: str, position: int, entry: dict) -> Problem:
+    def _strange(self, name: str, position: int, entry: dict[str, Any]) -> Problem:
         return Problem(
             f'{self.ann_file}, {name}[{position}]',
             f"the keys {sorted(entry)}, expected 'image', or 'fixed' and 'moving'",
@@ -164,7 +164,7 @@ class LUMIRDataset(Learn2RegDataset):
         super().__init__(ann_file=ann_file, **kwargs)
 
 
-def read_json(path: str | Path) -> dict:
+def read_json(path: str | Path) -> dict[str, Any]:
     """The object in a JSON file.
 
     Raises:
@@ -198,11 +198,11 @@ def subject_id(image: str) -> str:
     return '_'.join(numbers) if len(numbers) > 1 and int(numbers[-1]) else numbers[0]
 
 
-def _is_pair(entry: dict) -> bool:
+def _is_pair(entry: dict[str, Any]) -> bool:
     return 'fixed' in entry and 'moving' in entry
 
 
-def _as_entries(value: Any, where: str) -> list[dict]:
+def _as_entries(value: Any, where: str) -> list[dict[str, Any]]:
     """A list of entries; some JSONs number them in an object, some list bare paths."""
     items = list(value.values()) if isinstance(value, dict) else list(value)
     entries = [{'image': item} if isinstance(item, str) else item for item in items]
@@ -213,7 +213,7 @@ def _as_entries(value: Any, where: str) -> list[dict]:
     return entries
 
 
-def _subject(entry: dict, root: Path) -> Source:
+def _subject(entry: dict[str, Any], root: Path) -> Source:
     image = locate(entry['image'], root)
     source = {'id': subject_id(image), 'image': image}
     for ours, theirs in _ENTRY_KEYS.items():
@@ -223,7 +223,7 @@ def _subject(entry: dict, root: Path) -> Source:
     return source
 
 
-def _known_subjects(content: dict, root: Path) -> dict[str, Source]:
+def _known_subjects(content: dict[str, Any], root: Path) -> dict[str, Source]:
     """Every subject the JSON describes anywhere, by the path of its image."""
     known: dict[str, Source] = {}
     for value in content.values():
@@ -248,7 +248,7 @@ def _beside(image: str, what: str) -> Source:
     return {}
 
 
-def _without(sources: Sequence[Source], content: dict, root: Path) -> list[Source]:
+def _without(sources: Sequence[Source], content: dict[str, Any], root: Path) -> list[Source]:
     """``sources`` that no validation pair uses."""
     used = set()
     for name in SPLITS['validation']:

@@ -18,11 +18,11 @@ class Loader:
         transforms: The transforms ``function`` applies, of which the fingerprint is made.
     """
 
-    def __init__(self, function: Callable[[dict], dict], transforms: Iterable[Any] = ()):
+    def __init__(self, function: Callable[[dict[str, Any]], dict[str, Any]], transforms: Iterable[Any] = ()):
         self.function = function
         self.fingerprint = fingerprint(transforms)
 
-    def __call__(self, source: dict) -> dict:
+    def __call__(self, source: dict[str, Any]) -> dict[str, Any]:
         return self.function(source)
 
 

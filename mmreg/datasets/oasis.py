@@ -81,7 +81,7 @@ class OASISDataset(Learn2RegDataset):
         return Index(sources, pairs)
 
 
-def _id(pattern: re.Pattern, path: Path, group: int) -> str:
+def _id(pattern: re.Pattern[str], path: Path, group: int) -> str:
     match = pattern.fullmatch(path.name)
     assert match is not None
     return match[group]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,11 +25,11 @@ class Pair:
     case_id: str = ''
     exchange: bool = False
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, info: dict) -> Pair:
+    def from_dict(cls, info: dict[str, Any]) -> Pair:
         return cls(info['moving'], info['fixed'], info['case_id'], info['exchange'])
 
     def choose(self, count: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -44,29 +45,29 @@ class Pair:
 Listed = Sequence[Pair] | None
 
 
-def _listed(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
+def _listed(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
     return list(pairs) if pairs is not None else _ordered(sources, pairs)
 
 
-def _random(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
+def _random(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
     return [Pair(moving) for moving in range(len(sources))] if len(sources) > 1 else []
 
 
-def _ordered(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
+def _ordered(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
     count = len(sources)
     return [Pair(moving, fixed) for moving in range(count) for fixed in range(count) if moving != fixed]
 
 
-def _next(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
+def _next(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
     count = len(sources)
     return [Pair((fixed + 1) % count, fixed) for fixed in range(count)] if count > 1 else []
 
 
-def _exchange(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
+def _exchange(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
     return [Pair(p.moving, p.fixed, p.case_id, exchange=True) for p in _listed(sources, pairs)]
 
 
-def _both(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
+def _both(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
     both = []
     for pair in _listed(sources, pairs):
         assert pair.fixed is not None
@@ -76,7 +77,7 @@ def _both(sources: Sequence[dict], pairs: Listed) -> list[Pair]:
 
 
 #: Name of a pairing -> function of (sources, listed pairs).
-PAIRINGS: dict[str, Callable[[Sequence[dict], Listed], list[Pair]]] = {
+PAIRINGS: dict[str, Callable[[Sequence[dict[str, Any]], Listed], list[Pair]]] = {
     'listed': _listed,
     'random': _random,
     'ordered': _ordered,

@@ -40,7 +40,7 @@ class PairListDataset(PairDataset):
         rows = read_pair_rows(self.ann_file)
         folder = Path(self.data_root) if self.data_root else Path(self.ann_file).parent
         index = Index([], [])
-        numbers: dict[tuple, int] = {}
+        numbers: dict[tuple[Any, ...], int] = {}
         assert index.pairs is not None
         for position, row in enumerate(rows, start=1):
             problems = _row_problems(self.ann_file, position, row)
@@ -84,7 +84,7 @@ def read_pair_rows(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _row_problems(path: str, position: int, row: dict) -> list[Problem]:
+def _row_problems(path: str, position: int, row: dict[str, Any]) -> list[Problem]:
     where = f'{path}, pair {position}'
     problems = [
         Problem(where, f'no {key!r}, only {sorted(k for k, v in row.items() if v)}')
@@ -97,7 +97,7 @@ def _row_problems(path: str, position: int, row: dict) -> list[Problem]:
     return problems
 
 
-def _source(row: dict, role: str, folder: Path) -> dict:
+def _source(row: dict[str, Any], role: str, folder: Path) -> dict[str, Any]:
     name = Path(str(row[role])).name
     source = {'id': name.split('.')[0], 'image': str(folder / str(row[role]))}
     for extra in _EXTRAS:

@@ -50,10 +50,10 @@ class ArticulatedSpinePhantom(PairDataset):
         first: int = 0,
         count: int = 8,
         subject_seed: int = 0,
-        variation: dict | None = None,
+        variation: dict[str, Any] | None = None,
         spacing: float = 1.0,
-        cache: str | dict | None = 'memory',
-        preprocess: Sequence[dict | Callable] | None = None,
+        cache: str | dict[str, Any] | None = 'memory',
+        preprocess: Sequence[dict[str, Any] | Callable[..., Any]] | None = None,
         label_sets: str = 'any',
         **kwargs: Any,
     ):
@@ -68,7 +68,7 @@ class ArticulatedSpinePhantom(PairDataset):
         pairs = [Pair(moving=k, fixed=k, case_id=f'spine{number:04d}') for k, number in enumerate(numbers)]
         return Index([{'id': pair.case_id, 'number': number} for pair, number in zip(pairs, numbers)], pairs)
 
-    def load_source(self, source: dict) -> dict:
+    def load_source(self, source: dict[str, Any]) -> dict[str, Any]:
         """A whole pair: the two images of a phantom are made together."""
         made = simulate_spine(
             self.size, self.bodies, self.first_label, self.subject_seed, source['number'], self.variation
@@ -89,5 +89,5 @@ class ArticulatedSpinePhantom(PairDataset):
             pair = transform(pair)
         return pair
 
-    def make_pair(self, fixed: dict, moving: dict) -> dict:
+    def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
         return dict(fixed)

@@ -72,7 +72,7 @@ def share_seed(dataset: Any, seed: int) -> None:
 
 
 @DATASETS.register_module()
-class SeededDataset(Dataset):
+class SeededDataset(Dataset[Any]):
     """Makes any dataset, also one of MMEngine's wrappers, a function of (seed, draw, index).
 
     The pair datasets of this package need no wrapper; ``ConcatDataset`` and ``RepeatDataset`` do.
@@ -82,7 +82,7 @@ class SeededDataset(Dataset):
         seed: Seed; the run's own when None.
     """
 
-    def __init__(self, dataset: Dataset | dict, seed: int | None = None):
+    def __init__(self, dataset: Dataset[Any] | dict[str, Any], seed: int | None = None):
         self.dataset: Any = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         self._own_seed = seed is not None
         self.seed = seed or 0
@@ -92,7 +92,7 @@ class SeededDataset(Dataset):
             self.seed = seed
 
     @property
-    def metainfo(self) -> dict:
+    def metainfo(self) -> dict[str, Any]:
         return self.dataset.metainfo
 
     def full_init(self) -> None:

@@ -36,17 +36,17 @@ class SimulatedDataset(PairDataset):
     """
 
     PAIRING = 'random'
-    PREPROCESS: Sequence[dict] = ()
+    PREPROCESS: Sequence[dict[str, Any]] = ()
 
     def __init__(
         self,
         first: int = 0,
         count: int = 8,
         subject_seed: int = 0,
-        variation: dict | None = None,
+        variation: dict[str, Any] | None = None,
         true_fields: bool = False,
-        cache: str | dict | None = 'memory',
-        preprocess: Sequence[dict | Callable] | None = None,
+        cache: str | dict[str, Any] | None = 'memory',
+        preprocess: Sequence[dict[str, Any] | Callable[..., Any]] | None = None,
         **kwargs: Any,
     ):
         self.first, self.count = first, count
@@ -65,7 +65,7 @@ class SimulatedDataset(PairDataset):
         numbers = range(self.first, self.first + self.count)
         return Index([{'id': f'sim{number:04d}', 'number': number} for number in numbers])
 
-    def load_source(self, source: dict) -> dict:
+    def load_source(self, source: dict[str, Any]) -> dict[str, Any]:
         template = self.template()
         made = simulate_subject(template, self.subject_seed, source['number'], self.variation)
         subject: dict[str, Any] = {
@@ -81,7 +81,7 @@ class SimulatedDataset(PairDataset):
             subject = transform(subject)
         return subject
 
-    def make_pair(self, fixed: dict, moving: dict) -> dict:
+    def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
         pair = super().make_pair(_without_fields(fixed), _without_fields(moving))
         if self.true_fields:
             displacement, valid = true_displacement(_as_subject(fixed), _as_subject(moving))
@@ -133,11 +133,11 @@ class SyntheticShapes(SimulatedDataset):
         return shapes_template(self.size, self.labels, self.template_seed)
 
 
-def _without_fields(subject: dict) -> dict:
+def _without_fields(subject: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in subject.items() if key not in _FIELDS}
 
 
-def _as_subject(subject: dict) -> Subject:
+def _as_subject(subject: dict[str, Any]) -> Subject:
     return Subject(*(torch.from_numpy(subject[key]) for key in ('image', 'labels', *_FIELDS)))
 
 

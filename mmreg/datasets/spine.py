@@ -88,14 +88,14 @@ class SpineCTMRDataset(PairDataset):
             )
         return index
 
-    def load_source(self, source: Source) -> dict:
+    def load_source(self, source: Source) -> dict[str, Any]:
         """One image after ``preprocess``, whose transforms may tell MR (``'fixed'``) from CT (``'moving'``)."""
         subject = dict(source)
         for transform in self.preprocess:
             subject = {**transform(subject), 'role': source['role']}
         return subject
 
-    def make_pair(self, fixed: dict, moving: dict) -> dict:
+    def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
         images = ({key: value for key, value in one.items() if key != 'role'} for one in (fixed, moving))
         return super().make_pair(*images)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mmreg.errors import DataError
 from mmreg.io import Geometry, read_geometry
@@ -42,7 +42,7 @@ def report(dataset: str, data_root: str, problems: Sequence[Problem]) -> None:
 
 
 def verify_sources(
-    sources: Sequence[dict], pairs: Iterable[Pair], headers: bool = True, same_shape: bool = True
+    sources: Sequence[dict[str, Any]], pairs: Iterable[Pair], headers: bool = True, same_shape: bool = True
 ) -> list[Problem]:
     """Check that files exist and, by their headers, that what belongs together has one shape.
 
@@ -60,7 +60,7 @@ def verify_sources(
     return problems
 
 
-def _verify_source(source: dict, headers: bool) -> tuple[list[Problem], Geometry | None]:
+def _verify_source(source: dict[str, Any], headers: bool) -> tuple[list[Problem], Geometry | None]:
     """Problems of one image's files, and the image's geometry where its header was read."""
     files = {key: source[key] for key in FILES if source.get(key)}
     problems = [Problem(path, f'no such file ({key})') for key, path in files.items() if not Path(path).exists()]
@@ -85,7 +85,7 @@ def _verify_source(source: dict, headers: bool) -> tuple[list[Problem], Geometry
 
 
 def _verify_shapes(
-    sources: Sequence[dict], geometries: Sequence[Geometry | None], pairs: Iterable[Pair]
+    sources: Sequence[dict[str, Any]], geometries: Sequence[Geometry | None], pairs: Iterable[Pair]
 ) -> list[Problem]:
     """Pairs whose images differ in shape; where partners are drawn, every image is compared with the first."""
     problems = []

@@ -20,12 +20,12 @@ from torch.utils.data import DataLoader
 from mmreg.registry import LOOPS
 
 
-def _sampler_of(loader: DataLoader) -> Any:
+def _sampler_of(loader: DataLoader[Any]) -> Any:
     """The sampler that yields indices, also where the loader was given a batch sampler."""
     return getattr(loader.batch_sampler, 'sampler', loader.sampler)
 
 
-def _batch_size_of(loader: DataLoader) -> int:
+def _batch_size_of(loader: DataLoader[Any]) -> int:
     return getattr(loader.batch_sampler, 'batch_size', None) or loader.batch_size or 1
 
 
@@ -48,7 +48,7 @@ class _Resumable:
     """
 
     runner: Any
-    dataloader: DataLoader
+    dataloader: DataLoader[Any]
     dataloader_iterator: Any = None
     _iter: int
 
@@ -120,7 +120,7 @@ class ResumableEpochLoop(_Resumable, EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def _rest(self, done: int) -> Iterable:
+    def _rest(self, done: int) -> Iterable[Any]:
         if done <= 0:
             return self.dataloader
         sampler = _sampler_of(self.dataloader)

@@ -30,7 +30,7 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         kwargs: Arguments of ``OptimWrapper`` (optimizer, clip_grad, accumulative_counts).
     """
 
-    def __init__(self, dtype: str = 'bfloat16', loss_scale: dict | None = None, **kwargs: Any):
+    def __init__(self, dtype: str = 'bfloat16', loss_scale: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         if dtype not in _DTYPES:
             raise ConfigError(f'optim_wrapper.dtype={dtype!r} is unknown, expected one of {sorted(_DTYPES)}.')
@@ -51,10 +51,10 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         self.scaler.step(self.optimizer, **kwargs)
         self.scaler.update()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), 'loss_scaler': self.scaler.state_dict()}
 
-    def load_state_dict(self, state_dict: dict) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         state_dict = dict(state_dict)
         scaler = state_dict.pop('loss_scaler', None)
         if scaler:

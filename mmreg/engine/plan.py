@@ -36,7 +36,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = None) -> dict[str, Any]:
+def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The plan of a run as plain values (JSON).
 
     Keys: ``format``, ``experiment``, ``pipelines`` (transforms of the train, val and test loaders),
@@ -72,7 +72,7 @@ def make_plan(cfg: Any, seed: int | None = None, dataset_meta: Mapping | None = 
     }
 
 
-def preprocess_of(cfg: Mapping) -> Sequence[Mapping] | None:
+def preprocess_of(cfg: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
     """Transforms of a single image: what the test, validation or training data set of a config states, else its own.
 
     None where the config names no data set; wrappers such as ConcatDataset are looked through.
@@ -87,7 +87,7 @@ def preprocess_of(cfg: Mapping) -> Sequence[Mapping] | None:
     return None
 
 
-def pair_transforms_of(cfg: Mapping) -> list[Mapping]:
+def pair_transforms_of(cfg: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Transforms of a pair that the data set of :func:`preprocess_of` states: of a stack of slices first, then others.
 
     Empty where it states none.
@@ -102,7 +102,7 @@ def pair_transforms_of(cfg: Mapping) -> list[Mapping]:
 _STAGES = ('test', 'val', 'train')
 
 
-def _dataset(cfg: Mapping, stage: str, key: str) -> Any:
+def _dataset(cfg: Mapping[str, Any], stage: str, key: str) -> Any:
     """The data set of a loader; wrappers are looked through until one states ``key`` or wraps no other."""
     node = (cfg.get(f'{stage}_dataloader') or {}).get('dataset')
     while isinstance(node, Mapping) and node.get(key) is None and (node.get('dataset') or node.get('datasets')):

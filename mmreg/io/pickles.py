@@ -35,7 +35,7 @@ class _Dtype:
             raise _Refused(f'arrays of type {spec!r}')
         self.value: np.dtype = np.dtype(spec)
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         order = state[1]
         if order in ('<', '>'):
             self.value = self.value.newbyteorder(order)
@@ -46,7 +46,7 @@ class _Array:
 
     value: np.ndarray
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, data = state
         self.value = _frombuffer(data, dtype, shape, 'F' if fortran else 'C').value
 
@@ -85,7 +85,7 @@ def _bytes(kind: type, *arguments: Any) -> Any:
     return kind(*arguments)
 
 
-_ALLOWED: dict[tuple[str, str], Callable] = {
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ('numpy', 'ndarray'): _Array,
     ('numpy', 'dtype'): _Dtype,
     ('_codecs', 'encode'): _encode,

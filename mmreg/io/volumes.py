@@ -277,5 +277,5 @@ def _as_kind(array: np.ndarray, kind: str, name: str, check: bool) -> np.ndarray
     if kind == 'image':
         (check_image if check else check_finite)(array, name)
         return array
-    convert: Callable = as_labels if kind == 'labels' else as_mask
+    convert: Callable[..., Any] = as_labels if kind == 'labels' else as_mask
     return convert(array, name, allow_empty=not check)

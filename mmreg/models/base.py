@@ -24,7 +24,7 @@ LevelFeatures = Tensor | tuple[Tensor, Tensor]
 Guidance = Mapping[str, Tensor]
 
 
-def per_axis(value: float | Sequence[float], ndim: int, name: str = 'value') -> tuple:
+def per_axis(value: float | Sequence[float], ndim: int, name: str = 'value') -> tuple[Any, ...]:
     """``value`` as a tuple with one entry per spatial axis.
 
     Raises:

@@ -22,7 +22,7 @@ class RegDataPreprocessor(BaseDataPreprocessor):
     Intensities are not touched: normalisation belongs to the dataset's pipeline, where it is recorded.
     """
 
-    def forward(self, data: dict, training: bool = False) -> dict:
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Batch of a dataloader to the arguments of ``Registrar.forward``.
 
         Args:

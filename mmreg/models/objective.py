@@ -54,14 +54,14 @@ class TermConfig:
     weight: float | None
     levels: tuple[float | None, ...]
     on: str
-    per_level: Mapping[str, Sequence]
+    per_level: Mapping[str, Sequence[Any]]
     direction: str
     outside: str
     source: str
     scaled_by: str | None
 
     @classmethod
-    def split(cls, name: str, config: dict) -> tuple[TermConfig, dict]:
+    def split(cls, name: str, config: dict[str, Any]) -> tuple[TermConfig, dict[str, Any]]:
         """The objective's keys of ``config``, and what is left for the constructor of the loss."""
         rest = dict(config)
         term = cls(
@@ -91,7 +91,7 @@ class TermConfig:
 class Term(nn.Module):
     """One named loss: one module per level (the same one where nothing differs)."""
 
-    def __init__(self, name: str, config: dict):
+    def __init__(self, name: str, config: dict[str, Any]):
         super().__init__()
         self.name = name
         self.config, rest = TermConfig.split(name, config)
@@ -140,7 +140,7 @@ class Objective(nn.Module):
 
     def __init__(
         self,
-        losses: Mapping[str, dict],
+        losses: Mapping[str, dict[str, Any]],
         pyramid: Mapping[str, Any] | None = None,
         label_values: int | Sequence[int] | None = None,
     ):
@@ -264,7 +264,9 @@ class Objective(nn.Module):
 class _LevelData:
     """What the losses of one evaluation share: pyramids are made once, when the first loss asks."""
 
-    def __init__(self, fields: Fields, inputs: Mapping[str, Any], pyramid: dict, label_values: Any, depth: int):
+    def __init__(
+        self, fields: Fields, inputs: Mapping[str, Any], pyramid: dict[str, Any], label_values: Any, depth: int
+    ):
         self.fields = fields
         self.inputs = inputs
         self.label_values = label_values

@@ -41,7 +41,7 @@ class StartedPair:
     overlap: float
     timings: dict[str, float] = field(default_factory=dict)
 
-    def key(self) -> tuple:
+    def key(self) -> tuple[Any, ...]:
         """Pairs of one key can be displaced together."""
         return (id(self.method.source), *self.on.key())
 

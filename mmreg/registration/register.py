@@ -58,7 +58,7 @@ class PresetRegistration(Pipeline):
         self.cfg_options = dict(cfg_options or {})
         self.preset = None if preset is None else load_preset(preset, cfg_options)
         self._presets: dict[str, Preset] = {}
-        self._sources: dict[tuple, InstanceOptimisation] = {}
+        self._sources: dict[tuple[Any, ...], InstanceOptimisation] = {}
 
     def method(self, pair: Pair) -> Method:
         if self.preset is not None:

@@ -31,7 +31,7 @@ class CallableSegmenter(Segmenter):
     #: A file of data may not name it.
     runs_programs = True
 
-    def __init__(self, function: str | Callable[..., np.ndarray], options: dict | None = None, **kwargs: Any):
+    def __init__(self, function: str | Callable[..., np.ndarray], options: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.function = _imported(function) if isinstance(function, str) else function
         self.name = function if isinstance(function, str) else getattr(function, '__qualname__', repr(function))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-def without_autocast(tensor: Tensor) -> AbstractContextManager:
+def without_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
     """Context in which autocast is off on the device of ``tensor``; devices that have none (``meta``) need nothing."""
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

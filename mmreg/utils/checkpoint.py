@@ -172,7 +172,7 @@ def _first_line(text: str) -> str:
     return text.strip().splitlines()[0][:120].rstrip('.') if text.strip() else 'no details'
 
 
-def _tensors(content: Mapping, depth: int = 3) -> Any:
+def _tensors(content: Mapping[str, Any], depth: int = 3) -> Any:
     """Whether values of ``content`` or of dictionaries inside it are tensors, one flag each."""
     for value in content.values():
         if isinstance(value, Tensor):

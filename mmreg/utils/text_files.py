@@ -149,7 +149,7 @@ def _yaml_loader() -> Any:
     class Loader(yaml.SafeLoader):
         pass
 
-    def pair(loader: Any, node: Any) -> tuple:
+    def pair(loader: Any, node: Any) -> tuple[Any, ...]:
         return tuple(loader.construct_sequence(node, deep=True))
 
     Loader.add_constructor('tag:yaml.org,2002:python/tuple', pair)

@@ -52,7 +52,7 @@ class WandbVisBackend(_WandbVisBackend):
     """
 
     def __init__(
-        self, save_dir: str, init_kwargs: dict | None = None, run_id_dir: str | None = None, **kwargs: Any
+        self, save_dir: str, init_kwargs: dict[str, Any] | None = None, run_id_dir: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(save_dir, init_kwargs=dict(init_kwargs or {}), **kwargs)
         self._run_id_dir = run_id_dir
@@ -84,7 +84,9 @@ class WandbVisBackend(_WandbVisBackend):
         self._wandb.log({name: self._wandb.Image(image), 'val_step': step}, commit=self._commit)
 
     @force_init_env
-    def add_scalars(self, scalar_dict: dict, step: int = 0, file_path: str | None = None, **kwargs: Any) -> None:
+    def add_scalars(
+        self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
+    ) -> None:
         axis = 'iter' if 'lr' in scalar_dict or 'loss' in scalar_dict else 'val_step'
         self._wandb.log({axis: step, **scalar_dict}, commit=self._commit)
 

@@ -153,7 +153,7 @@ def resume(cfg: Config, checkpoint: str) -> str | None:
     return str(found)
 
 
-def require_keys(cfg: Mapping, keys: tuple[str, ...], command: str, path: str) -> None:
+def require_keys(cfg: Mapping[str, Any], keys: tuple[str, ...], command: str, path: str) -> None:
     """Refuse a config that lacks what a command needs."""
     missing = [key for key in keys if cfg.get(key) is None]
     if missing:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace, make: Callable[[], Any]) -> int:
         return _one(args, make()) if cases is None else _many(args, make, cases)
 
 
-def _cases(args: argparse.Namespace) -> list:
+def _cases(args: argparse.Namespace) -> list[Any]:
     from mmreg.plugins import register_all_modules
     from mmreg.registration.cohort.cases import read_cases
 
@@ -68,7 +68,7 @@ def _one(args: argparse.Namespace, pipeline: Any) -> int:
     return 0
 
 
-def _many(args: argparse.Namespace, make: Callable[[], Any], cases: list) -> int:
+def _many(args: argparse.Namespace, make: Callable[[], Any], cases: list[Any]) -> int:
     from mmreg.registration.cohort.cohort import Cohort
     from mmreg.registration.cohort.shards import Shard
 

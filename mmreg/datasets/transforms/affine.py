@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import ndimage
 
@@ -57,7 +59,7 @@ class RandomAffine:
                 raise ConfigError(f'RandomAffine got {name}={value}, expected 0 or more.')
         self.prob, self.deviations = prob, deviations
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         refuse_displacement(sample, self)
         rng = generator(sample)
@@ -81,7 +83,7 @@ class RandomAffine:
         return matrix, centre - matrix @ centre + shift
 
 
-def move_group(sample: dict, group: Group, matrix: np.ndarray, offset: np.ndarray) -> None:
+def move_group(sample: dict[str, Any], group: Group, matrix: np.ndarray, offset: np.ndarray) -> None:
     """Resample a group's grid: images linearly, labels and masks by nearest neighbour, points by the inverse map."""
     for key, order in ((group.image, 1), *((key, 0) for key in group.discrete)):
         if sample.get(key) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -16,7 +17,7 @@ from .roles import DISPLACEMENT, FIXED, Group, groups, name_of, refuse_displacem
 Box = tuple[np.ndarray, np.ndarray]
 
 
-def crop_group(sample: dict, group: Group, start: np.ndarray, size: Sequence[int]) -> None:
+def crop_group(sample: dict[str, Any], group: Group, start: np.ndarray, size: Sequence[int]) -> None:
     """Replace a group's grid by the box ``[start, start + size)`` of it; zeros where the box leaves the grid."""
     keys = (group.image, *group.discrete, *((DISPLACEMENT,) if group == FIXED else ()))
     for key in keys:
@@ -51,7 +52,7 @@ class CenterCrop:
     def __init__(self, size: Sequence[int | None]):
         self.size = tuple(size)
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         present = list(groups(sample))
         starts = {}
@@ -83,7 +84,7 @@ class PadTo:
         self.multiple = multiple
         self.least = least
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         for group in list(groups(sample)):
             old = np.array(size_of(sample, group))
@@ -115,7 +116,7 @@ class CropForeground:
             raise ConfigError(f"CropForeground got source={source!r}, expected 'image', 'labels' or 'mask'.")
         self.source, self.threshold, self.margin, self.multiple = source, threshold, margin, multiple
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         present = list(groups(sample))
         sizes = {size_of(sample, group) for group in present}
@@ -131,7 +132,7 @@ class CropForeground:
             crop_group(sample, group, low, tuple(int(n) for n in high - low))
         return sample
 
-    def _box(self, sample: dict, group: Group) -> Box:
+    def _box(self, sample: dict[str, Any], group: Group) -> Box:
         key = {'image': group.image, 'labels': group.labels, 'mask': group.mask}[self.source]
         if sample.get(key) is None:
             raise DataError(f'{name_of(sample, group)}: CropForeground found no {key!r}, only {sorted(sample)}.')
@@ -176,7 +177,7 @@ class RandomFlip:
         self.axes = tuple(axes)
         self.prob = prob
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         rng = generator(sample)
         for axis in self.axes:
@@ -186,7 +187,7 @@ class RandomFlip:
         return sample
 
 
-def flip_group(sample: dict, group: Group, axis: int) -> None:
+def flip_group(sample: dict[str, Any], group: Group, axis: int) -> None:
     """Mirror a group's grid along one spatial axis; the affine keeps every voxel at its place in the world."""
     last = size_of(sample, group)[axis] - 1
     for key in (group.image, *group.discrete):
@@ -227,14 +228,14 @@ class Zoom:
         self.order = order
         self.mode = mode
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         refuse_displacement(sample, self)
         for group in list(groups(sample)):
             self._zoom_group(sample, group)
         return sample
 
-    def _zoom_group(self, sample: dict, group: Group) -> None:
+    def _zoom_group(self, sample: dict[str, Any], group: Group) -> None:
         old = np.array(size_of(sample, group))
         factors = tuple(float(f) for f in np.broadcast_to(self.factor, old.shape))
         sample[group.image] = zoom_channels(sample[group.image], factors, self.order, self.mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class ImageTransform:
     def __init__(self, images: Sequence[str] | None = None):
         self.images = None if images is None else tuple(images)
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         for group in groups(sample):
             if self.meant_for(group.image, sample.get('role')):
@@ -37,7 +38,7 @@ class ImageTransform:
         """Whether an image that is one of ``roles`` (``'image'``, ``'fixed'``, ``'moving'``) is changed."""
         return self.images is None or any(role in self.images for role in roles)
 
-    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
+    def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
         """The change of intensities with what it depends on taken from ``image`` ``(C, *spatial)``.
 
         What is returned may be applied to another part of the same image. A transform that takes nothing from the
@@ -45,7 +46,7 @@ class ImageTransform:
         """
         return lambda other: self.change(other, sample)
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
+    def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
         """The new intensities of ``image`` ``(C, *spatial)``."""
         return self.fit(image, sample)(image)
 
@@ -64,7 +65,7 @@ class DivideBy(ImageTransform):
             raise ConfigError('DivideBy got value=0, expected another number.')
         self.value = value
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
+    def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
         return image / np.float32(self.value)
 
 
@@ -84,7 +85,7 @@ class ClipWindow(ImageTransform):
         self.low = low
         self.high = high
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
+    def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
         return (np.clip(image, self.low, self.high) - self.low) / (self.high - self.low)
 
 
@@ -100,7 +101,7 @@ class MinMax(ImageTransform):
         super().__init__(images)
         self.eps = eps
 
-    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
+    def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
         low, high = float(image.min()), float(image.max())
         return lambda other: (other - low) / (high - low + self.eps)
 
@@ -121,7 +122,7 @@ class PercentileWindow(ImageTransform):
             raise ConfigError(f'PercentileWindow got low={low}, high={high}, expected 0 <= low < high <= 100.')
         self.low, self.high, self.eps = low, high, eps
 
-    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
+    def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
         low, high = np.percentile(image, (self.low, self.high))
         clipped = np.clip(image, low, high)
         bottom, top = float(clipped.min()), float(clipped.max())
@@ -142,7 +143,7 @@ class ZScore(ImageTransform):
         self.nonzero = nonzero
         self.eps = eps
 
-    def fit(self, image: np.ndarray, sample: dict) -> Callable[[np.ndarray], np.ndarray]:
+    def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
         values = image[self._chosen(image)].astype(np.float64)
         mean, deviation = values.mean(), values.std() + self.eps
 
@@ -169,14 +170,14 @@ class RandomGamma(ImageTransform):
         self.log_range = log_range
         self.prob = prob
 
-    def change(self, image: np.ndarray, sample: dict) -> np.ndarray:
+    def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
         rng = generator(sample)
         if rng.random() >= self.prob:
             return image
         return np.clip(image, 0, 1) ** np.exp(rng.uniform(-self.log_range, self.log_range))
 
 
-def generator(sample: dict) -> np.random.Generator:
+def generator(sample: dict[str, Any]) -> np.random.Generator:
     """The sample's random generator; one that follows NumPy's global state where there is none."""
     if 'rng' not in sample:
         sample['rng'] = np.random.default_rng(np.random.randint(2**31))

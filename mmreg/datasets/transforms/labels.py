@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class RemapLabels:
         if not self.mapping or min(self.mapping) < 0 or min(self.mapping.values()) < 0:
             raise ConfigError(f'RemapLabels got mapping={mapping}, expected non-negative labels.')
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         for group in groups(sample):
             if sample.get(group.labels) is not None:

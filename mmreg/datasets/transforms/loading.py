@@ -55,7 +55,7 @@ class LoadVolumes:
         self.orientation = orientation
         self.spacing = spacing
 
-    def __call__(self, source: dict) -> dict:
+    def __call__(self, source: dict[str, Any]) -> dict[str, Any]:
         subject: dict[str, Any] = {key: source[key] for key in ('id',) if key in source} | {'path': source['image']}
         stored = self._read(source, 'image')
         image = self._oriented(stored)
@@ -73,7 +73,7 @@ class LoadVolumes:
             subject['landmarks'] = voxels.astype(np.float32)
         return subject
 
-    def _on_grid(self, source: dict, key: str, image: Volume) -> np.ndarray:
+    def _on_grid(self, source: dict[str, Any], key: str, image: Volume) -> np.ndarray:
         volume = self._read(source, key)
         if volume.geometry.shape != image.geometry.shape:
             raise DataError(
@@ -85,7 +85,7 @@ class LoadVolumes:
     def _oriented(self, volume: Volume) -> Volume:
         return volume.reoriented(self.orientation) if self.orientation else volume
 
-    def _read(self, source: dict, key: str) -> Volume:
+    def _read(self, source: dict[str, Any], key: str) -> Volume:
         path = str(source[key])
         if path.endswith('.pkl'):
             return self._plain(_member(restricted_load(path), source, key, path), key, path)
@@ -117,7 +117,7 @@ def label_values(labels: np.ndarray) -> np.ndarray:
     return np.unique(labels)
 
 
-def _member(content: Any, source: dict, key: str, path: str) -> np.ndarray:
+def _member(content: Any, source: dict[str, Any], key: str, path: str) -> np.ndarray:
     """The array of a pickled tuple that ``source['members']`` names."""
     position = source['members'][key]
     count = len(content) if isinstance(content, (tuple, list)) else 0

@@ -41,7 +41,7 @@ class PackRegInputs:
         self.extra_inputs = tuple(extra_inputs)
         self.extra_meta = tuple(extra_meta)
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         inputs = {key: as_tensor(self._required(sample, key), torch.float32) for key in ('fixed', 'moving')}
         inputs |= {key: as_tensor(sample[key], torch.float32) for key in _FLOATS if sample.get(key) is not None}
         inputs |= {key: as_tensor(sample[key], torch.int64) for key in _INTEGERS if sample.get(key) is not None}
@@ -50,12 +50,12 @@ class PackRegInputs:
         inputs |= {key: as_tensor(self._required(sample, key)) for key in self.extra_inputs}
         return {'inputs': inputs, 'data_samples': RegSample(metainfo=self._meta(sample))}
 
-    def _required(self, sample: dict, key: str) -> Any:
+    def _required(self, sample: dict[str, Any], key: str) -> Any:
         if sample.get(key) is None:
             raise DataError(f'{type(self).__name__} found no {key!r} in the sample, only {sorted(sample)}.')
         return sample[key]
 
-    def _meta(self, sample: dict) -> dict:
+    def _meta(self, sample: dict[str, Any]) -> dict[str, Any]:
         size = tuple(int(n) for n in sample['fixed'].shape[1:])
         affine = sample.get('fixed_affine')
         affine = np.eye(len(size) + 1) if affine is None else np.asarray(affine, dtype=np.float64)

@@ -27,7 +27,7 @@ class SegmentPrompt:
         self.config = {key: value for key, value in segmenter.items() if not callable(value)}  # for fingerprints
         self.segmenter = SEGMENTERS.build(dict(segmenter))
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         for group in groups(sample):
             if sample.get(group.prompt) is None:

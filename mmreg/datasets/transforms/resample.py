@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,14 +39,14 @@ class Resample:
         self.values = tuple(given[0])
         self.kind = 'size' if size is not None else 'factor' if factor is not None else 'spacing'
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         refuse_displacement(sample, self)
         for group in list(groups(sample)):
             self._change(sample, group)
         return sample
 
-    def _new_size(self, sample: dict, group: Group) -> tuple[int, ...]:
+    def _new_size(self, sample: dict[str, Any], group: Group) -> tuple[int, ...]:
         old = size_of(sample, group)
         if len(old) != len(self.values):
             raise ConfigError(f'Resample got {self.kind}={self.values} for an image of shape {old}.')
@@ -58,7 +59,7 @@ class Resample:
             factors = [1.0 if value is None else round(float(h) / value, 6) for h, value in zip(have, self.values)]
         return output_size(old, scale=factors)
 
-    def _change(self, sample: dict, group: Group) -> None:
+    def _change(self, sample: dict[str, Any], group: Group) -> None:
         old = np.array(size_of(sample, group))
         new = self._new_size(sample, group)
         sample[group.image] = _resized(sample[group.image], new, 'linear')

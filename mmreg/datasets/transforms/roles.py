@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -64,17 +65,17 @@ MOVING = Group('moving', 'moving_')
 GROUPS = (SUBJECT, FIXED, MOVING)
 
 
-def groups(sample: dict) -> Iterator[Group]:
+def groups(sample: dict[str, Any]) -> Iterator[Group]:
     """The groups whose image is in ``sample``."""
     return (group for group in GROUPS if group.image in sample)
 
 
-def size_of(sample: dict, group: Group) -> tuple[int, ...]:
+def size_of(sample: dict[str, Any], group: Group) -> tuple[int, ...]:
     """Spatial size of a group's grid."""
     return tuple(sample[group.image].shape[1:])
 
 
-def name_of(sample: dict, group: Group) -> str:
+def name_of(sample: dict[str, Any], group: Group) -> str:
     """What to call a group's image in an error: its path where it has one."""
     return str(sample.get(group.path) or group.image)
 
@@ -96,7 +97,7 @@ def scale_axes(affine: np.ndarray, factors: np.ndarray) -> np.ndarray:
     return scaled
 
 
-def refuse_displacement(sample: dict, transform: object) -> None:
+def refuse_displacement(sample: dict[str, Any], transform: object) -> None:
     """Some transforms cannot carry a known displacement along."""
     if DISPLACEMENT in sample:
         raise DataError(

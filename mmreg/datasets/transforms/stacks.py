@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class CropAroundLabels:
     def __init__(self, size: Sequence[int | None]):
         self.size = tuple(size)
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         present = list(groups(sample))
         old = np.array(size_of(sample, present[0]))
@@ -40,7 +41,7 @@ class CropAroundLabels:
         return sample
 
     @staticmethod
-    def _middle(sample: dict, size: np.ndarray) -> np.ndarray:
+    def _middle(sample: dict[str, Any], size: np.ndarray) -> np.ndarray:
         found = [sample[g.labels][0] > 0 for g in groups(sample) if sample.get(g.labels) is not None]
         inside = np.any(found, axis=0) if found else np.zeros(1, bool)
         if not inside.any():
@@ -64,7 +65,7 @@ class CleanStackLabels:
         self.classes = tuple(classes)
         self.axis = axis
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         kept = overlapping_slices(sample['fixed_labels'][0], sample['moving_labels'][0], self.classes, self.axis)
         shape = [1] * sample['fixed_labels'].ndim
@@ -87,7 +88,7 @@ def slice_positions(count: int, positions: Sequence[float], limits: tuple[int, i
     return [first + int(np.floor(f * (last - first))) for f in positions]
 
 
-def take_slice(sample: dict, number: int) -> dict:
+def take_slice(sample: dict[str, Any], number: int) -> dict[str, Any]:
     """The 2-D pair of slice ``number`` along the last axis of a pair of stacks."""
     sample = dict(sample)
     refuse_displacement(sample, take_slice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,12 +40,12 @@ def one_hot(labels: np.ndarray, classes: Iterable[int]) -> np.ndarray:
     return np.stack([labels == value for value in classes]).astype(np.uint8)
 
 
-def _label_groups(sample: dict) -> list[Group]:
+def _label_groups(sample: dict[str, Any]) -> list[Group]:
     """The groups of a pair (or the subject) that have a label map."""
     return [group for group in groups(sample) if sample.get(group.labels) is not None]
 
 
-def _keep_in(sample: dict, present: Sequence[Group], classes: Iterable[int]) -> dict:
+def _keep_in(sample: dict[str, Any], present: Sequence[Group], classes: Iterable[int]) -> dict[str, Any]:
     sample = dict(sample)
     for group in present:
         sample[group.labels] = keep_labels(sample[group.labels], classes)
@@ -56,7 +57,7 @@ def _keep_in(sample: dict, present: Sequence[Group], classes: Iterable[int]) -> 
 class CommonVertebrae:
     """Sets labels that the two maps of a pair do not share to 0; a pair with one label map passes unchanged."""
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         present = _label_groups(sample)
         if len(present) < 2:
             return dict(sample)
@@ -74,7 +75,7 @@ class DropSmallVertebrae:
     def __init__(self, min_voxels: int = MIN_VOXELS):
         self.min_voxels = min_voxels
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         present = _label_groups(sample)
         classes = large_labels([sample[group.labels] for group in present], self.min_voxels)
         return _keep_in(sample, present, classes)
@@ -109,7 +110,7 @@ class CropVertebrae:
     def __init__(self, multiple: int = 16):
         self.multiple = multiple
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         present = list(groups(sample))
         sizes = {size_of(sample, group) for group in present}
@@ -122,7 +123,7 @@ class CropVertebrae:
             crop_group(sample, group, low, tuple(int(n) for n in high - low))
         return sample
 
-    def _box(self, sample: dict, size: Sequence[int]) -> Box:
+    def _box(self, sample: dict[str, Any], size: Sequence[int]) -> Box:
         maps = [np.any(sample[group.labels] > 0, axis=0) for group in _label_groups(sample)]
         boxes = [grow_to_multiple(foreground_box(inside), self.multiple) for inside in maps if inside.any()]
         boxes = boxes or [(np.zeros(len(size), int), np.array(size))]
@@ -158,7 +159,7 @@ class RandomVertebraCrop:
         self.attempts = attempts
         self._pad = CenterCrop([int(n) for n in size])
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         rng = generator(sample)
         shape = np.array(size_of(sample, FIXED))
         if len(shape) != len(self.size):
@@ -176,7 +177,7 @@ class RandomVertebraCrop:
             crop_group(result, group, start, tuple(int(n) for n in size))
         return self._pad(result)
 
-    def _places(self, sample: dict, shape: np.ndarray) -> list[np.ndarray]:
+    def _places(self, sample: dict[str, Any], shape: np.ndarray) -> list[np.ndarray]:
         """Flat voxel numbers per label to draw from."""
         maps = [sample[group.labels][0] for group in _label_groups(sample)]
         if not maps:
@@ -185,7 +186,7 @@ class RandomVertebraCrop:
         values = [v for v in np.unique(merged) if self.num_classes is None or v < self.num_classes]
         return [np.flatnonzero(merged == v) for v in values] or [np.arange(int(shape.prod()))]
 
-    def _enough(self, sample: dict, start: np.ndarray, size: np.ndarray) -> bool:
+    def _enough(self, sample: dict[str, Any], start: np.ndarray, size: np.ndarray) -> bool:
         box = tuple(slice(int(a), int(a + n)) for a, n in zip(start, size))
         maps = [sample[group.labels][0][box] for group in _label_groups(sample)]
         return not maps or bool(large_labels(maps, self.min_voxels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -16,14 +17,14 @@ from .intensity import generator
 from .roles import FIXED, MOVING, Group, groups, name_of, refuse_displacement, size_of
 
 
-def geometry_of(sample: dict, group: Group) -> Geometry:
+def geometry_of(sample: dict[str, Any], group: Group) -> Geometry:
     """The grid of a group; voxels of 1 mm along the world's axes where it has no affine."""
     size = size_of(sample, group)
     affine = sample.get(group.affine)
     return Geometry(size, np.eye(len(size) + 1) if affine is None else np.asarray(affine))
 
 
-def resample_group(sample: dict, group: Group, grid: Geometry) -> None:
+def resample_group(sample: dict[str, Any], group: Group, grid: Geometry) -> None:
     """Replace a group's grid: the image linearly, with its smallest value outside, labels and masks by nearest."""
     old = geometry_of(sample, group)
     image = np.asarray(sample[group.image], dtype=np.float32)
@@ -52,7 +53,7 @@ class ToSpacing:
         self.spacing = spacing
         self.orientation = orientation
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         refuse_displacement(sample, self)
         for group in list(groups(sample)):
@@ -74,7 +75,7 @@ class MatchFixedGrid:
     def __init__(self) -> None:
         self._said = False
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         fixed, moving = (geometry_of(sample, group) for group in (FIXED, MOVING))
         if fixed.same_grid(moving, tol=1e-2):
@@ -105,7 +106,7 @@ class RandomRigid:
             raise ConfigError(f'RandomRigid got prob={prob}, expected 0 to 1.')
         self.prob, self.translate, self.rotate = prob, translate, rotate
 
-    def __call__(self, sample: dict) -> dict:
+    def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
         rng = generator(sample)
         if rng.random() >= self.prob:

@@ -106,11 +106,11 @@ class SafeCheckpointHook(CheckpointHook):
                 atomic.remove_leftovers(folder)
             write_json(Path(self.out_dir) / 'plan.json', self.plan)
 
-    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         plan = {key: value for key, value in self.plan.items() if key != 'config'}
         checkpoint['meta'].update(cfg=self.plan['config'], versions=versions(), plan=plan)
 
-    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         source = runner._load_from or 'the checkpoint'
         if runner._resume:
             check_training_state(checkpoint, source)
@@ -120,7 +120,7 @@ class SafeCheckpointHook(CheckpointHook):
             check_architecture(model, weights_of(checkpoint), source)
             warn_of_other_settings(model, checkpoint.get('meta') or {}, source)
 
-    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict) -> None:
+    def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         outdated = self._forget_oldest(runner, step)
         name = self.filename_tmpl.format(step)
         self.last_ckpt = str(Path(self.out_dir) / name)
@@ -148,7 +148,7 @@ class SafeCheckpointHook(CheckpointHook):
         runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
         return outdated if outdated not in self.keep_ckpt_ids else None
 
-    def _save_best_checkpoint(self, runner: Any, metrics: dict) -> None:
+    def _save_best_checkpoint(self, runner: Any, metrics: dict[str, Any]) -> None:
         with self._removing_later():
             super()._save_best_checkpoint(runner, metrics)
 

@@ -22,7 +22,7 @@ class CompileHook(Hook):
         options: Arguments of :func:`torch.compile`.
     """
 
-    def __init__(self, modules: tuple[str, ...] | list[str] = ('backbone',), options: dict | None = None):
+    def __init__(self, modules: tuple[str, ...] | list[str] = ('backbone',), options: dict[str, Any] | None = None):
         self.modules = tuple(modules)
         self.options = dict(options or {})
 

@@ -30,7 +30,7 @@ class ProgressHook(Hook):
     def __init__(self, enabled: bool | None = None):
         self.enabled = enabled
         self.progress: Progress | None = None
-        self._streams: list[tuple[logging.StreamHandler, Any]] = []
+        self._streams: list[tuple[logging.StreamHandler[Any], Any]] = []
         self._tasks: dict[str, Any] = {}
 
     def before_train(self, runner: Any) -> None:
@@ -47,7 +47,7 @@ class ProgressHook(Hook):
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         self._update('val', batch_idx + 1)
 
-    def after_val_epoch(self, runner: Any, metrics: dict | None = None) -> None:
+    def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
         self._drop('val')
 
     def before_test_epoch(self, runner: Any) -> None:

@@ -47,7 +47,7 @@ class VisualizationHook(Hook):
         self._draw(runner, outputs, self.test_cases, 'test')
 
     @master_only
-    def _draw(self, runner: Any, samples: Sequence | None, limit: int, stage: str) -> None:
+    def _draw(self, runner: Any, samples: Sequence[Any] | None, limit: int, stage: str) -> None:
         samples = list(samples or ())
         for sample in samples if limit < 0 else samples[: max(0, limit - self._drawn)]:
             if not all(key in sample for key in ('pred', 'fixed', 'moving')):

@@ -147,7 +147,7 @@ def _identity(tensor: Tensor) -> int:
 class _ValuesAreZero(TorchDispatchMode):
     """On the device ``meta``, a value that code asks for (a check, the end of a loop) is 0."""
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
             return torch.zeros((), dtype=args[0].dtype).item()
         return func(*args, **(kwargs or {}))

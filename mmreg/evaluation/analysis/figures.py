@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -125,13 +126,13 @@ def field_maps(
     return figure
 
 
-def _look(title: str, values: np.ndarray) -> dict:
+def _look(title: str, values: np.ndarray) -> dict[str, Any]:
     if 'determinant' in title:
         return {'cmap': 'RdBu', 'vmin': 0.0, 'vmax': 2.0}
     return {'cmap': 'viridis', 'vmin': 0.0, 'vmax': float(np.quantile(values, 0.995)) or 1.0}
 
 
-def _slice(shape: Sequence[int], labels: np.ndarray | None) -> tuple:
+def _slice(shape: Sequence[int], labels: np.ndarray | None) -> tuple[Any, ...]:
     if len(shape) == 2:
         return (slice(None), slice(None))
     counts = np.zeros(shape[2]) if labels is None else (labels > 0).sum(axis=(0, 1))
@@ -142,7 +143,7 @@ def _finite(values: Sequence[float]) -> list[float]:
     return [value for value in values if np.isfinite(value)]
 
 
-def _colours(count: int) -> list:
+def _colours(count: int) -> list[Any]:
     from matplotlib import colormaps
 
     return [colormaps['tab10'](number % 10) for number in range(count)]

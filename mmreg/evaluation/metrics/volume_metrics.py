@@ -32,7 +32,7 @@ class PerVolume(CaseMetric):
 
     name = 'volume'
 
-    def __init__(self, metric: dict, **kwargs: Any):
+    def __init__(self, metric: dict[str, Any], **kwargs: Any):
         super().__init__(**kwargs)
         self.inner: CaseMetric = METRICS.build(metric)
         self.name = f'{self.inner.name}_per_volume'

@@ -65,8 +65,8 @@ class ConvPyramid(Backbone):
         down: str = 'conv',
         large_kernel: int | None = None,
         image_channels: int = 1,
-        norm_cfg: dict | None = _IN,
-        act_cfg: dict | None = _LEAKY,
+        norm_cfg: dict[str, Any] | None = _IN,
+        act_cfg: dict[str, Any] | None = _LEAKY,
         ndim: int = 3,
     ):
         super().__init__()

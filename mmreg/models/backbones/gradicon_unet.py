@@ -29,7 +29,7 @@ def fit_channels(x: Tensor, channels: int) -> Tensor:
 class _Down(nn.Module):
     """Half the resolution: a strided convolution of the activated input, plus the averaged input."""
 
-    def __init__(self, ndim: int, channels: int, width: int, act_cfg: dict | None):
+    def __init__(self, ndim: int, channels: int, width: int, act_cfg: dict[str, Any] | None):
         super().__init__()
         self.conv = conv_layer(ndim, channels, width, stride=2)
         self.act = act_layer(act_cfg)
@@ -43,7 +43,7 @@ class _Down(nn.Module):
 class _Up(nn.Module):
     """Twice the resolution: a transposed convolution of the activated input, plus the enlarged input."""
 
-    def __init__(self, ndim: int, channels: int, width: int, act_cfg: dict | None):
+    def __init__(self, ndim: int, channels: int, width: int, act_cfg: dict[str, Any] | None):
         super().__init__()
         deconv: Any = nn.ConvTranspose2d if ndim == 2 else nn.ConvTranspose3d
         self.conv = deconv(channels, width, 4, stride=2, padding=1)
@@ -81,8 +81,8 @@ class GradICONUNet(Backbone):
         self,
         channels: Sequence[int] = (16, 32, 64, 256, 512),
         up_channels: Sequence[int] = (16, 32, 64, 128, 256),
-        norm_cfg: dict | None = _BATCH_NORM,
-        act_cfg: dict | None = _LEAKY,
+        norm_cfg: dict[str, Any] | None = _BATCH_NORM,
+        act_cfg: dict[str, Any] | None = _LEAKY,
         image_channels: int = 1,
         ndim: int = 3,
     ):

@@ -44,7 +44,7 @@ class LapIRN(Backbone):
         levels: int = 3,
         method: str = 'average',
         factors: int | Sequence[int] = 2,
-        integrator: dict | None = None,
+        integrator: dict[str, Any] | None = None,
         image_channels: int = 1,
         ndim: int = 3,
         **options: Any,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from mmreg.models.blocks.layers import LargeKernelBlock
 from mmreg.registry import BACKBONES
@@ -40,7 +41,7 @@ class LKUNet(StridedUNet):
         channels: int = 8,
         kernel: int | None = None,
         half_resolution: bool = False,
-        norm_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
         fused: bool = False,
         image_channels: int = 1,
         ndim: int = 3,

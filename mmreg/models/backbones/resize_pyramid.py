@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class ResizePyramid(Backbone):
 
     def __init__(
         self,
-        encoder: dict,
+        encoder: dict[str, Any],
         levels: int = 5,
         factors: int | Sequence[int] = 2,
         first_level: int = 0,

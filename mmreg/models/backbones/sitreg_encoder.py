@@ -21,7 +21,7 @@ RELU = {'type': 'ReLU'}
 class _Halving(nn.Module):
     """One level down: a strided convolution beside an averaged skip; the sum is the next skip."""
 
-    def __init__(self, ndim: int, channels: int, width: int, num_convs: int, options: dict):
+    def __init__(self, ndim: int, channels: int, width: int, num_convs: int, options: dict[str, Any]):
         super().__init__()
         self.ndim = ndim
         self.down = conv_layer(ndim, channels, width, 2, stride=2, padding=0)
@@ -36,7 +36,7 @@ class _Halving(nn.Module):
         return self.blocks(skip), skip
 
 
-def conv_blocks(ndim: int, channels: int, widths: Sequence[int], options: dict) -> nn.Sequential:
+def conv_blocks(ndim: int, channels: int, widths: Sequence[int], options: dict[str, Any]) -> nn.Sequential:
     """Convolution, normalisation, activation; once per width."""
     blocks = nn.Sequential()
     for width in widths:
@@ -74,8 +74,8 @@ class SITRegEncoder(Backbone):
         self,
         channels: Sequence[int] = (12, 32, 64, 128, 128, 128),
         num_convs: int | Sequence[int] = 2,
-        norm_cfg: dict | None = GROUP_NORM,
-        act_cfg: dict | None = RELU,
+        norm_cfg: dict[str, Any] | None = GROUP_NORM,
+        act_cfg: dict[str, Any] | None = RELU,
         any_size: bool = True,
         image_channels: int = 1,
         ndim: int = 3,

@@ -152,7 +152,7 @@ class StagedUNet(Backbone):
         stack: nn.ModuleList,
         config: Mapping[str, Any],
         channels: int,
-        pools: list[dict | None] | None = None,
+        pools: list[dict[str, Any] | None] | None = None,
         which: int | None = None,
     ) -> None:
         """Append the levels of ``config`` (only ``which``, where given) to ``stack``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ Widths = Sequence[tuple[int, int]]
 class UpBlock(nn.Module):
     """Transposed convolution 2 with stride 2 and bias, then the activation."""
 
-    def __init__(self, ndim: int, in_channels: int, out_channels: int, act_cfg: dict | None):
+    def __init__(self, ndim: int, in_channels: int, out_channels: int, act_cfg: dict[str, Any] | None):
         super().__init__()
         transposed = nn.ConvTranspose2d if ndim == 2 else nn.ConvTranspose3d
         self.conv = transposed(in_channels, out_channels, 2, stride=2)
@@ -51,7 +52,7 @@ class StridedUNet(Backbone):
         stem: int,
         encoder: Widths,
         decoder: Widths,
-        act_cfg: dict,
+        act_cfg: dict[str, Any],
         second: Callable[[int, int], nn.Module] | None = None,
         image_channels: int = 1,
         ndim: int = 3,

@@ -59,7 +59,7 @@ class TransMorph(Backbone):
         monte_carlo: bool = False,
         transformer_skips: bool = True,
         convolution_skips: bool = True,
-        skip_norm_cfg: dict | None = None,
+        skip_norm_cfg: dict[str, Any] | None = None,
         image_downsample: int = 1,
         image_channels: int = 1,
         ndim: int = 3,

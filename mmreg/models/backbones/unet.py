@@ -64,8 +64,8 @@ class UNet(Backbone):
         stem: int | None = None,
         fixed_first: bool = False,
         image_channels: int = 1,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = _LEAKY,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = _LEAKY,
         ndim: int = 3,
     ):
         super().__init__()

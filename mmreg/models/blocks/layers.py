@@ -19,14 +19,19 @@ from .norm_act import eps_of, fusable, norm_act, slope_of
 
 
 def conv_layer(
-    ndim: int, in_channels: int, out_channels: int, kernel: int = 3, conv_cfg: dict | None = None, **kwargs: Any
+    ndim: int,
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    conv_cfg: dict[str, Any] | None = None,
+    **kwargs: Any,
 ) -> nn.Module:
     """Size-preserving (for stride 1 and odd kernels) convolution with bias for ``ndim`` axes; ``conv_cfg`` another."""
     kwargs.setdefault('padding', kwargs.get('dilation', 1) * (kernel // 2))
     return build_conv_layer(conv_cfg or {'type': f'Conv{ndim}d'}, in_channels, out_channels, kernel, **kwargs)
 
 
-def norm_layer(ndim: int, channels: int, norm_cfg: dict | None) -> nn.Module:
+def norm_layer(ndim: int, channels: int, norm_cfg: dict[str, Any] | None) -> nn.Module:
     """Normalisation of ``channels`` for ``ndim`` axes: ``IN`` and ``BN`` get their dimension, None is the identity."""
     if norm_cfg is None:
         return nn.Identity()
@@ -36,7 +41,7 @@ def norm_layer(ndim: int, channels: int, norm_cfg: dict | None) -> nn.Module:
     return build_norm_layer(cfg, channels)[1]
 
 
-def act_layer(act_cfg: dict | None) -> nn.Module:
+def act_layer(act_cfg: dict[str, Any] | None) -> nn.Module:
     """Activation; never in place, since activations are kept for backward anyway."""
     if act_cfg is None:
         return nn.Identity()
@@ -69,10 +74,10 @@ class ConvBlock(nn.Module):
         kernel: int = 3,
         stride: int | Sequence[int] = 1,
         bias: bool = True,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
         dilation: int = 1,
-        conv_cfg: dict | None = None,
+        conv_cfg: dict[str, Any] | None = None,
     ):
         super().__init__()
         self.conv = conv_layer(
@@ -112,8 +117,8 @@ class LargeKernelBlock(nn.Module):
         in_channels: int,
         out_channels: int,
         kernel: int = 5,
-        norm_cfg: dict | None = None,
-        act_cfg: dict | None = None,
+        norm_cfg: dict[str, Any] | None = None,
+        act_cfg: dict[str, Any] | None = None,
         fused: bool = False,
     ):
         super().__init__()

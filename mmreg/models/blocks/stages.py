@@ -22,7 +22,7 @@ def widths(value: int | Sequence[int], num_convs: int) -> list[int]:
     return [value] * num_convs if isinstance(value, int) else list(value)
 
 
-def per_level(value: Any, levels: int, name: str) -> list:
+def per_level(value: Any, levels: int, name: str) -> list[Any]:
     """``value`` as a list with one entry per level.
 
     Raises:
@@ -52,7 +52,7 @@ def conv_units(
     return units
 
 
-def pool_layer(ndim: int, pool_cfg: dict) -> nn.Module:
+def pool_layer(ndim: int, pool_cfg: dict[str, Any]) -> nn.Module:
     """Pooling of ``dict(type='max'|'avg', kernel_size=2)``.
 
     Raises:
@@ -79,7 +79,7 @@ class Upsample(nn.Module):
         ConfigError: another type.
     """
 
-    def __init__(self, ndim: int, channels: int, factor: int, upsample_cfg: dict, **options: Any):
+    def __init__(self, ndim: int, channels: int, factor: int, upsample_cfg: dict[str, Any], **options: Any):
         super().__init__()
         kind = upsample_cfg.get('type', 'nearest')
         if kind not in (*INTERPOLATIONS, 'DeconvModule', 'InterpConv'):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class GraDIRNHead(FlowHead):
         blocks: int | Sequence[int] = 1,
         repeats: int | Sequence[int] = 3,
         test_repeats: int | Sequence[int] | None = None,
-        similarity: str | dict = 'ssd',
+        similarity: str | dict[str, Any] = 'ssd',
         step_size: float = 0.5,
         learn_step_size: bool = True,
         step_scale: float = 10.0,

@@ -119,8 +119,8 @@ class PyramidHead(MotionPyramid):
         remaining: Sequence[int] = (),
         context: bool = False,
         bias: bool = True,
-        norm_cfg: dict | None = _IN,
-        act_cfg: dict | None = _LEAKY,
+        norm_cfg: dict[str, Any] | None = _IN,
+        act_cfg: dict[str, Any] | None = _LEAKY,
         init_std: float | None = 1e-5,
         padding: str = 'zeros',
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,9 @@ class ControlPoints(nn.Module):
         bound: Largest control point per component, coarse voxels.
     """
 
-    def __init__(self, ndim: int, channels: int, width: int, num_convs: int, bound: Sequence[float], options: dict):
+    def __init__(
+        self, ndim: int, channels: int, width: int, num_convs: int, bound: Sequence[float], options: dict[str, Any]
+    ):
         super().__init__()
         self.blocks = nn.Sequential()
         for k in range(num_convs):
@@ -100,8 +102,8 @@ class SITRegHead(FlowHead):
         features: FeatureSpec,
         channels: Sequence[int | None] | int = (12, 64, 128, 256, 256, 256),
         num_convs: int | Sequence[int] = 2,
-        norm_cfg: dict | None = _GROUP_NORM,
-        act_cfg: dict | None = _RELU,
+        norm_cfg: dict[str, Any] | None = _GROUP_NORM,
+        act_cfg: dict[str, Any] | None = _RELU,
         bound: float = 0.99,
         keep_levels: bool = False,
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class TimeVaryingHead(FlowHead):
         level: int | None = None,
         width: int | None = None,
         channels: int = 16,
-        norm_cfg: dict | None = _BATCH_NORM,
+        norm_cfg: dict[str, Any] | None = _BATCH_NORM,
         update: str = 'compose',
         sampler: str = 'aligned',
         init_std: float | None = 1e-5,

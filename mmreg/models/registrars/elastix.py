@@ -54,7 +54,7 @@ class ElastixRegistrar(Registrar):
         changes: Mapping[str, Any] | None = None,
         threads: int | None = None,
         label_warp: str = 'nearest',
-        data_preprocessor: dict | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
     ):
         BaseModel.__init__(self, data_preprocessor or {'type': 'mmreg.RegDataPreprocessor'})
         if label_warp not in ('nearest', 'linear'):

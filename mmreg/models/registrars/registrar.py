@@ -51,18 +51,18 @@ class Registrar(BaseModel):
 
     def __init__(
         self,
-        backbone: dict,
-        flow_head: dict,
-        integrator: dict | None = None,
-        losses: Mapping[str, dict] | None = None,
+        backbone: dict[str, Any],
+        flow_head: dict[str, Any],
+        integrator: dict[str, Any] | None = None,
+        losses: Mapping[str, dict[str, Any]] | None = None,
         pyramid: Mapping[str, Any] | None = None,
         label_values: int | Sequence[int] | None = None,
         label_warp: str = 'nearest',
         pad: bool = True,
         checkpoint_levels: int = 0,
         ndim: int = 3,
-        data_preprocessor: dict | None = None,
-        init_cfg: dict | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+        init_cfg: dict[str, Any] | None = None,
     ):
         super().__init__(data_preprocessor or {'type': 'mmreg.RegDataPreprocessor'}, init_cfg)
         if label_warp not in ('nearest', 'linear'):

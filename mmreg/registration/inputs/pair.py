@@ -39,7 +39,7 @@ class Pair:
     labels: Mapping[str, Image] = field(default_factory=dict)
     masks: Mapping[str, Image] = field(default_factory=dict)
     points: Mapping[str, Landmarks] = field(default_factory=dict)
-    given: Mapping[str, dict] = field(default_factory=dict)
+    given: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def fixed(self) -> Image:

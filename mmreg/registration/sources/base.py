@@ -47,7 +47,7 @@ class Source:
 def split_batch(
     pairs: Sequence[WorkingPair],
     displacement: Tensor,
-    curves: Mapping[str, Sequence],
+    curves: Mapping[str, Sequence[Any]],
     seconds: Mapping[str, float],
 ) -> list[SourceResult]:
     """Split a batch into its pairs; times are those of the batch divided among them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +99,7 @@ class WorkingPair:
         transform = None if affine is None else affine_transform(affine)
         return resample_to(volume, self.grid, 'nearest', transform=transform).channel_first()
 
-    def key(self) -> tuple:
+    def key(self) -> tuple[Any, ...]:
         """Pairs of one key can be stacked into one batch."""
         channels = self.pair.fixed.volume.channels
         return (self.grid.shape, tuple(np.round(self.grid.spacing, 6)), channels, *sorted(self.masks()))

@@ -19,7 +19,7 @@ from .intensities import intensity_steps, normalise, normalise_slices, transform
 from .told_plan import admitted_plan
 
 #: What is done to intensities when neither the config nor the checkpoint says anything.
-DEFAULT_INTENSITY: tuple[dict, ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
+DEFAULT_INTENSITY: tuple[dict[str, Any], ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
 KEYS = ('spacing', 'orientation', 'intensity', 'rigidity')
 
 
@@ -40,10 +40,10 @@ class Preparation:
 
     spacing: float | tuple[float, ...] | None = None
     orientation: str | None = None
-    intensity: tuple[dict, ...] = DEFAULT_INTENSITY
+    intensity: tuple[dict[str, Any], ...] = DEFAULT_INTENSITY
     rigidity: bool = False
     source: str = 'default'
-    pair: tuple[dict, ...] = ()
+    pair: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

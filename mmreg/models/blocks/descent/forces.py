@@ -6,6 +6,8 @@ A force knows neither the displacement nor the warp: the descent multiplies it b
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -89,7 +91,7 @@ class LossForce(ImageForce):
         ConfigError: the loss is not an image loss.
     """
 
-    def __init__(self, loss: dict):
+    def __init__(self, loss: dict[str, Any]):
         super().__init__()
         self.loss = LOSSES.build(loss)
         if self.loss.kind != 'image':
@@ -114,7 +116,7 @@ class LossForce(ImageForce):
 _CLOSED_FORM = {'ssd': SSDForce, 'ncc': NCCForce}
 
 
-def build_force(similarity: str | dict) -> ImageForce:
+def build_force(similarity: str | dict[str, Any]) -> ImageForce:
     """The force of ``'ssd'``, ``'ncc'`` or of the config of an image loss.
 
     Raises:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -13,7 +15,7 @@ NORM = {'type': 'IN'}
 ACT = {'type': 'LeakyReLU', 'negative_slope': 0.01}
 
 
-def conv_unit(ndim: int, in_channels: int, out_channels: int, norm_cfg: dict | None = None) -> ConvBlock:
+def conv_unit(ndim: int, in_channels: int, out_channels: int, norm_cfg: dict[str, Any] | None = None) -> ConvBlock:
     """3-convolution without bias, normalisation (instance by default), LeakyReLU 0.01."""
     return ConvBlock(ndim, in_channels, out_channels, bias=False, norm_cfg=norm_cfg or NORM, act_cfg=ACT)
 

@@ -100,7 +100,7 @@ class TextRows(nn.Module):
         )
         weights[f'{prefix}record'] = self.record
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         self.adapt_weights(state_dict, prefix, 'the checkpoint')
         super()._load_from_state_dict(state_dict, prefix, *args)
 
