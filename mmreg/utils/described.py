@@ -24,7 +24,7 @@ def described(text: str, default: Any = MISSING, *, python: str = '', **cli: Any
     return field(default=default, metadata={'text': text, 'python': python, 'cli': cli})
 
 
-def descriptions(kind: type) -> Iterator[tuple[Field, str]]:
+def descriptions(kind: type) -> Iterator[tuple[Field[Any], str]]:
     """Fields of a dataclass with what they are."""
     for one in fields(kind):
         yield one, one.metadata['text']

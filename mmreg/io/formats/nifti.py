@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import SimpleITK as sitk
@@ -104,7 +105,7 @@ def _voxels(header: NiftiHeader) -> np.ndarray:
 def _stored(file: Path, encoding: str, offset: int, wanted: int) -> np.ndarray:
     """So many bytes from an offset; a packed stream is read to its end, which verifies its checksum."""
     data = np.empty(wanted, np.uint8)
-    view, length = memoryview(data), 0
+    view, length = memoryview(data.data), 0
     try:
         with open(file, 'rb') as raw, payload.unpacked(raw, encoding) as stream:
             _skip(stream, offset)
@@ -120,7 +121,7 @@ def _stored(file: Path, encoding: str, offset: int, wanted: int) -> np.ndarray:
     return data
 
 
-def _skip(stream, offset: int) -> None:
+def _skip(stream: IO[bytes], offset: int) -> None:
     while offset > 0 and (passed := len(stream.read(min(offset, payload.CHUNK)))):
         offset -= passed
 

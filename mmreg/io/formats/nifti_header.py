@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class NiftiHeader:
 
     path: Path
     fields: np.void
-    order: str
+    order: Literal['<', '>']
     kind: str
 
     @cached_property
@@ -269,7 +269,8 @@ def parse(block: bytes, path: Path) -> NiftiHeader | None:
     from nibabel.nifti1 import header_dtype as one
     from nibabel.nifti2 import header_dtype as two
 
-    for order in '<>':
+    orders: tuple[Literal['<', '>'], ...] = ('<', '>')
+    for order in orders:
         for size, layout in ((348, one), (540, two)):
             if len(block) < size or struct.unpack_from(order + 'i', block)[0] != size:
                 continue
@@ -288,7 +289,7 @@ def _numpy_types() -> dict[int, np.dtype]:
 
     found: dict[int, np.dtype] = {}
     for code in data_type_codes.value_set('code'):
-        dtype = data_type_codes.dtype[code]
+        dtype: Any = data_type_codes.dtype[code]
         if code not in _COLOURS and np.dtype(dtype).itemsize and np.dtype(dtype).kind in 'iufc':
             found[int(code)] = np.dtype(dtype)
     return {**found, 128: np.dtype('(3,)u1'), 2304: np.dtype('(4,)u1')}
