@@ -67,10 +67,12 @@ class PartRegistry(Registry):
     """
 
     def get(self, key: str) -> Any:
+        """The class registered as ``key``, with or without the scope."""
         return super().get(key.removeprefix(f'{SCOPE}.'))
 
     @contextmanager
     def switch_scope_and_registry(self, scope: str | None) -> Generator[_Registry, None, None]:
+        """This registry for our own scopes, MMEngine's choice for others."""
         if scope in (None, SCOPE, self.scope):
             yield self
         else:
@@ -82,6 +84,7 @@ class ModelRegistry(Registry):
     """``MODELS``: also finds what the registries of the parts hold."""
 
     def known(self) -> set[str]:
+        """Names here, in the parents, and of all parts."""
         names = super().known()
         for child in self.children.values():
             names |= set(child.module_dict)

@@ -70,6 +70,7 @@ class CamCANDataset(PairDataset):
         super().__init__(data_root=data_root, pairing='listed' if atlas else pairing, **kwargs)
 
     def index(self) -> Index:
+        """Every subject of the folder, and pairs where an atlas makes them."""
         folder = Path(self.data_root) / self.folder
         if not folder.is_dir():
             raise DataError(f'{folder}: no such folder, expected one with a folder per subject.')
@@ -93,6 +94,7 @@ class CamCANDataset(PairDataset):
         return source
 
     def load_source(self, source: Source) -> dict[str, Any]:
+        """The subject's T1 with its labels, and T2 beside it where the modality asks for it."""
         second = source.get('t2')
         subject = super().load_source({key: value for key, value in source.items() if key != 't2'})
         if second:
@@ -101,6 +103,7 @@ class CamCANDataset(PairDataset):
         return subject
 
     def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
+        """The pair; with ``'t1t2'`` the moving image is the subject's T2."""
         extra = ('t2', 't2_path')
         pair = super().make_pair(*({k: v for k, v in s.items() if k not in extra} for s in (fixed, moving)))
         if 't2' in moving:

@@ -98,6 +98,7 @@ class CineDataset(PairDataset):
         return {key: str(folder / name.format(id=folder.name)) for key, name in self.names.items() if name}
 
     def index(self) -> Index:
+        """Two stacks per subject, ED fixed and ES moving."""
         sources: list[Source] = []
         pairs = []
         for name, files in seeded_fraction(self.subjects(), self.fraction, self.fraction_seed):
@@ -109,6 +110,7 @@ class CineDataset(PairDataset):
         return Index(sources, pairs, problems)
 
     def load_data_list(self) -> list[dict[str, Any]]:
+        """One entry per slice that is chosen before the stack is read, or per subject."""
         listed = super().load_data_list()
         if self.slices == 'random':
             return listed
@@ -155,6 +157,7 @@ class ACDCCineDataset(CineDataset):
         super().__init__(data_root, **kwargs)
 
     def subjects(self) -> list[tuple[str, Files]]:
+        """Folders of the split's patients, wherever they lie below ``data_root``."""
         names = {f'patient{number:03d}' for number in ACDCDataset.SPLITS[self.split]}
         root = Path(self.data_root) / self.folder
         if not root.is_dir():
@@ -164,6 +167,7 @@ class ACDCCineDataset(CineDataset):
         return [(name, self.files(path)) for name, path in sorted(found.items())]
 
     def files(self, folder: Path) -> Files:
+        """Files of the two frames that ``Info.cfg`` names."""
         frames = phases(folder / 'Info.cfg')
         result: Files = {}
         for role, phase in (('fixed', 'ED'), ('moving', 'ES')):
@@ -194,6 +198,7 @@ class MMsDataset(CineDataset):
         super().__init__(data_root, **{**dict(zip(_KEYS, names)), **kwargs})
 
     def subjects(self) -> list[tuple[str, Files]]:
+        """Folders of the subjects whose scanner is wanted."""
         found = super().subjects()
         if self.vendors is None:
             return found

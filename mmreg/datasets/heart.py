@@ -85,6 +85,7 @@ class BeatingHearts(PairDataset):
         super().__init__(cache=cache, checks=None, label_sets='any', **kwargs)
 
     def index(self) -> Index:
+        """Relaxed and contracted heart of every subject, listed as pairs."""
         self._metainfo.setdefault('label_names', NAMES)
         numbers = seeded_fraction(range(self.first, self.first + self.count), self.fraction, self.fraction_seed)
         sources = [
@@ -96,6 +97,7 @@ class BeatingHearts(PairDataset):
         return Index(sources, pairs)
 
     def load_source(self, source: dict[str, Any]) -> dict[str, Any]:
+        """One phase of one subject, drawn anew: image, labels and the true field."""
         number, moved = source['number'], source['phase'] == 'es'
         forward, backward = beat(self._rng(number, _ROLE_MOTION), self._anatomy(number), self.size, self.motion)
         image, labels = self._anatomy(number).render(backward if moved else torch.zeros_like(backward))
@@ -109,6 +111,7 @@ class BeatingHearts(PairDataset):
         return subject
 
     def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
+        """The pair with ``true_displacement`` of the forward flow."""
         true = fixed['true']
         pair = super().make_pair({key: value for key, value in fixed.items() if key != 'true'}, moving)
         position = identity_grid(self.size).numpy() + true

@@ -63,6 +63,7 @@ class IXIDataset(PairDataset):
         super().__init__(data_root=data_root, classes=classes, **kwargs)
 
     def index(self) -> Index:
+        """Subjects of the split, each with the atlas as moving image."""
         folder = Path(self.data_root) / self.folders[self.split]
         subjects = sorted(folder.glob('*.pkl'), key=lambda path: (len(path.name), path.name))
         if not subjects:

@@ -75,6 +75,7 @@ class Learn2RegDataset(PairDataset):
         super().__init__(ann_file=ann_file, data_root=data_root, pairing=pairing, **kwargs)
 
     def index(self) -> Index:
+        """Subjects and pairs as the JSON lists them for the split."""
         content = read_json(self.ann_file)
         name, entries = self._entries(content)
         known = _known_subjects(content, Path(self.data_root))

@@ -71,6 +71,7 @@ class AbdomenCTCTDataset(NumberedDataset):
         super().__init__(data_root, classes=classes, **kwargs)
 
     def index(self) -> Index:
+        """Subjects of the split by their numbers; pairs are made by ``pairing``."""
         return Index(
             [
                 {'id': f'{number:04d}', **{key: self.path(t, id=number) for key, t in self.templates.items()}}
@@ -118,6 +119,7 @@ class ACDCDataset(NumberedDataset):
         super().__init__(data_root, split=split, classes=classes, pairing=pairing, **kwargs)
 
     def index(self) -> Index:
+        """Both frames of every patient of the split as a pair."""
         sources: list[Source] = []
         pairs = []
         for number in self.subjects:

@@ -61,6 +61,7 @@ class OASISDataset(Learn2RegDataset):
         super().__init__(ann_file=ann_file, data_root=data_root, split=split, classes=classes, **kwargs)
 
     def index(self) -> Index:
+        """Subjects of the split, and pairs where the edition's files list them."""
         if self.edition == 'nifti':
             return super().index()
         folder = Path(self.data_root) / self.folders[self.split]

@@ -26,10 +26,12 @@ class Pair:
     exchange: bool = False
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values, as a data list keeps them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, info: dict[str, Any]) -> Pair:
+        """The pair that :meth:`as_dict` made."""
         return cls(info['moving'], info['fixed'], info['case_id'], info['exchange'])
 
     def choose(self, count: int, rng: np.random.Generator) -> tuple[int, int]:

@@ -37,6 +37,7 @@ class PairListDataset(PairDataset):
         super().__init__(ann_file=ann_file, data_root=data_root, label_sets=label_sets, **kwargs)
 
     def index(self) -> Index:
+        """Images and pairs as the rows of the list name them."""
         rows = read_pair_rows(self.ann_file)
         folder = Path(self.data_root) if self.data_root else Path(self.ann_file).parent
         index = Index([], [])

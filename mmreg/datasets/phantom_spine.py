@@ -64,6 +64,7 @@ class ArticulatedSpinePhantom(PairDataset):
         super().__init__(cache=cache, preprocess=preprocess, checks=None, label_sets=label_sets, **kwargs)
 
     def index(self) -> Index:
+        """One pair per number of the range."""
         numbers = range(self.first, self.first + self.count)
         pairs = [Pair(moving=k, fixed=k, case_id=f'spine{number:04d}') for k, number in enumerate(numbers)]
         return Index([{'id': pair.case_id, 'number': number} for pair, number in zip(pairs, numbers)], pairs)
@@ -90,4 +91,5 @@ class ArticulatedSpinePhantom(PairDataset):
         return pair
 
     def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
+        """The pair as it was simulated: both images came with one source."""
         return dict(fixed)

@@ -88,14 +88,17 @@ class SeededDataset(Dataset[Any]):
         self.seed = seed or 0
 
     def set_run_seed(self, seed: int) -> None:
+        """Take the run's seed, unless one was given."""
         if not self._own_seed:
             self.seed = seed
 
     @property
     def metainfo(self) -> dict[str, Any]:
+        """That of the data set inside."""
         return self.dataset.metainfo
 
     def full_init(self) -> None:
+        """Load the list of the data set inside, where it is lazy."""
         if hasattr(self.dataset, 'full_init'):
             self.dataset.full_init()
 

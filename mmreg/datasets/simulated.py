@@ -60,12 +60,14 @@ class SimulatedDataset(PairDataset):
         raise NotImplementedError
 
     def index(self) -> Index:
+        """One simulated subject per number of the range."""
         names = self.template().names  # made here, before loader processes start, so that they share it
         self._metainfo.setdefault('label_names', names)
         numbers = range(self.first, self.first + self.count)
         return Index([{'id': f'sim{number:04d}', 'number': number} for number in numbers])
 
     def load_source(self, source: dict[str, Any]) -> dict[str, Any]:
+        """One subject: the template moved by its own random diffeomorphism."""
         template = self.template()
         made = simulate_subject(template, self.subject_seed, source['number'], self.variation)
         subject: dict[str, Any] = {
@@ -82,6 +84,7 @@ class SimulatedDataset(PairDataset):
         return subject
 
     def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
+        """The pair, with the true displacement between both subjects where it is asked for."""
         pair = super().make_pair(_without_fields(fixed), _without_fields(moving))
         if self.true_fields:
             displacement, valid = true_displacement(_as_subject(fixed), _as_subject(moving))
@@ -107,6 +110,7 @@ class SimulatedBrainDataset(SimulatedDataset):
         super().__init__(**kwargs)
 
     def template(self) -> Template:
+        """The packaged brain at the chosen resolution."""
         return brain_template(self.resolution, self.multiple)
 
 
@@ -130,6 +134,7 @@ class SyntheticShapes(SimulatedDataset):
         super().__init__(**kwargs)
 
     def template(self) -> Template:
+        """Ellipsoids of the chosen size, as many as there are labels."""
         return shapes_template(self.size, self.labels, self.template_seed)
 
 

@@ -67,6 +67,7 @@ class SpineCTMRDataset(PairDataset):
         super().__init__(data_root=data_root, same_shape=same_shape, label_sets=label_sets, **kwargs)
 
     def index(self) -> Index:
+        """Cases of the split by their folders, each listed as often as crops are drawn of it."""
         folder = Path(self.data_root) / SPLITS[self.split]
         cases = sorted(path.parent for path in folder.glob(f'*/{FILES["moving"]["image"]}'))
         if not cases:
@@ -96,6 +97,7 @@ class SpineCTMRDataset(PairDataset):
         return subject
 
     def make_pair(self, fixed: dict[str, Any], moving: dict[str, Any]) -> dict[str, Any]:
+        """The pair, without the role that its sources carry."""
         images = ({key: value for key, value in one.items() if key != 'role'} for one in (fixed, moving))
         return super().make_pair(*images)
 

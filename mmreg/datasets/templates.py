@@ -42,10 +42,12 @@ class Template:
 
     @property
     def size(self) -> tuple[int, ...]:
+        """Voxels per axis."""
         return tuple(self.image.shape[1:])
 
     @property
     def spacing(self) -> tuple[float, ...]:
+        """Voxel size per axis, mm."""
         return tuple(float(s) for s in np.linalg.norm(self.affine[:-1, : len(self.size)], axis=0))
 
 

@@ -41,10 +41,12 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         )
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Gradients of the scaled loss, a scalar ``()``."""
         self.scaler.scale(loss).backward(**kwargs)
         self._inner_count += 1
 
     def step(self, **kwargs: Any) -> None:
+        """Clip the unscaled gradients, step, and adapt the scale."""
         if self.clip_grad_kwargs:
             self.scaler.unscale_(self.optimizer)
             self._clip_grad()
@@ -52,9 +54,11 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
         self.scaler.update()
 
     def state_dict(self) -> dict[str, Any]:
+        """State of the optimiser and of the scale."""
         return {**super().state_dict(), 'loss_scaler': self.scaler.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up both; a state without a scale is one of full precision."""
         state_dict = dict(state_dict)
         scaler = state_dict.pop('loss_scaler', None)
         if scaler:
@@ -63,5 +67,6 @@ class MixedPrecisionOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Autocast to the chosen type, and the engine's own context."""
         with super().optim_context(model), torch.autocast(self.device_type, dtype=self.dtype):
             yield

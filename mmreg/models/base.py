@@ -61,6 +61,7 @@ class FeatureSpec:
 
     @property
     def levels(self) -> int:
+        """Number of levels."""
         return len(self.channels)
 
     def factors(self, level: int) -> tuple[float, ...]:

@@ -88,9 +88,11 @@ class RegistrationInferencer(Pipeline):
         return self.network.device
 
     def needed(self) -> tuple[str, ...]:
+        """Files without which the model's prompt cannot be had."""
         return (*super().needed(), *needed_files(self.model.flow_head))
 
     def method(self, pair: Pair) -> Method:
+        """The network for this pair, refined where that is asked for."""
         for image in pair.images.values():
             if image.geometry.ndim < self.model.ndim:
                 raise DataError(
@@ -109,6 +111,7 @@ class RegistrationInferencer(Pipeline):
         return self._method(self._refined[found.key], {'refinement': found.config}, found.preset)
 
     def settings(self) -> dict[str, Any]:
+        """What the result's provenance says of the method."""
         own = self._method(self.network).settings()
         return own if self.refining is None else {**own, **self.refining.settings()}
 

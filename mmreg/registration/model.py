@@ -32,6 +32,7 @@ class ConfigText:
 
     @cached_property
     def text(self) -> str | None:
+        """The config as text, None where there is none."""
         return None if self.cfg is None else self.cfg.pretty_text
 
 

@@ -61,6 +61,7 @@ class PresetRegistration(Pipeline):
         self._sources: dict[tuple[Any, ...], InstanceOptimisation] = {}
 
     def method(self, pair: Pair) -> Method:
+        """The given preset's method, or that of the preset chosen for this pair."""
         if self.preset is not None:
             return self._method(self.preset, pair, 'by the user', [])
         choice = choose_preset(pair)
@@ -69,6 +70,7 @@ class PresetRegistration(Pipeline):
         return self._method(self._presets[choice.name], pair, 'from the images', choice.reasons)
 
     def settings(self) -> dict[str, Any]:
+        """What the result's provenance says of the method."""
         if self.preset is None:
             own: dict[str, Any] = {'presets': presets_digest(), 'cfg_options': plain(self.cfg_options)}
         else:

@@ -46,6 +46,7 @@ class CommandSegmenter(Segmenter):
         self.original, self.timeout = original, timeout
 
     def segment(self, image: Volume, path: str, name: str) -> Volume:
+        """Run the program on a temporary file and read what it wrote."""
         program = self.command[0]
         if shutil.which(program) is None:
             raise DataError(f'CommandSegmenter: there is no program {program!r} here, expected it to be installed.')

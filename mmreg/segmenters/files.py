@@ -31,6 +31,7 @@ class FileSegmenter(Segmenter):
         self.path, self.grid = path, grid
 
     def segment(self, image: Volume, path: str, name: str) -> Volume:
+        """Read the label map that lies ready for this image."""
         if not name:
             raise DataError('FileSegmenter got an image without a name, expected one to find its segmentation by.')
         stem = Path(path).name.split('.')[0]

@@ -38,6 +38,7 @@ class CallableSegmenter(Segmenter):
         self.options = dict(options or {})
 
     def segment(self, image: Volume, path: str, name: str) -> Volume:
+        """Call the function with the array and its voxel size."""
         classes = np.asarray(self.function(image.array, image.geometry.spacing, **self.options))
         if classes.shape != image.geometry.shape:
             raise DataError(

@@ -52,6 +52,7 @@ class MonaiBundleSegmenter(Segmenter):
         self._config = next(str(file) for file in found if file.is_file())
 
     def class_names(self) -> Mapping[int, str]:
+        """Names of the network's channels, from the bundle's metadata."""
         metadata = Path(self.bundle) / 'configs' / 'metadata.json'
         if not metadata.is_file():
             return {}
@@ -60,6 +61,7 @@ class MonaiBundleSegmenter(Segmenter):
         return {int(number): str(name) for number, name in names.items()}
 
     def settings(self) -> dict[str, Any]:
+        """Those of the base, and which weights they are."""
         stat = (Path(self.bundle) / 'models' / 'model.pt').stat()
         return {**super().settings(), 'weights': [stat.st_size, stat.st_mtime_ns]}
 
@@ -82,6 +84,7 @@ class MonaiBundleSegmenter(Segmenter):
 
     @torch.no_grad()
     def segment(self, image: Volume, path: str, name: str) -> Volume:
+        """Run the bundle's own preprocessing, network and postprocessing."""
         from monai.data import MetaTensor
 
         network, preprocess, inferer, postprocess = self._parts

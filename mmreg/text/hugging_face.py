@@ -39,13 +39,16 @@ class HFTextEmbedding(TextEmbedding):
 
     @property
     def encoder(self) -> str:
+        """Name of the encoder, without where it lies."""
         return self.model.rstrip('/').rpartition('/')[2]
 
     def details(self) -> dict[str, Any]:
+        """Weights, revision and version of the library."""
         library = f'transformers {version("transformers")}'
         return {'weights': self.model, 'revision': self.options['revision'], 'library': library, 'precision': 'fp32'}
 
     def encode(self, prompts: Sequence[str]) -> np.ndarray:
+        """Embeddings of the prompts, ``(P, dim)``."""
         try:
             import torch
             import transformers

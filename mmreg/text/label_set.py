@@ -61,6 +61,7 @@ class LabelSet:
 
     @property
     def values(self) -> tuple[int, ...]:
+        """Label values in the order of the names."""
         return tuple(self.labels)
 
     def value_of(self, name: str) -> int:

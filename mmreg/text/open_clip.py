@@ -41,9 +41,11 @@ class OpenClipTextEmbedding(TextEmbedding):
 
     @property
     def encoder(self) -> str:
+        """Name of the encoder."""
         return self.model
 
     def details(self) -> dict[str, Any]:
+        """Weights, precision and version of the library."""
         return {
             'weights': self.pretrained,
             'library': f'open_clip_torch {version("open_clip_torch")}',
@@ -51,6 +53,7 @@ class OpenClipTextEmbedding(TextEmbedding):
         }
 
     def encode(self, prompts: Sequence[str]) -> np.ndarray:
+        """Embeddings of the prompts, ``(P, dim)``."""
         try:
             import open_clip
             import torch

@@ -32,9 +32,11 @@ class HashTextEmbedding(TextEmbedding):
 
     @property
     def encoder(self) -> str:
+        """Name with the length of the vectors."""
         return f'hash-{self.dim}'
 
     def encode(self, prompts: Sequence[str]) -> np.ndarray:
+        """A vector per prompt made of its text, ``(P, dim)``."""
         return np.stack([hash_vector(prompt, self.dim) for prompt in prompts])
 
 
@@ -55,12 +57,15 @@ class RandomTextEmbedding(TextEmbedding):
 
     @property
     def encoder(self) -> str:
+        """Name with the length of the vectors."""
         return f'random-{self.dim}'
 
     def details(self) -> dict[str, Any]:
+        """The seed."""
         return {'seed': self.seed}
 
     def encode(self, prompts: Sequence[str]) -> np.ndarray:
+        """Normally distributed vectors, ``(P, dim)``, the same for one seed."""
         return np.random.default_rng(self.seed).standard_normal((len(prompts), self.dim))
 
 
@@ -81,6 +86,7 @@ class LearnedTextEmbedding(RandomTextEmbedding):
 
     @property
     def encoder(self) -> str:
+        """Name with the length of the vectors."""
         return f'learned-{self.dim}'
 
     def __call__(self, label_set: LabelSet) -> TextTable:

@@ -41,6 +41,7 @@ class TextTable:
 
     @property
     def dim(self) -> int:
+        """Length of an embedding."""
         return self.embeddings.shape[1]
 
     def rows_of(self, names: Sequence[str], where: str) -> list[int]:

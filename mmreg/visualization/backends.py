@@ -75,21 +75,25 @@ class WandbVisBackend(_WandbVisBackend):
 
     @force_init_env
     def add_config(self, config: Config, **kwargs: Any) -> None:
+        """Put the config's values into the run."""
         self._wandb.config.update(config.to_dict(), allow_val_change=True)
         if self._log_code_name:
             self._wandb.run.log_code(name=self._log_code_name)
 
     @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Log a picture ``(H, W, 3)`` at a step."""
         self._wandb.log({name: self._wandb.Image(image), 'val_step': step}, commit=self._commit)
 
     @force_init_env
     def add_scalars(
         self, scalar_dict: dict[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
     ) -> None:
+        """Log scalars at an iteration, or at a step of validation."""
         axis = 'iter' if 'lr' in scalar_dict or 'loss' in scalar_dict else 'val_step'
         self._wandb.log({axis: step, **scalar_dict}, commit=self._commit)
 
     def close(self) -> None:
+        """End the run, so that everything is sent or kept."""
         if hasattr(self, '_wandb') and self._wandb.run is not None:
             self._wandb.finish()

@@ -22,6 +22,7 @@ class RateColumn(ProgressColumn):
     """Seconds per case, or cases per second."""
 
     def render(self, task: Task) -> Text:
+        """Cases per second of a task, or nothing before the first."""
         speed = task.finished_speed or task.speed
         if not speed:
             return Text('-')

@@ -66,6 +66,7 @@ class DivideBy(ImageTransform):
         self.value = value
 
     def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
+        """The image ``(C, *spatial)`` over the constant."""
         return image / np.float32(self.value)
 
 
@@ -86,6 +87,7 @@ class ClipWindow(ImageTransform):
         self.high = high
 
     def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
+        """The image ``(C, *spatial)`` clipped and mapped to [0, 1]."""
         return (np.clip(image, self.low, self.high) - self.low) / (self.high - self.low)
 
 
@@ -102,6 +104,7 @@ class MinMax(ImageTransform):
         self.eps = eps
 
     def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+        """The map of this image's own range to [0, 1]."""
         low, high = float(image.min()), float(image.max())
         return lambda other: (other - low) / (high - low + self.eps)
 
@@ -123,6 +126,7 @@ class PercentileWindow(ImageTransform):
         self.low, self.high, self.eps = low, high, eps
 
     def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+        """The window of this image's own percentiles."""
         low, high = np.percentile(image, (self.low, self.high))
         clipped = np.clip(image, low, high)
         bottom, top = float(clipped.min()), float(clipped.max())
@@ -144,6 +148,7 @@ class ZScore(ImageTransform):
         self.eps = eps
 
     def fit(self, image: np.ndarray, sample: dict[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+        """The map to zero mean and unit deviation of the chosen voxels."""
         values = image[self._chosen(image)].astype(np.float64)
         mean, deviation = values.mean(), values.std() + self.eps
 
@@ -171,6 +176,7 @@ class RandomGamma(ImageTransform):
         self.prob = prob
 
     def change(self, image: np.ndarray, sample: dict[str, Any]) -> np.ndarray:
+        """The image ``(C, *spatial)`` to a power drawn for it, or unchanged."""
         rng = generator(sample)
         if rng.random() >= self.prob:
             return image

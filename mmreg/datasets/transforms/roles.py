@@ -30,26 +30,32 @@ class Group:
 
     @property
     def labels(self) -> str:
+        """Key of the label map."""
         return f'{self.prefix}labels'
 
     @property
     def mask(self) -> str:
+        """Key of the mask."""
         return f'{self.prefix}mask'
 
     @property
     def prompt(self) -> str:
+        """Key of the predicted label map."""
         return f'{self.prefix}prompt'
 
     @property
     def landmarks(self) -> str:
+        """Key of the points."""
         return f'{self.prefix}landmarks'
 
     @property
     def affine(self) -> str:
+        """Key of the voxel-to-world matrix."""
         return f'{self.prefix}affine'
 
     @property
     def path(self) -> str:
+        """Key of the file's name."""
         return f'{self.prefix}path'
 
     @property

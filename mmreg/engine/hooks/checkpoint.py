@@ -29,9 +29,11 @@ class AtomicBackend(LocalBackend):
     """The engine's door to the disk, with writes that are whole or not at all."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Write bytes so that the file appears complete or not at all."""
         atomic.write_bytes(filepath, obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text so that the file appears complete or not at all."""
         atomic.write_bytes(filepath, obj.encode(encoding))
 
 
@@ -94,6 +96,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.backend_args = dict(_ATOMIC)
 
     def before_train(self, runner: Any) -> None:
+        """Take up the list of this run's own checkpoints, also of a run that was resumed."""
         runner.logger.addFilter(_is_not_about_file_clients)
         _keep_own_files(runner.message_hub, runner.work_dir if self.out_dir is None else self.out_dir)
         super().before_train(runner)
@@ -107,10 +110,12 @@ class SafeCheckpointHook(CheckpointHook):
             write_json(Path(self.out_dir) / 'plan.json', self.plan)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Put the plan and the config's text into what is saved."""
         plan = {key: value for key, value in self.plan.items() if key != 'config'}
         checkpoint['meta'].update(cfg=self.plan['config'], versions=versions(), plan=plan)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that do not fit, in one sentence, before the engine loads them."""
         source = runner._load_from or 'the checkpoint'
         if runner._resume:
             check_training_state(checkpoint, source)

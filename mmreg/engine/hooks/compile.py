@@ -27,6 +27,7 @@ class CompileHook(Hook):
         self.options = dict(options or {})
 
     def before_run(self, runner: Any) -> None:
+        """Compile the chosen modules."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         for name in self.modules:
             try:

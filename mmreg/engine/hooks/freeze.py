@@ -34,6 +34,7 @@ class FreezeHook(Hook):
         self._frozen: bool | None = None
 
     def before_train(self, runner: Any) -> None:
+        """Find the modules, and what of them is trained at all."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         known = dict(model.named_modules())
         missing = [name for name in self.modules if name not in known]
@@ -43,6 +44,7 @@ class FreezeHook(Hook):
         self._frozen = None
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Freeze or release them as the iteration says."""
         frozen = self.iterations < 0 or runner.iter < self.iterations
         if frozen != self._frozen:
             self._frozen = frozen
@@ -51,5 +53,6 @@ class FreezeHook(Hook):
                 parameter.grad = None
 
     def after_train(self, runner: Any) -> None:
+        """Leave everything as it was found."""
         for parameter in self._parameters:
             parameter.requires_grad_(True)

@@ -25,6 +25,7 @@ class CheckInvalidLossHook(Hook):
         self.interval = interval
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Stop with the terms and cases of a loss that is not finite."""
         if not self.every_n_train_iters(runner, self.interval):
             return
         bad = [name for name, value in (outputs or {}).items() if not _is_finite(value)]

@@ -37,6 +37,7 @@ class LossWeightHook(Hook):
         self.by_epoch = by_epoch
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Set the weights of this iteration."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         step = runner.iter / len(runner.train_dataloader) if self.by_epoch else runner.iter
         terms = model.objective.terms

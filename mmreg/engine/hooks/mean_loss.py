@@ -23,6 +23,7 @@ class MeanLossHook(Hook):
     priority = 'HIGHEST'
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Replace the losses of this process by their means over all."""
         if get_world_size() == 1 or not outputs:
             return
         names = sorted(outputs)

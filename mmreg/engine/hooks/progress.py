@@ -34,29 +34,37 @@ class ProgressHook(Hook):
         self._tasks: dict[str, Any] = {}
 
     def before_train(self, runner: Any) -> None:
+        """Show the bar of the training."""
         self._start(runner, 'train', runner.max_iters, runner.iter)
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Move it, with the loss."""
         loss = (outputs or {}).get('loss')
         text = f'loss {loss.item():.4f}' if loss is not None else ''
         self._update('train', runner.iter + 1, text)
 
     def before_val_epoch(self, runner: Any) -> None:
+        """Show the bar of a validation."""
         self._start(runner, 'val', len(runner.val_dataloader))
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Move it."""
         self._update('val', batch_idx + 1)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, Any] | None = None) -> None:
+        """Take it away."""
         self._drop('val')
 
     def before_test_epoch(self, runner: Any) -> None:
+        """Show the bar of the test."""
         self._start(runner, 'test', len(runner.test_dataloader))
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Move it."""
         self._update('test', batch_idx + 1)
 
     def after_run(self, runner: Any) -> None:
+        """Take all bars away, and give the streams of the log back."""
         self.stop()
 
     def _start(self, runner: Any, name: str, total: int, done: int = 0) -> None:

@@ -21,6 +21,7 @@ class IterSeedHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Seed Python, NumPy and torch by seed, process and iteration."""
         seed = stable_seed(runner.seed or 0, get_rank(), runner.iter)
         random.seed(seed)
         np.random.seed(seed)

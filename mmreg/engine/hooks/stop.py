@@ -35,6 +35,7 @@ class GracefulStopHook(Hook):
         self._previous: dict[int, Any] = {}
 
     def before_train(self, runner: Any) -> None:
+        """Catch the signals, in the main thread only."""
         self.received, self._pid = 0, os.getpid()
         if threading.current_thread() is not threading.main_thread():
             return  # signals reach the main thread only
@@ -49,6 +50,7 @@ class GracefulStopHook(Hook):
         self.received = number
 
     def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Where any process got a signal: save, and leave with the signal's exit code."""
         number = _agree(self.received)
         if not number:
             return
@@ -61,6 +63,7 @@ class GracefulStopHook(Hook):
         raise SystemExit(128 + number)
 
     def after_train(self, runner: Any) -> None:
+        """Give the signals back."""
         self._restore()
 
     def _restore(self) -> None:

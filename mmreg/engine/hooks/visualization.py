@@ -33,17 +33,21 @@ class VisualizationHook(Hook):
         self._drawn = 0
 
     def before_val_epoch(self, runner: Any) -> None:
+        """Count the validation; begin with its first case."""
         self._drawn = 0
         self._validations += 1
 
     def before_test_epoch(self, runner: Any) -> None:
+        """Begin with the first case."""
         self._drawn = 0
 
     def after_val_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Draw the first cases of every ``interval``-th validation."""
         if (self._validations - 1) % self.interval == 0:
             self._draw(runner, outputs, self.cases, 'val')
 
     def after_test_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Draw the first cases."""
         self._draw(runner, outputs, self.test_cases, 'test')
 
     @master_only

@@ -36,6 +36,7 @@ class Jumps:
 
     @property
     def ratio(self) -> float:
+        """Jump across borders over that inside regions; NaN where nothing moves inside."""
         return self.border / self.interior if self.interior > 0 else math.nan
 
 

@@ -37,10 +37,12 @@ class ChallengeCase:
 
     @cached_property
     def fixed_labels(self) -> np.ndarray:
+        """Label map of the fixed image."""
         return self.labels('fixed')
 
     @cached_property
     def moving_labels(self) -> np.ndarray:
+        """Label map of the moving image."""
         return self.labels('moving')
 
     @cached_property
@@ -55,6 +57,7 @@ class ChallengeCase:
         return self._same_grid(read_image(self.file(role, 'images'), check=False).array, self.file(role, 'images')) > 0
 
     def geometry(self, role: str) -> Geometry:
+        """Grid of the fixed or moving image, from its header."""
         return read_geometry(self.file(role, 'images'))
 
     def points(self, role: str, dest: str) -> np.ndarray | None:

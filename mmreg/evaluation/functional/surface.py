@@ -34,6 +34,7 @@ class SurfaceDistances:
 
     @property
     def empty(self) -> bool:
+        """Whether one of the two surfaces is missing."""
         return not (len(self.to_second) and len(self.to_first))
 
 

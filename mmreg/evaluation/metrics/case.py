@@ -38,6 +38,7 @@ class Case:
 
     @property
     def ndim(self) -> int:
+        """Number of spatial axes."""
         return self.displacement.shape[0]
 
     @property
@@ -63,6 +64,7 @@ class Case:
         return _tensor(self._pred[name])
 
     def has_predicted(self, name: str) -> bool:
+        """Whether the prediction holds that."""
         return self._pred.get(name) is not None
 
     def image(self, name: str) -> Tensor:

@@ -36,10 +36,12 @@ class ContourMetric(LabelMetric):
         self.slice_axis, self.reverse_spacing = slice_axis, reverse_spacing
 
     def describe(self) -> str:
+        """Where contours are compared."""
         where = 'whole volumes' if self.slice_axis is None else f'slices along axis {self.slice_axis}'
         return f'{super().describe()}, {where}'
 
     def compare(self, case: Case, labels: Tensor) -> Scores:
+        """Distances of the contours of labels ``(1, *spatial)``, mm, per label."""
         first, second, spacing = array(labels), array(case.given('fixed_labels')), list(case.spacing)
         if self.slice_axis is not None:
             first, second = (np.moveaxis(m, self.slice_axis, 0) for m in (first, second))

@@ -51,12 +51,14 @@ class JacobianMetric(CaseMetric):
         self.scores, self.crop, self.convention, self.mask = tuple(scores), crop, convention, mask
 
     def describe(self) -> str:
+        """The shift, the clipping and the mask."""
         shift = jacobian.SHIFTS[self.convention]
         low, high = jacobian.CLIP
         where = f'inside {self.mask}' if self.mask else 'whole volume'
         return f'log(clip(J + {shift:g}, {low:g}, {high:g})), {self.crop} voxels cut per side, {where}'
 
     def measure(self, case: Case) -> Scores:
+        """Smoothness and folds of the displacement."""
         displacement = case.displacement.float()
         mask = case.given(self.mask)[0].to(displacement.device) if self.mask else None
         scores: Scores = {}
@@ -91,6 +93,7 @@ class InverseConsistencyMetric(CaseMetric):
         self.invert_missing = invert_missing
 
     def measure(self, case: Case) -> Scores:
+        """Distance missed after going forward and back, mm."""
         forward = case.displacement.float()
         if case.has_predicted('inverse_displacement') or not self.invert_missing:
             backward = case.predicted('inverse_displacement').float()
@@ -119,9 +122,11 @@ class FieldError(CaseMetric):
         self.mask = mask
 
     def measure(self, case: Case) -> Scores:
+        """Distance of the displacement from the true one, mm."""
         return self._scores(case, case.displacement.float())
 
     def measure_initial(self, case: Case) -> Scores:
+        """Length of the true displacement, mm."""
         return self._scores(case, torch.zeros_like(case.displacement, dtype=torch.float32))
 
     def _scores(self, case: Case, displacement: Tensor) -> Scores:

@@ -38,9 +38,11 @@ class IntensityMetric(CaseMetric):
         self.scores, self.data_range, self.window = tuple(scores), data_range, window
 
     def measure(self, case: Case) -> Scores:
+        """Difference of warped and fixed image."""
         return self._scores(case, case.predicted('warped'))
 
     def measure_initial(self, case: Case) -> Scores:
+        """Difference of moving and fixed image."""
         return self._scores(case, case.image('moving'))
 
     def _scores(self, case: Case, image: Tensor) -> Scores:

@@ -48,15 +48,18 @@ class LabelMetric(CaseMetric):
         self.labels = None if values is None else [int(value) for value in values]
 
     def describe(self) -> str:
+        """Which labels, and how they are warped."""
         which = 'all labels present but 0' if self.labels is None else f'{len(self.labels)} labels'
         background = 'included' if self.labels and 0 in self.labels else 'excluded'
         return f'labels warped {self.warp}, {which}, background {background}'
 
     def key(self, score: str) -> str:
+        """Name of a score; another than the nearest warp has its own."""
         return score if self.warp == 'nearest' else f'{score}_{self.warp}'
 
     @property
     def stem(self) -> str:
+        """Name of the tables, with the warp."""
         return self.key(super().stem)
 
     def labels_of(self, case: Case) -> list[int]:
@@ -67,9 +70,11 @@ class LabelMetric(CaseMetric):
         return sorted(found - {0})
 
     def measure(self, case: Case) -> Scores:
+        """Scores of the warped labels; none where a map is missing and may be."""
         return {} if self._skips(case) else self.compare(case, case.warped_labels(self.warp))
 
     def measure_initial(self, case: Case) -> Scores:
+        """Scores of the moving labels as they are."""
         return {} if self._skips(case) else self.compare(case, case.given('moving_labels'))
 
     def _skips(self, case: Case) -> bool:
@@ -104,6 +109,7 @@ class DiceMetric(LabelMetric):
         self.epsilon, self.absent = epsilon, absent
 
     def compare(self, case: Case, labels: Tensor) -> Scores:
+        """Dice of labels ``(1, *spatial)`` against the fixed ones, per label."""
         names = self.labels_of(case)
         fixed = case.given('fixed_labels').to(labels.device)
         values = overlap.dice(labels, fixed, names, epsilon=self.epsilon, absent=self.absent)
@@ -159,11 +165,13 @@ class SurfaceMetric(LabelMetric):
         self.scores, self.tolerance, self.elements, self.spacing = tuple(scores), tolerance, elements, spacing
 
     def describe(self) -> str:
+        """Spacing, elements of the surface, tolerance."""
         unit = 'sample spacing' if self.spacing is None else f'spacing {tuple(self.spacing)}'
         nsd = f', NSD tolerance {self.tolerance} mm' if 'nsd' in self.scores else ''
         return f'{super().describe()}, surface elements by {self.elements}, {unit}{nsd}'
 
     def compare(self, case: Case, labels: Tensor) -> Scores:
+        """Surface distances of labels ``(1, *spatial)`` to the fixed ones, per label."""
         names = self.labels_of(case)
         spacing = self.spacing or case.spacing
         first, second = array(labels), array(case.given('fixed_labels'))

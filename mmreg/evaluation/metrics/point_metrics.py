@@ -35,9 +35,11 @@ class TREMetric(CaseMetric):
         self.unit, self.optional = unit, optional
 
     def describe(self) -> str:
+        """Unit, and how the field is read."""
         return f'landmarks in {self.unit}, field sampled linearly'
 
     def measure(self, case: Case) -> Scores:
+        """Distances of the moved landmarks from their partners."""
         if self.optional and not case.has('fixed_landmarks', 'moving_landmarks'):
             return {}
         if case.has_predicted('warped_landmarks'):
@@ -48,6 +50,7 @@ class TREMetric(CaseMetric):
         return self._scores(case, warped)
 
     def measure_initial(self, case: Case) -> Scores:
+        """Distances before registration."""
         if self.optional and not case.has('fixed_landmarks', 'moving_landmarks'):
             return {}
         return self._scores(case, case.given('fixed_landmarks').cpu().numpy())

@@ -54,9 +54,11 @@ class RigidityMetric(CaseMetric):
         self._said = False
 
     def describe(self) -> str:
+        """Inside which labels."""
         return f'inside the {self.bodies} labels, bodies of {self.min_voxels} voxels and more'
 
     def measure(self, case: Case) -> Scores:
+        """Motion of every body, and what is left of the field besides."""
         key = 'moving_labels' if self.bodies == 'warped' else 'fixed_labels'
         if not case.has(key):
             self._say(f'{case.case_id} carries no {key}')

@@ -38,21 +38,26 @@ class PerVolume(CaseMetric):
         self.name = f'{self.inner.name}_per_volume'
 
     def describe(self) -> str:
+        """Those of the metric inside, and that slices are averaged."""
         return f'{self.inner.describe()}, slices averaged per volume'.lstrip(', ')
 
     def measure(self, case: Case) -> Scores:
+        """Scores of one slice."""
         return self.inner.measure(case)
 
     def measure_initial(self, case: Case) -> Scores:
+        """Scores of one slice before registration."""
         return self.inner.measure_initial(case)
 
     def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Score a batch, and note which volume every slice belongs to."""
         before = len(self.results)
         super().process(data_batch, data_samples)
         for result, sample in zip(self.results[before:], data_samples):
             result['volume'] = str(sample.get(VOLUME, result['case_id']))
 
     def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+        """Put the slices of every volume together, then the volumes."""
         volumes: dict[str, list[dict[str, Any]]] = {}
         for result in results:
             volumes.setdefault(result['volume'], []).append(result)
@@ -89,12 +94,15 @@ class VolumeDice(PerVolume):
         super().__init__({'type': 'DiceMetric', 'labels': labels, 'warp': warp}, **kwargs)
 
     def describe(self) -> str:
+        """Which labels, and that voxels are counted per volume."""
         return f'{self.inner.describe()}, voxels counted per volume'
 
     def measure(self, case: Case) -> Scores:
+        """Voxel counts of one slice."""
         return self._counts(case, case.warped_labels(self.inner.warp))
 
     def measure_initial(self, case: Case) -> Scores:
+        """Voxel counts of one slice before registration."""
         return self._counts(case, case.given('moving_labels'))
 
     def _counts(self, case: Case, labels: Any) -> Scores:
@@ -108,6 +116,7 @@ class VolumeDice(PerVolume):
         return {'both': both, 'total': total}
 
     def combine(self, slices: list[Scores]) -> Scores:
+        """Dice per label from the counts of all slices."""
         if not any(slices):
             return {}
         scores = {}

@@ -72,10 +72,12 @@ class NiftiHeader:
 
     @property
     def intent(self) -> int:
+        """Code of the intent; 0 where the format has none."""
         return int(self.fields['intent_code']) if self.kind != 'analyze' else 0
 
     @property
     def intent_name(self) -> str:
+        """Name of the intent; empty where the format has none."""
         if self.kind == 'analyze':
             return ''
         return bytes(self.fields['intent_name']).split(b'\0')[0].decode('latin-1').strip()

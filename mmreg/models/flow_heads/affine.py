@@ -92,6 +92,7 @@ class AffineTransformerHead(FlowHead):
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
+        """A whole number of tokens per axis."""
         return self.tokens
 
     def check_integrator(self, integrator: Integrator) -> None:

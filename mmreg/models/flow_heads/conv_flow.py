@@ -81,10 +81,12 @@ class ConvFlowHead(FlowHead):
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
+        """The integration grid must divide the image's."""
         return self.int_downsize
 
     @property
     def min_size(self) -> tuple[int, ...]:
+        """Two voxels of the integration grid."""
         return tuple(2 * factor for factor in self.int_downsize)
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:

@@ -54,10 +54,12 @@ class LapIRNHead(FlowHead):
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
+        """What the pyramid's networks need."""
         return self.pyramid.size_divisor
 
     @property
     def min_size(self) -> tuple[int, ...]:
+        """What the pyramid's networks need."""
         return self.pyramid.min_size
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:

@@ -77,10 +77,12 @@ class MotionPyramid(FlowHead):
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
+        """A whole number of voxels on the coarsest level."""
         return self.features.strides[-1]
 
     @property
     def min_size(self) -> tuple[int, ...]:
+        """Enough voxels on the coarsest level that is estimated."""
         # Corner-aligned flows need two voxels per axis; levels without a flow need one.
         coarsest = max(level for level in range(self.features.levels) if self.estimates_at(level))
         sizes = zip(self.features.strides[-1], self.features.strides[coarsest])

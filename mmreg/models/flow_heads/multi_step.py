@@ -99,6 +99,7 @@ class MultiStepHead(FlowHead):
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
+        """A multiple of what every step needs on its level."""
         total: tuple[int, ...] = (1,) * self.features.ndim
         for step in self.networks:
             needed = step.size_divisor
@@ -108,6 +109,7 @@ class MultiStepHead(FlowHead):
 
     @property
     def min_size(self) -> tuple[int, ...]:
+        """The largest of what the steps need on their levels."""
         per_step = [
             tuple(n * int(s) for n, s in zip(step.min_size, self.features.strides[step.level]))
             for step in self.networks
@@ -115,6 +117,7 @@ class MultiStepHead(FlowHead):
         return tuple(max(sizes) for sizes in zip(*per_step))
 
     def check_integrator(self, integrator: Integrator) -> None:
+        """As every step's own head says."""
         for step in self.networks:
             step.flow_head.check_integrator(integrator)
 

@@ -57,6 +57,7 @@ class InverseConsistency(ConsistencyLoss):
         self.of, self.padding, self.symmetric = check_penalty(penalty, self), padding, symmetric
 
     def penalty(self, forward: Tensor, backward: Tensor, mask: Tensor | None) -> Tensor:
+        """Distance from the identity after both maps ``(N, ndim, *S)``, voxels."""
         total = field_distance(compose(backward, forward, self.padding), self.of, mask)
         if self.symmetric:
             total = total + field_distance(compose(forward, backward, self.padding), self.of, mask)
@@ -193,6 +194,7 @@ class ICON(_OffGrid):
         self.of, self.reduction = check_penalty(penalty, self), reduction
 
     def one_way(self, outer: Tensor, inner: Tensor, points: Tensor, weight: Tensor | None) -> Tensor:
+        """Mean squared residual at ``points`` ``(N, P, ndim)`` of ``outer`` after ``inner``, both ``(N, ndim, *S)``."""
         error = self.residual(outer, inner, points) * self.lengths(outer).view(1, -1, 1)
         share = 1 / error.shape[1] if self.reduction == 'components' else 1.0
         return field_distance(error, self.of, weight) * share
@@ -238,6 +240,7 @@ class GradICON(_OffGrid):
         self.step = step
 
     def one_way(self, outer: Tensor, inner: Tensor, points: Tensor, weight: Tensor | None) -> Tensor:
+        """Mean squared gradient of the residual at ``points`` ``(N, P, ndim)``, of fields ``(N, ndim, *S)``."""
         lengths = self.lengths(outer)
         here = self.residual(outer, inner, points)
         total = points.new_zeros(())

@@ -65,6 +65,7 @@ class CorrelationRatio(ImageLoss):
         self.given, self.eps = given, eps
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        """The loss of ``(N, C, *spatial)``; ``mask`` ``(N, 1, *spatial)`` weights voxels."""
         rows = warped.shape[0] * warped.shape[1]
         weights = torch.ones_like(warped) if mask is None else mask.expand(warped.shape)
         loss = AdditiveLoss(

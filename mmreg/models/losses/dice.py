@@ -97,6 +97,7 @@ class Dice(_DiceBase):
         self.absent, self.smooth = absent, smooth
 
     def from_overlap(self, overlap: Overlap) -> Tensor:
+        """One minus the mean Dice over sums ``(N, K)``."""
         both = overlap.warped + overlap.fixed
         loss = 1 - (2 * overlap.both + self.smooth) / (both + self.eps)
         if self.absent == 'zero':
@@ -127,6 +128,7 @@ class GeneralisedDice(_DiceBase):
         self.power = powers[weighting]
 
     def from_overlap(self, overlap: Overlap) -> Tensor:
+        """One minus the Dice of sums ``(N, K)`` weighted by the classes' sizes."""
         size = overlap.fixed.detach()
         weight = torch.where(size > 0, size.clamp_min(torch.finfo(size.dtype).tiny) ** -self.power, 0)
         weight = torch.where(size > 0, weight, weight.amax(1, keepdim=True))

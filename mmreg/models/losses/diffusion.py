@@ -54,6 +54,7 @@ class Diffusion(FieldLoss):
         self.reduction = reduction
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Mean power of the first differences of ``field`` ``(N, ndim, *S)``."""
         value, step = self.lengths(field.shape[2:])
         scales = [[(v / s) ** self.power for v in value] for s in step]
         return _Differences.apply(field, mask, scales, self.power, self.reduction == 'energy')

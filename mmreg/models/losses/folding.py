@@ -75,6 +75,7 @@ class JacobianFolding(_DeterminantLoss):
         self.margin = margin
 
     def of_determinant(self, determinant: Tensor) -> Tensor:
+        """How far the determinants ``(N, *S)`` lie below the margin."""
         return torch.relu(self.margin - determinant)
 
 
@@ -112,6 +113,7 @@ class JacobianVolume(_DeterminantLoss):
         self.of, self.floor = penalty, floor
 
     def of_determinant(self, determinant: Tensor) -> Tensor:
+        """How far the determinants ``(N, *S)`` are from 1."""
         if self.of == 'log':
             above = determinant.clamp_min(self.floor)
             return (above.log() + (determinant - above) / self.floor).square()
@@ -140,6 +142,7 @@ class NonDiffeomorphicVolume(FieldLoss):
         need_true_unit(self)
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Share of volume of ``field`` ``(N, ndim, *S)`` that is folded, over the simplices of every voxel."""
         need_voxels(field, 3, self)
         weight = inner_mask(mask)
         ndim = field.dim() - 2

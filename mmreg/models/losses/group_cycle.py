@@ -45,6 +45,7 @@ class GroupCycle(ConsistencyLoss):
         self.group, self.of, self.unit, self.padding = group, check_penalty(penalty, self), unit, padding
 
     def penalty(self, forward: Tensor, backward: Tensor, mask: Tensor | None) -> Tensor:
+        """Distance from the identity after a walk around every group, fields ``(N, ndim, *S)``."""
         if len(forward) % self.group:
             raise DataError(f'GroupCycle: found a batch of {len(forward)}, expected a multiple of {self.group}.')
         there = [forward[k :: self.group] for k in range(self.group)]

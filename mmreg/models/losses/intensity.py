@@ -47,6 +47,7 @@ class MSE(_Intensity):
     """
 
     def distance(self, difference: Tensor) -> Tensor:
+        """``d^2`` of ``(N, C, *spatial)``."""
         return difference.square()
 
 
@@ -63,6 +64,7 @@ class L1(_Intensity):
     """
 
     def distance(self, difference: Tensor) -> Tensor:
+        """``|d|`` of ``(N, C, *spatial)``."""
         return difference.abs()
 
 
@@ -87,4 +89,5 @@ class Charbonnier(_Intensity):
         self.eps, self.power = eps, power
 
     def distance(self, difference: Tensor) -> Tensor:
+        """``(|d|^2 + eps)^power`` over channels, ``(N, 1, *spatial)``."""
         return (difference.square().sum(1, keepdim=True) + self.eps).pow(self.power)

@@ -27,6 +27,7 @@ class MagnitudeBalance(ConsistencyLoss):
         self.per_sample = per_sample
 
     def penalty(self, forward: Tensor, backward: Tensor, mask: Tensor | None) -> Tensor:
+        """Difference of the lengths of both fields ``(N, ndim, *S)``, component by component."""
         difference = forward.abs() - backward.abs()
         if mask is None:
             sums, total = difference.flatten(1).sum(1), difference.new_full((len(difference),), difference[0].numel())

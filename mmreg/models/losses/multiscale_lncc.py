@@ -43,6 +43,7 @@ class MultiScaleLNCC(ImageLoss):
         self.scales = [LNCC(window, negative=negative, eps=eps) for window in windows]
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        """Sum over the scales, of images ``(N, C, *spatial)``."""
         total = self.scales[0](warped, fixed, mask)
         for scale, loss in enumerate(self.scales[1:], start=1):
             warped, fixed = average_down(warped), average_down(fixed)

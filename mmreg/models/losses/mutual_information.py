@@ -156,6 +156,7 @@ class MutualInformation(_Histogram):
         self.eps = eps
 
     def score(self, joint: Tensor) -> Tensor:
+        """Minus the information of joint histograms ``(B, n, n)``, ``(B,)``."""
         return -mutual_information(joint, self.eps)
 
 
@@ -197,6 +198,7 @@ class NMI(_Histogram):
         return gaussian_weights(values, centres, width, self.sigma_ratio, normalise=False)
 
     def score(self, joint: Tensor) -> Tensor:
+        """Minus the normalised information of joint histograms ``(B, n, n)``, ``(B,)``."""
         joint = joint / (joint.sum((1, 2), keepdim=True) + self.eps)
         marginals = entropy(joint.sum(2), self.eps) + entropy(joint.sum(1), self.eps)
         together = entropy(joint.flatten(1), self.eps)
@@ -241,6 +243,7 @@ class LocalMutualInformation(_Histogram):
         self.patch, self.stride, self.eps = patch, patch if stride is None else stride, eps
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        """Mean over the patches of images ``(N, C, *spatial)``."""
         ndim = warped.ndim - 2
         patch, stride = (tuple(int(v) for v in per_axis(s, ndim, 'patch')) for s in (self.patch, self.stride))
         inside = torch.ones_like(warped) if mask is None else mask.expand(warped.shape)

@@ -41,6 +41,7 @@ class NCC(ImageLoss):
         self.form, self.negative, self.eps = form, negative, eps
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        """The loss of images ``(N, C, *spatial)``, per sample and channel, then the mean."""
         mean = stored_gradient(warped, fixed, partial(self._correlation, mask=mask))
         return -mean if self.negative else 1 - mean
 

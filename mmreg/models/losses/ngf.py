@@ -55,6 +55,7 @@ class NGF(ImageLoss):
         self.eta, self.form, self.spacing, self.eps = eta, form, spacing, eps
 
     def energy(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:
+        """The loss of images ``(N, C, *spatial)``, mean over voxels inside the mask."""
         return stored_gradient(warped, fixed, partial(self._distance, mask=mask))
 
     def _distance(self, warped: Tensor, fixed: Tensor, mask: Tensor | None) -> Tensor:

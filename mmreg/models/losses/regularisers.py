@@ -42,6 +42,7 @@ class BendingEnergy(FieldLoss):
         self.scheme = scheme
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Mean squared second derivatives of ``field`` ``(N, ndim, *S)``."""
         need_voxels(field, 3, self)
         second = second_difference if self.scheme == 'central' else _replicated_second
         weight = inner_mask(mask) if self.scheme == 'central' else mask
@@ -68,6 +69,7 @@ class Curvature(FieldLoss):
     """
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Mean squared Laplacian of ``field`` ``(N, ndim, *S)``."""
         need_voxels(field, 3, self)
         value, step = self.lengths(field.shape[2:])
         ndim = len(step)
@@ -108,6 +110,7 @@ class LinearElastic(FieldLoss):
         self.mu, self.lam = mu, lam
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Mean elastic energy of ``field`` ``(N, ndim, *S)``."""
         need_voxels(field, 3, self)
         value, step = self.lengths(field.shape[2:])
         scale = field.new_tensor([[v / s for s in step] for v in value])
@@ -152,6 +155,7 @@ class TotalVariation(FieldLoss):
         self.coupled, self.eps = coupled, eps
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Mean length of the gradient of ``field`` ``(N, ndim, *S)``."""
         need_voxels(field, 2, self)
         value, step = self.lengths(field.shape[2:])
         ndim = len(step)

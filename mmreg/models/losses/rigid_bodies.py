@@ -140,6 +140,7 @@ class RigidField(_BodiesLoss):
     def sample_penalty(
         self, field: Tensor, bodies: list[Body], mask: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
+        """Distance of ``field`` ``(ndim, *S)`` from rigid, over the bodies of one sample."""
         if not bodies:
             return field.sum() * 0
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.through_motion):
@@ -209,6 +210,7 @@ class RigidDice(_BodiesLoss):
     def sample_penalty(
         self, field: Tensor, bodies: list[Body], mask: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
+        """Mean over the bodies of one sample, ``field`` ``(ndim, *S)``."""
         if not bodies:
             return field.sum() * 0
         with torch.no_grad():

@@ -105,6 +105,7 @@ class OrthonormalityCondition(_Condition):
     """
 
     def condition(self, field: Tensor) -> Tensor:
+        """``||F^T F - I||^2`` per voxel ``(N, *S)`` of ``field`` ``(N, ndim, *S)``."""
         return orthonormality(self.gradient(field))
 
 
@@ -118,6 +119,7 @@ class PropernessCondition(_Condition):
     """
 
     def condition(self, field: Tensor) -> Tensor:
+        """``(det F - 1)^2`` per voxel ``(N, *S)`` of ``field`` ``(N, ndim, *S)``."""
         return properness(self.gradient(field))
 
 
@@ -145,6 +147,7 @@ class Linearity(_Condition):
         super().__init__(unit, spacing, label_frame, 'crop', detach_labels)
 
     def condition(self, field: Tensor) -> Tensor:
+        """Sum of squared second derivatives per inner voxel ``(N, *S)`` of ``field`` ``(N, ndim, *S)``."""
         value, step = self.lengths(field.shape[2:])
         scale = field.new_tensor(value).view(1, -1, *[1] * len(step))
         total = torch.zeros_like(inner_voxels(field)[:, 0])

@@ -65,10 +65,12 @@ class ElastixRegistrar(Registrar):
 
     @property
     def size_divisor(self) -> tuple[int, ...]:
+        """Any size."""
         return (1, 1, 1)
 
     @property
     def min_size(self) -> tuple[int, ...]:
+        """Any size; elastix itself wants 8 voxels per axis."""
         return (1, 1, 1)
 
     def forward(

@@ -25,6 +25,7 @@ class Moments:
         self.count = 0
 
     def add(self, value: Tensor) -> None:
+        """Count one more sample, a tensor of any shape ``(N, C, *spatial)``, the same for all."""
         self.count += 1
         if self.count == 1:
             self.mean, self._spread = value.clone(), torch.zeros_like(value)

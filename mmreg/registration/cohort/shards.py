@@ -49,6 +49,7 @@ class Shard:
 
     @property
     def is_first(self) -> bool:
+        """Whether this process speaks for all."""
         return self.rank == 0
 
     @property

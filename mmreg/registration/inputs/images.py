@@ -44,6 +44,7 @@ class Image:
 
     @property
     def geometry(self) -> Geometry:
+        """The image's own grid."""
         return self.volume.geometry
 
 

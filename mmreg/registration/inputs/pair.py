@@ -43,10 +43,12 @@ class Pair:
 
     @property
     def fixed(self) -> Image:
+        """The fixed image."""
         return self.images['fixed']
 
     @property
     def moving(self) -> Image:
+        """The moving image."""
         return self.images['moving']
 
     @property

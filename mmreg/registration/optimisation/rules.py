@@ -61,9 +61,11 @@ class Component(Rule):
         self.square: Tensor | None = None
 
     def energy(self, gradient: Tensor) -> Tensor:
+        """Squared gradient ``(N, ndim, *spatial)``, component by component."""
         return gradient.square()
 
     def direction(self, gradient: Tensor) -> Tensor:
+        """The step ``(N, ndim, *spatial)`` from the means of gradient and energy."""
         assert self.mean is not None
         momentum, memory = self.settings.momentum, self.settings.memory
         self.square = _running(self.square, self.energy(gradient), memory)
@@ -77,6 +79,7 @@ class Length(Component):
     """Adam on vectors: all components of a voxel are divided by the root of its running squared length."""
 
     def energy(self, gradient: Tensor) -> Tensor:
+        """Squared length of the gradient ``(N, ndim, *spatial)``, ``(N, 1, *spatial)``."""
         return gradient.square().sum(1, keepdim=True)
 
 

@@ -42,6 +42,7 @@ class Evidence:
 
     @cached_property
     def contrast(self) -> Contrast:
+        """How the intensities of both images go together."""
         return compare(self.fixed, self.moving)
 
     @cached_property
@@ -57,10 +58,12 @@ class Evidence:
 
     @property
     def both_ct(self) -> bool:
+        """Whether both are CT."""
         return self.fixed.is_ct and self.moving.is_ct
 
     @property
     def one_ct(self) -> bool:
+        """Whether exactly one is CT."""
         return self.fixed.is_ct != self.moving.is_ct
 
 

@@ -49,15 +49,18 @@ class Preset:
 
     @property
     def cfg(self) -> Config:
+        """The config itself."""
         assert self.config.cfg is not None
         return self.config.cfg
 
     @property
     def summary(self) -> str:
+        """What it says of itself in one line."""
         return str((self.cfg.get('preset') or {}).get('summary', ''))
 
     @property
     def suits(self) -> str:
+        """What it says it is for."""
         return str((self.cfg.get('preset') or {}).get('suits', ''))
 
     def main_settings(self) -> dict[str, str]:

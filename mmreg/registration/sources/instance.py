@@ -41,6 +41,7 @@ class InstanceOptimisation(Source):
 
     @property
     def device(self) -> torch.device:
+        """Where it computes."""
         return self.place
 
     def __call__(
@@ -62,6 +63,7 @@ class InstanceOptimisation(Source):
         return split_batch(pairs, found.displacement.detach().float().cpu(), found.curves, seconds)
 
     def settings(self) -> dict[str, Any]:
+        """What the result's provenance says of the optimisation."""
         return {'optimisation': dict(self.optimisation), 'seed': self.seed}
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:

@@ -27,10 +27,12 @@ class Refined(Source):
 
     @property
     def model(self) -> Registrar:  # type: ignore[override]
+        """The network's registrar."""
         return self.network.model
 
     @property
     def preparation(self) -> Preparation:  # type: ignore[override]
+        """The network's own."""
         return self.network.preparation
 
     def __call__(self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None) -> list[SourceResult]:
@@ -42,6 +44,7 @@ class Refined(Source):
         ]
 
     def settings(self) -> dict[str, Any]:
+        """What the result's provenance says of the refinement."""
         return self.refinement.settings()
 
 

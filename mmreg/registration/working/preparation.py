@@ -46,6 +46,7 @@ class Preparation:
     pair: tuple[dict[str, Any], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
+        """Plain values, as a plan keeps them."""
         return asdict(self)
 
 

@@ -56,6 +56,7 @@ class GridBlock(nn.Module):
         self.mlp = GridPerceptron(ndim, channels, int(channels * mlp_ratio))
 
     def forward(self, tokens: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Tokens ``(N, T, C)`` of a grid of ``size`` after attention and the layer with a convolution, same shape."""
         tokens = tokens + self.attn(tokens)
         return tokens + self.mlp(tokens, size)
 

@@ -38,9 +38,11 @@ class SSDForce(ImageForce):
     """Mean squared difference, ``2 (W - F)``. Source: GraDIRN ``ssd``, golden gradirn/ops ``ssd_exact_grad``."""
 
     def energy(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """Mean squared difference ``(N,)`` of images ``(N, C, *spatial)``."""
         return (warped - fixed).square().flatten(1).mean(1)
 
     def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """Its gradient by ``warped``, ``(N, C, *spatial)``, times the number of values."""
         return 2 * (warped - fixed)
 
 
@@ -60,10 +62,12 @@ class NCCForce(ImageForce):
         self.eps = eps
 
     def energy(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """Minus the mean squared local correlation ``(N,)`` of images ``(N, C, *spatial)``."""
         _, _, cross, square, denominator = self._moments(warped, fixed)
         return -(cross.square() / denominator).flatten(1).mean(1)
 
     def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """Its gradient by ``warped``, ``(N, C, *spatial)``, times the number of values."""
         a, b, cross, square, denominator = self._moments(warped, fixed)
         quotient = 2 * warped[0, 0].numel() * cross / denominator
         return quotient * (cross * square / denominator * b - a)
@@ -100,9 +104,11 @@ class LossForce(ImageForce):
             )
 
     def energy(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """The loss of every pair ``(N,)``, of images ``(N, C, *spatial)``."""
         return torch.stack([self.loss(w[None], f[None]) for w, f in zip(warped, fixed)])
 
     def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+        """Its gradient by ``warped``, ``(N, C, *spatial)``, by automatic differentiation."""
         training = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
             if training:

@@ -19,6 +19,7 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
+        """``x`` ``(N, *)``, in training zero for randomly chosen samples and larger for the others."""
         if not (self.rate and self.training):
             return x
         keep = x.new_empty((len(x), *[1] * (x.dim() - 1))).bernoulli_(1 - self.rate)
