@@ -16,13 +16,13 @@ __card__ = dict(
 
 # The network works on a grid of 4 mm, which minutes on a CPU can afford; files keep their own grid.
 resolution = 4
-inference = dict(spacing=4.0, orientation='RAS')
+inference = dict(spacing=float(resolution), orientation='RAS')
 train_dataloader = dict(
     sampler=dict(type='SeededInfiniteSampler'),
-    dataset=dict(resolution=4),
+    dataset=dict(resolution=resolution),
 )
-val_dataloader = dict(dataset=dict(resolution=4))
-test_dataloader = dict(dataset=dict(resolution=4))
+val_dataloader = dict(dataset=dict(resolution=resolution))
+test_dataloader = dict(dataset=dict(resolution=resolution))
 
 model = dict(
     backbone=dict(encoder=dict(channels=8)),

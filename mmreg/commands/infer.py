@@ -10,7 +10,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 from mmreg.utils import console
 
-from .shared.options import CONFIG_HELP, add_common
+from .shared.options import CONFIG_HELP, Parser, add_common
 from .shared.run_options import (
     add_list,
     add_network,
@@ -30,7 +30,7 @@ LUMIR_MOUNTS = {'pairs': '/LUMIR_dataset.json', 'data_root': '/input', 'out': '/
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of `mmreg infer`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='mmreg infer',
         description='Register image files of any size, spacing and orientation with a trained model.',
     )

@@ -10,7 +10,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 from mmreg.utils import console
 
-from .shared.options import add_common
+from .shared.options import Parser, add_common
 from .shared.run_options import (
     add_list,
     add_network,
@@ -35,7 +35,7 @@ EXAMPLES = """examples:
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of `mmreg register`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog='mmreg register',
         description='Register two images of any size, spacing and orientation. No training is needed: a preset, '
         'chosen by what is in the files unless you name one, is fitted to the pair.',

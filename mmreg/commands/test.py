@@ -21,12 +21,12 @@ from mmreg.utils import console
 from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
 
 from .shared import launch
-from .shared.options import CONFIG_HELP, add_common
+from .shared.options import CONFIG_HELP, Parser, add_common
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of `mmreg test`."""
-    parser = argparse.ArgumentParser(prog='mmreg test', description='Measure a checkpoint on the test set of a config.')
+    parser = Parser(prog='mmreg test', description='Measure a checkpoint on the test set of a config.')
     parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('checkpoint', nargs='?', help='checkpoint; may be left out for methods without training')
     parser.add_argument('--out', metavar='DIR', help='write summary.json and one CSV and JSON per metric, case by case')

@@ -13,12 +13,12 @@ from mmreg.utils import console
 from mmreg.utils.config import load_config
 
 from .shared import launch
-from .shared.options import CONFIG_HELP, add_common
+from .shared.options import CONFIG_HELP, Parser, add_common
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Options of `mmreg train`."""
-    parser = argparse.ArgumentParser(prog='mmreg train', description='Train what a config describes.')
+    parser = Parser(prog='mmreg train', description='Train what a config describes.')
     parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
     parser.add_argument(

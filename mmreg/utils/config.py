@@ -13,12 +13,14 @@ from mmengine.config import Config, ConfigDict
 from mmreg.errors import ConfigError, InputError
 
 from . import data_config
+from .config_keys import bases_that_are_moved, check_files, hint_of, refuse_variable
 from .shipped import SCOPE, find_config
 
 #: Keys that a Runner or our tools read although a config need not hold them.
 RUNNER_KEYS = frozenset(
     {
         'activation_checkpointing',
+        'affine',
         'auto_scale_lr',
         'compile',
         'custom_hooks',
@@ -39,11 +41,14 @@ RUNNER_KEYS = frozenset(
         'log_processor',
         'model',
         'model_wrapper_cfg',
+        'optimisation',
         'optim_wrapper',
         'param_scheduler',
+        'preset',
         'randomness',
         'resume',
         'runner_type',
+        'spacing',
         'sync_bn',
         'test_cfg',
         'test_dataloader',
@@ -91,7 +96,18 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(
             f'{path} cannot be read as a config: {type(error).__name__}: {reason.rstrip(".")}.'
         ) from error
+    if not _is_lazy(path):
+        check_files(path, RUNNER_KEYS)
+        _follow_data_root(cfg, path)
     return cfg
+
+
+def _follow_data_root(cfg: Config, path: Path) -> None:
+    """A file that only says ``data_root`` moves the data sets of its bases there, which hold copies of theirs."""
+    before = [Config.fromfile(str(base), lazy_import=False).get('data_root') for base in bases_that_are_moved(path)]
+    for old in before:
+        if isinstance(old, str) and old != cfg.get('data_root'):
+            _move_data_root(cfg._cfg_dict, old, cfg['data_root'])
 
 
 class _ShippedBases:
@@ -136,6 +152,7 @@ def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
             key = key[1:]
         else:
             _check_path(cfg, key)
+            refuse_variable(cfg._cfg_dict, key, RUNNER_KEYS)
         plain[key] = value
     old_root = cfg.get('data_root')
     for key, value in plain.items():
@@ -193,6 +210,8 @@ def _list_entry(node: Any, name: str, key: str, where: str) -> Any:
 
 def _unknown_key(key: str, name: str, where: str, known: Iterable[str]) -> str:
     known = sorted(str(k) for k in known)
+    if hint_of(name):
+        return f'--cfg-options {key}: there is no key {name!r} here; {hint_of(name)}.'
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
         hint = f'did you mean {" or ".join(repr(c) for c in close)}?'

@@ -5,12 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
-from typing import Any
+from typing import Any, NoReturn
 
 from mmreg.utils.described import descriptions
 
 #: Of every argument that is a config.
 CONFIG_HELP = 'config: a file (it is Python and is executed), or the name of one that comes with mmreg (`mmreg models`)'
+
+
+class Parser(argparse.ArgumentParser):
+    """An option of a published system that is not one of ours is answered with the key that says the same here."""
+
+    def error(self, message: str) -> NoReturn:
+        from mmreg.utils.config_keys import hint_of
+
+        unknown = message.partition('unrecognized arguments: ')[2].split()
+        hints = dict.fromkeys(hint_of(word) for word in unknown if word.startswith('-') or '=' in word)
+        told = '; '.join(f'{hint} (--cfg-options KEY=VALUE)' for hint in hints if hint)
+        super().error(f'{message}; {told}' if told else message)
 
 
 class KeyValue(argparse.Action):

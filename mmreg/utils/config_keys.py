@@ -1,0 +1,181 @@
+"""Keys of a config that have no effect: variables of a file whose value was copied, and names of other programs."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmreg.errors import ConfigError
+
+from .shipped import SCOPE, find_config
+
+#: Options of the published systems -> where the same is said here.
+PUBLISHED_OPTIONS: dict[str, str] = {
+    'start_channel': 'the start channel N is model.backbone.encoder.channels (EOIR), model.backbone.channels (TextSCF)',
+    'num_classes': 'labels are counted where they are used: val_evaluator.0.labels, test_evaluator.0.labels, '
+    'model.label_values',
+    'bs': 'the batch size is train_dataloader.batch_size',
+    'batch_size': 'the batch size is train_dataloader.batch_size',
+    'gpu_id': 'a device is chosen by CUDA_VISIBLE_DEVICES, or by --device of mmreg infer',
+    'reg_w': 'the weight of the smoothness is model.losses.smoothness.weight',
+    'sim_w': 'the weight of the similarity is model.losses.similarity.weight',
+    'scp_dim': "the width of TextSCF's implicit function is model.flow_head.hidden_dim",
+    'diff_int': 'integration is model.integrator: configs/textscf_oasis_diff.py has it',
+    'int_steps': 'the steps of integration are model.integrator.steps',
+    'clip_backbone': 'the text encoder is model.flow_head.text_embedding: configs/textscf_oasis*.py',
+    'epochs': 'the length of training is train_cfg.max_epochs, or train_cfg.max_iters',
+    'max_epochs': 'the length of training is train_cfg.max_epochs',
+    'lr': 'the learning rate is optim_wrapper.optimizer.lr',
+    'seed': 'the seed is randomness.seed, or --seed',
+    'experiment_root': 'the folder of a run is --work-dir',
+    'run_dir': 'the folder of a run is --work-dir',
+    'train_path': 'the folder of the data is data_root',
+    'val_path': 'the folder of the data is data_root',
+    'd': 'the data set is chosen by the config: configs/<method>_<dataset>.py',
+    'm': 'the model is chosen by the config: configs/<method>_<dataset>.py',
+    'image_size': 'networks take any size; crops of training are transforms in train_dataloader.dataset.pipeline',
+    'img_size': 'networks take any size; crops of training are transforms in train_dataloader.dataset.pipeline',
+}
+_SHOWN = 4
+
+
+def hint_of(name: str) -> str:
+    """Where an option of a published system is said here; empty for other names."""
+    return PUBLISHED_OPTIONS.get(name.lstrip('-').partition('=')[0].rpartition('.')[2], '')
+
+
+def refuse_variable(cfg: Mapping[str, Any], key: str, effective: frozenset[str]) -> None:
+    """Refuse to set a variable of a config file from outside: its value was copied when the file was read.
+
+    Args:
+        cfg: The merged config.
+        key: Dotted path that is to be set.
+        effective: First names that something reads.
+
+    Raises:
+        ConfigError: naming the keys that hold the value.
+    """
+    name = key.partition('.')[0]
+    if name in effective or name not in cfg or name.startswith('__'):
+        return
+    places = list(_places(cfg, name, cfg[name]))
+    if not places and not hint_of(name):
+        return  # something of one's own may read it
+    shown = ', '.join(places[:_SHOWN]) + (f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else '')
+    found = f'its value is at {shown}' if places else hint_of(name)
+    raise ConfigError(
+        f'--cfg-options {key}: {name} is a variable of the config file, which was copied when the file was read, so '
+        f'that it has no effect; {found}.'
+    )
+
+
+def _places(cfg: Mapping[str, Any], name: str, value: Any) -> Iterator[str]:
+    """Paths that hold a variable's value: those of its name first, else those of an equal value."""
+    found = [(path, key, item) for path, key, item in _walk(cfg, '') if '.' in path]
+    named = [path for path, key, item in found if key == name and item == value]
+    if named or value is None or isinstance(value, bool):
+        yield from named
+        return
+    yield from (path for path, _, item in found if item == value and type(item) is type(value))
+
+
+def _walk(node: Any, path: str) -> Iterator[tuple[str, str, Any]]:
+    children: Any = ()
+    if isinstance(node, Mapping):
+        children = node.items()
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        children = enumerate(node)
+    for key, item in children:
+        place = f'{path}.{key}' if path else str(key)
+        yield place, str(key), item
+        yield from _walk(item, place)
+
+
+def check_files(path: str | Path, effective: frozenset[str]) -> None:
+    """Refuse a config file that sets what has no effect, since neither it nor a file based on it uses the name.
+
+    Refused are variables of a base file (their values were copied there), options of the published systems, and names
+    that are nearly one which is read. Other names may be read by parts of one's own.
+
+    Raises:
+        ConfigError: naming file and key, and where the same is said.
+    """
+    files = list(_chain(Path(path)))
+    # Variables of a file that it copies into other keys of its own.
+    names = [{name for node in tree.body for name in _assigned(node)} & _loaded(tree) for _, tree in files]
+    used: set[str] = set()
+    for number, (file, tree) in enumerate(files):
+        used |= _loaded(tree)
+        below = set().union(*names[number + 1 :])
+        for node in tree.body:
+            for name in _assigned(node):
+                if name in effective or name in used or name.startswith('_'):
+                    continue
+                advice = _advice(name, below, effective)
+                if advice:
+                    raise ConfigError(f'{file}, line {node.lineno}: {name} has no effect; {advice}.')
+
+
+def _advice(name: str, below: set[str], effective: frozenset[str]) -> str:
+    """What to do instead of setting ``name``; empty where it may be meant."""
+    if name in below:
+        return (
+            'it is a variable of a base file, whose value was copied there: set the keys that hold the value (mmreg '
+            'config FILE shows them)'
+        )
+    close = difflib.get_close_matches(name, effective, n=1, cutoff=0.85)
+    return hint_of(name) or (f'did you mean {close[0]}?' if close else '')
+
+
+def _chain(path: Path) -> Iterator[tuple[Path, ast.Module]]:
+    """A Python config and its bases, the most derived first."""
+    if path.suffix != '.py' or not path.is_file():
+        return
+    try:
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+    except SyntaxError:
+        return  # the real reader says where
+    yield path, tree
+    for node in tree.body:
+        for base in _listed(node, '_base_'):
+            yield from _chain(_base_file(path, base))
+
+
+def _base_file(path: Path, base: str) -> Path:
+    return Path(find_config(base)) if base.startswith(SCOPE) else path.parent / base
+
+
+def bases_that_are_moved(path: Path) -> list[Path]:
+    """Bases of a file that sets ``data_root`` without using it itself: those whose data sets it means."""
+    first = next(iter(_chain(path)), None)
+    if first is None or 'data_root' in _loaded(first[1]):
+        return []
+    if not any('data_root' in _assigned(node) for node in first[1].body):
+        return []
+    return [_base_file(path, base) for node in first[1].body for base in _listed(node, '_base_')]
+
+
+def _listed(node: ast.stmt, name: str) -> list[str]:
+    """The words of a list (or the word) that is assigned to ``name``."""
+    if not isinstance(node, ast.Assign) or name not in _assigned(node):
+        return []
+    constants = [node.value] if isinstance(node.value, ast.Constant) else getattr(node.value, 'elts', [])
+    return [item.value for item in constants if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+
+
+def _assigned(node: ast.stmt) -> list[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _loaded(tree: ast.Module) -> set[str]:
+    """Names that a file reads: its own, and ``_base_.name`` of the files below, also inside a text."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}
+    return names | set(_OF_BASE.findall(ast.unparse(tree)))
+
+
+_OF_BASE = re.compile(r'_base_\.(\w+)')
