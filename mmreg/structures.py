@@ -48,7 +48,9 @@ class Fields:
         return self.displacements[0]
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Fields:
-        """The same fields after ``function`` on every tensor of the lists; extras are kept."""
+        """The same fields after ``function`` on every tensor ``(N, ndim, *spatial_l)`` of the lists; extras are
+        kept.
+        """
         lists: dict[str, Any] = {one.name: getattr(self, one.name) for one in dataclass_fields(self)}
         del lists['extras']
         lists = {name: [function(tensor) for tensor in values] for name, values in lists.items()}

@@ -48,7 +48,7 @@ class Family:
     note: str = ''
 
     def convert(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Our state dict of a published one.
+        """Our state dict of a published one: other names, now and then another shape, the same numbers.
 
         Raises:
             CheckpointError: keys that no rule knows; they are named.
@@ -81,7 +81,7 @@ class Family:
     def model(
         self, weights: Mapping[str, Tensor], content: Any = None, source: str = 'the checkpoint'
     ) -> dict[str, Any]:
-        """Model config of a converted state dict; empty where its shapes do not tell.
+        """Model config of a converted state dict; empty where the shapes of its entries do not tell.
 
         Args:
             weights: What :meth:`convert` returned.

@@ -33,7 +33,9 @@ def _rules() -> list[tuple[str, str]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict, as the published scripts run it: images halved, centres of mass first."""
+    """Network of the shapes in a converted state dict, as the published scripts run it: images halved, centres of mass
+    first.
+    """
     stages = len({key.split('.')[2] for key in state if key.startswith(f'{_STAGES}.')})
     channels, both, *kernel = state[f'{_STAGES}.0.embed.weight'].shape
     depths = [_depth(state, k) for k in range(stages)]

@@ -35,7 +35,9 @@ def _rules() -> list[tuple[str, str]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Backbone and flow head of a converted state dict; integration and resize factors are not in the weights."""
+    """Backbone and flow head of the shapes in a converted state dict; integration and resize factors are not in the
+    weights.
+    """
     first = state[f'{_ENCODER}.0.conv.weight']
     channels, image_channels, *_ = first.shape
     large = state.get(f'{_ENCODER}.2.large.conv.weight')

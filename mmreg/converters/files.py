@@ -91,7 +91,7 @@ def family_named(name: str) -> Family:
 
 
 def find_family(published: Mapping[str, Tensor], source: str | Path) -> Family:
-    """The one family whose converter knows every key of a published state dict.
+    """The one family whose converter knows every key of a published state dict, of whatever shapes.
 
     Raises:
         CheckpointError: none does, or several do.

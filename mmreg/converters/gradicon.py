@@ -14,7 +14,7 @@ _NETWORKS = (r'netPhi\.net\.netPhi\.net\.net', r'netPhi\.net\.netPsi\.net', r'ne
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Model of a converted state dict of the three networks."""
+    """Model of the shapes in a converted state dict of the three networks."""
     return describe_chain(state, (2, 1, 0))
 
 

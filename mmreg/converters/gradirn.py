@@ -25,7 +25,9 @@ def _numbers(state: Mapping[str, Tensor], prefix: str) -> set[int]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict; repeats, similarity and explicit or implicit images are not in the weights."""
+    """Network of the shapes in a converted state dict; repeats, similarity and explicit or implicit images are not in
+    the weights.
+    """
     levels = len(_numbers(state, 'flow_head.blocks.'))
     first = 'flow_head.blocks.0.0.regulariser.layers.'
     layers = _numbers(state, first)

@@ -36,7 +36,7 @@ def _widths(state: Mapping[str, Tensor], pattern: str) -> list[int]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict."""
+    """Network of the shapes in a converted state dict."""
     stem = state['backbone.stem.0.conv.weight']
     encoder, decoder = (_widths(state, f'backbone.{part}.{{}}.0.conv.weight') for part in ('encoder', 'decoder'))
     remaining = _widths(state, 'backbone.remaining.{}.conv.weight')

@@ -39,7 +39,9 @@ def rules(conditional: bool = False) -> list[tuple[str, str]]:
 
 
 def network_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Backbone and head of a converted state dict; how the velocity becomes a displacement is not in the weights."""
+    """Backbone and head of the shapes in a converted state dict; how the velocity becomes a displacement is not in the
+    weights.
+    """
     coarsest = len(_PREFIXES) - 1
     first = state[f'{_PYRAMID}.networks.{coarsest}.encoder.0.conv.weight']
     channels = state[f'{_PYRAMID}.networks.0.down.conv.weight'].shape[0]
@@ -64,12 +66,12 @@ def network_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The diffeomorphic network."""
+    """The diffeomorphic network, from the shapes in its state dict."""
     return {**network_of(state), 'integrator': {'type': 'ScalingSquaring', 'steps': 7, 'padding': 'border'}}
 
 
 def describe_displacement(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The displacement network, conditional or not."""
+    """The displacement network, conditional or not, from the shapes in its state dict."""
     return {**network_of(state), 'integrator': {'type': 'IdentityIntegrator'}}
 
 

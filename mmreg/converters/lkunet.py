@@ -40,7 +40,9 @@ def _rules() -> list[tuple[str, str]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict. Not in the weights: whether the field is a displacement or a velocity."""
+    """Network of the shapes in a converted state dict. Not in the weights: whether the field is a displacement or a
+    velocity.
+    """
     channels, both, *kernel = state['backbone.stem.0.conv.weight'].shape
     large = state['backbone.down.0.1.large.conv.weight']
     normed = any('.norm.' in key for key in state)

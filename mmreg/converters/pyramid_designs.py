@@ -60,7 +60,9 @@ def _widths(state: Mapping[str, Tensor], stem: str, rest: str) -> list[int]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict. Not in the weights: refinements, composition, both directions."""
+    """Network of the shapes in a converted state dict. Not in the weights: refinements, composition, both
+    directions.
+    """
     if f'{_HEAD}.projections.0.weight' in state:
         ndim = state[f'{_HEAD}.projections.0.weight'].dim() - 2
         count = _count(state, f'{_HEAD}.projections', 'weight')
@@ -236,7 +238,7 @@ def _unsupported(config: Mapping[str, Any]) -> list[str]:
 
 
 def arguments(published: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The window, which only an index buffer of the Swin encoder tells."""
+    """The window, which only the shape of an index buffer of the Swin encoder tells."""
     for key, value in published.items():
         if key.endswith('relative_position_index'):
             ndim = next(v.dim() for k, v in published.items() if k.endswith('patch_embed.proj.weight')) - 2

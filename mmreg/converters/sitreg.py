@@ -43,7 +43,7 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict, with the published normalisation, bound and inversion."""
+    """Network of the shapes in a converted state dict, with the published normalisation, bound and inversion."""
     halvings, networks = _count(state, 'backbone.levels.'), _count(state, 'flow_head.networks.')
     if networks != halvings + 1:
         raise ValueError(f'{networks} control-point networks for {halvings + 1} levels of features')

@@ -40,7 +40,9 @@ def _widths(state: Mapping[str, Tensor], part: str) -> list[list[int]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict; the number of integration steps is not in the weights: the published 7."""
+    """Network of the shapes in a converted state dict; the number of integration steps is not in the weights: the
+    published 7.
+    """
     encoder, decoder, remaining = (_widths(state, part) for part in ('encoder', 'decoder', 'remaining'))
     _, channels, *kernel = state['backbone.encoder.0.0.conv.weight'].shape
     return {

@@ -31,7 +31,7 @@ def _rules() -> list[tuple[str, str]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict; its unit, 100 voxels, is not in the weights.
+    """Network of the shapes in a converted state dict; its unit, 100 voxels, is not in the weights.
 
     The authors' command puts the image that it calls fixed first.
     """

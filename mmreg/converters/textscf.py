@@ -43,7 +43,7 @@ def _rules() -> list[tuple[str, str]]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict. Not in the weights: integration, label set and text embeddings.
+    """Network of the shapes in a converted state dict. Not in the weights: integration, label set and text embeddings.
 
     The embeddings are those of the published code for the length found; give the file of your own training run with
     ``--cfg-options model.flow_head.text_embedding...`` where it was another.

@@ -86,7 +86,7 @@ def _image_skips(published: Mapping[str, Any]) -> bool:
 
 
 def arguments(published: Mapping[str, Tensor]) -> dict[str, Any]:
-    """What index buffers and names tell: the window, and whether it is Bayes."""
+    """What the shapes of index buffers and names tell: the window, and whether it is Bayes."""
     found: dict[str, Any] = {'bayes': any(key.startswith('net.') for key in published)} if published else {}
     index = next((value for key, value in published.items() if re.fullmatch(_INDEX, key)), None)
     patches = next((v for key, v in published.items() if key.endswith('patch_embed.proj.weight')), None)
@@ -113,7 +113,7 @@ def window_of(index: Tensor, ndim: int) -> tuple[int, ...]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict; the window is not in the weights, see :func:`arguments`."""
+    """Network of the shapes in a converted state dict; the window is not in the weights, see :func:`arguments`."""
     width, both, *patch = state[f'{_E}embed.proj.weight'].shape
     depths = stage_depths(state)
     first = f'{_E}stages.0.blocks.0.'
@@ -145,7 +145,7 @@ def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def stage_depths(state: Mapping[str, Tensor]) -> list[int]:
-    """Blocks per stage of the Swin encoder ``backbone.encoder`` in our state dict."""
+    """Blocks per stage of the Swin encoder ``backbone.encoder`` in our state dict; shapes do not matter."""
     found: dict[int, int] = {}
     for key in state:
         match = re.fullmatch(r'backbone\.encoder\.stages\.(\d+)\.blocks\.(\d+)\.norm1\.weight', key)

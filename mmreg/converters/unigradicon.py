@@ -36,7 +36,7 @@ def rules(networks: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def describe_chain(state: Mapping[str, Tensor], levels: Sequence[int]) -> dict[str, Any]:
-    """Model of a converted state dict whose networks see the image pyramid at ``levels``."""
+    """Model of the shapes in a converted state dict whose networks see the image pyramid at ``levels``."""
     first = state['flow_head.steps.0.backbone.down.0.conv.weight']
     return {
         'ndim': first.dim() - 2,
@@ -73,7 +73,7 @@ def _network(state: Mapping[str, Tensor], step: int, level: int) -> dict[str, An
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Model of a converted state dict of all four networks."""
+    """Model of the shapes in a converted state dict of all four networks."""
     return describe_chain(state, _LEVELS)
 
 

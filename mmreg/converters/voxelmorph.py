@@ -45,7 +45,9 @@ def _remaining(state: Mapping[str, Tensor]) -> list[int]:
 
 
 def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Network of a converted state dict; how its flow is integrated is not in the weights: the published default."""
+    """Network of the shapes in a converted state dict; how its flow is integrated is not in the weights: the published
+    default.
+    """
     encoder, decoder, remaining = _widths(state, 'encoder'), _widths(state, 'decoder'), _remaining(state)
     _, channels, *kernel = state[f'{_BLOCK}.encoder.0.0.conv.weight'].shape
     last = state[f'{_BLOCK}.remaining.0.conv.weight' if remaining else 'flow_head.flow.conv.weight']

@@ -98,11 +98,11 @@ class Integrator(nn.Module):
     control_points: bool = False
 
     def forward(self, velocity: Tensor) -> Tensor:
-        """Displacement of the flow of ``velocity`` at time 1."""
+        """Displacement ``(N, ndim, *spatial)`` of the flow of ``velocity`` at time 1."""
         raise NotImplementedError
 
     def inverse(self, velocity: Tensor) -> Tensor:
-        """Displacement of the inverse map: the flow at time -1."""
+        """Displacement ``(N, ndim, *spatial)`` of the inverse map: the flow at time -1."""
         return self.forward(-velocity)
 
 

@@ -58,7 +58,9 @@ def voxel_matrix(affine: Tensor, fixed_affine: Tensor, moving_affine: Tensor) ->
 
 
 def world_matrix(matrix: Tensor, fixed_affine: Tensor, moving_affine: Tensor) -> Tensor:
-    """Inverse of :func:`voxel_matrix`: fixed voxel -> moving voxel as fixed world -> moving world (mm), float64."""
+    """Inverse of :func:`voxel_matrix`: ``(.., ndim+1, ndim+1)``, fixed voxel -> moving voxel as fixed world -> moving
+    world (mm), float64.
+    """
     return moving_affine.double() @ matrix.double() @ torch.linalg.inv(fixed_affine.double())
 
 

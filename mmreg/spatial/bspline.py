@@ -16,7 +16,9 @@ from .precision import without_autocast
 
 
 def cubic_bspline(t: Tensor) -> Tensor:
-    """The cubic B-spline: ``2/3 - t^2 + |t|^3/2`` for ``|t| < 1``, ``(2 - |t|)^3/6`` up to 2, else 0."""
+    """The cubic B-spline of ``t`` ``(*S)``: ``2/3 - t^2 + |t|^3/2`` for ``|t| < 1``, ``(2 - |t|)^3/6`` up to 2,
+    else 0.
+    """
     t = t.abs()
     return torch.where(t < 1, 2 / 3 - t.square() + t**3 / 2, (2 - t).clamp(min=0) ** 3 / 6)
 

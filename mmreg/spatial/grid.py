@@ -45,7 +45,8 @@ def half_extent(n: int) -> float:
 
 
 def write_grid(displacement: Tensor) -> Tensor:
-    """:func:`sampling_grid` without gradient: planar in memory, three in-place passes per axis.
+    """:func:`sampling_grid` of ``(N, ndim, *spatial)`` without gradient: planar in memory, three in-place passes per
+    axis.
 
     The arithmetic, ``(index + displacement) / half - 1``, rounds exactly as the published ``2 (p / (n-1) - 1/2)``.
     """

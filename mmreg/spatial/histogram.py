@@ -38,7 +38,9 @@ def cubic_weights(index: Tensor, bins: int) -> Tensor:
 
 
 def box_weights(index: Tensor, bins: int) -> Tensor:
-    """The nearest bin, shared by both where two are equally near; no gradient. Shapes as :func:`cubic_weights`."""
+    """The nearest bin ``(B, bins, V)``, shared by both where two are equally near; no gradient. Shapes as
+    :func:`cubic_weights`.
+    """
     distance = (index.detach()[:, None] - _bin_numbers(index, bins)).abs()
     weights = (distance < 0.5).to(index.dtype) + 0.5 * (distance == 0.5)
     return weights / weights.sum(1, keepdim=True)
@@ -49,13 +51,15 @@ def _bin_numbers(index: Tensor, bins: int) -> Tensor:
 
 
 def spline_index(x: Tensor, low: Tensor, high: Tensor, bins: int) -> Tensor:
-    """Continuous bin index of values, ``low`` to ``high`` spread over the bins with two empty ones at each end."""
+    """Continuous bin index of values ``(B, V)``, ``low`` to ``high`` spread over the bins with two empty ones at each
+    end.
+    """
     width = ((high - low) / (bins - 4)).clamp(min=_NARROW)
     return ((x - low) / width + 2).clamp(2, bins - 3)
 
 
 def bin_centres(low: Tensor, high: Tensor, bins: int) -> tuple[Tensor, Tensor]:
-    """Centres of equally spaced bins from ``low`` to ``high`` inclusive, and their distance."""
+    """Centres ``(n,)`` of equally spaced bins from ``low`` to ``high`` inclusive, and their distance."""
     width = ((high - low) / (bins - 1)).clamp(min=_NARROW)
     return low + width * torch.arange(bins, dtype=low.dtype, device=low.device), width
 

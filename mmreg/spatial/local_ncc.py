@@ -82,7 +82,9 @@ class LocalCorrelation:
         return var_w.clamp(min=0) + shift, var_f.clamp(min=0) + shift
 
     def has_closed_form(self, mask: Tensor | None) -> bool:
-        """Whether :meth:`mean_and_gradients` serves: inside a mask, only if it holds nothing but zeros and ones."""
+        """Whether :meth:`mean_and_gradients` serves: inside a mask ``(N, 1, *spatial)``, only if it holds nothing but
+        zeros and ones.
+        """
         return not self.masked or mask is None or bool(((mask == 0) | (mask == 1)).all())
 
     def mean_and_gradients(

@@ -10,7 +10,9 @@ from torch import Tensor
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
-    """Context in which autocast is off on the device of ``tensor``; devices that have none (``meta``) need nothing."""
+    """Context in which autocast is off on the device of ``tensor``, of any shape; devices that have none (``meta``)
+    need nothing.
+    """
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 

@@ -188,5 +188,5 @@ def vectors_at(field: Tensor, voxels: Tensor) -> Tensor:
 
 
 def present_classes(labels: Tensor) -> list[int]:
-    """Positive label values in ``labels``, ascending."""
+    """Positive label values in ``labels`` ``(*S)``, ascending."""
     return [int(v) for v in labels.unique() if v > 0]

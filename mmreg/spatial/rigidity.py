@@ -58,7 +58,7 @@ def properness(gradient: Rows) -> Tensor:
 
 
 def determinant(rows: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Determinant of a 2x2 or 3x3 matrix of tensors, entry by entry."""
+    """Determinant of a 2x2 or 3x3 matrix of tensors ``(N, *S)``, entry by entry."""
     if len(rows) == 2:
         return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
     (a, b, c), (d, e, f), (g, h, i) = rows

@@ -73,7 +73,9 @@ class _LinearWarp(torch.autograd.Function):
 
 
 def linear_warp(image: Tensor, displacement: Tensor, padding: Padding) -> Tensor:
-    """:func:`warp` in linear mode without checks, in float32 or float64 whatever the autocast state."""
+    """:func:`warp` in linear mode on ``(N, C, *spatial)`` without checks, in float32 or float64 whatever the autocast
+    state.
+    """
     dtype = coordinate_dtype(image, displacement)
     source, field = image.to(dtype), displacement.to(dtype)
     if image.shape[0] != displacement.shape[0]:

@@ -37,7 +37,7 @@ class Window:
         return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, self.taps)
 
     def spread(self, x: Tensor) -> Tensor:
-        """The transpose of :meth:`sum`; the same for windows that are symmetric."""
+        """The transpose of :meth:`sum`, ``(N, C, *spatial)``; the same for windows that are symmetric."""
         return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, [t[::-1] for t in self.taps])
 
 

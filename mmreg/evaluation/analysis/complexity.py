@@ -60,7 +60,8 @@ def example_inputs(
 
 
 def count(model: nn.Module, inputs: Mapping[str, Tensor]) -> Counts:
-    """Counts of ``model`` for ``inputs``; on the device ``meta`` nothing is computed and no memory is needed.
+    """Counts of ``model`` for ``inputs`` ``(N, C, *spatial)``; on the device ``meta`` nothing is computed and no memory
+    is needed.
 
     Padding by the registrar is part of it. Sampling, pooling, normalisation and window sums are not counted as
     multiply-adds, as in published tables.
@@ -77,7 +78,8 @@ def count(model: nn.Module, inputs: Mapping[str, Tensor]) -> Counts:
 
 
 def activation_bytes(model: nn.Module, inputs: Mapping[str, Tensor]) -> int:
-    """Bytes that one forward pass in training mode keeps for backward; memory that several tensors share counts once.
+    """Bytes that one forward pass of ``(N, C, *spatial)`` in training mode keeps for backward; memory that several
+    tensors share counts once.
 
     Weights, buffers and the inputs themselves are there anyway and do not count.
     """
@@ -96,7 +98,7 @@ def activation_bytes(model: nn.Module, inputs: Mapping[str, Tensor]) -> int:
 
 
 def measure(model: nn.Module, inputs: Mapping[str, Tensor], repeats: int = 3, warm_up: int = 1) -> Times:
-    """Times of ``model`` on the device of ``inputs``, after ``warm_up`` runs that do not count."""
+    """Times of ``model`` on the device of ``inputs`` ``(N, C, *spatial)``, after ``warm_up`` runs that do not count."""
     device = inputs['fixed'].device
     cuda = device.type == 'cuda'
 

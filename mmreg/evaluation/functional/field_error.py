@@ -59,7 +59,9 @@ def lengths(field: Tensor, spacing: Sequence[float] | None = None, batched: bool
 
 
 def percentile(values: Tensor, percent: float) -> float:
-    """The value that ``percent`` of all values do not exceed (no interpolation, any size); NaN of nothing."""
+    """The value that ``percent`` of all ``values`` ``(*S)`` do not exceed (no interpolation, any size); NaN of
+    nothing.
+    """
     flat = values.flatten()
     if not flat.numel():
         return math.nan
@@ -68,7 +70,7 @@ def percentile(values: Tensor, percent: float) -> float:
 
 
 def root_mean_square(errors: Tensor) -> float:
-    """Square root of the mean square."""
+    """Square root of the mean square of ``values`` ``(*S)``."""
     return float(errors.double().square().mean().sqrt())
 
 

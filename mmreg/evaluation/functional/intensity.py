@@ -11,7 +11,7 @@ from mmreg.errors import DataError
 
 
 def mean_squared_error(first: Tensor, second: Tensor, mask: Tensor | None = None) -> float:
-    """Mean squared difference over all voxels, or those inside ``mask`` (a shape that broadcasts).
+    """Mean squared difference of ``(C, *S)`` over all voxels, or those inside ``mask`` (a shape that broadcasts).
 
     NaN where the mask is empty.
     """
@@ -23,7 +23,7 @@ def mean_squared_error(first: Tensor, second: Tensor, mask: Tensor | None = None
 
 
 def psnr(first: Tensor, second: Tensor, data_range: float, mask: Tensor | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, ``10 log10(range^2 / MSE)``; infinite for equal images."""
+    """Peak signal-to-noise ratio of ``(C, *S)`` in dB, ``10 log10(range^2 / MSE)``; infinite for equal images."""
     error = mean_squared_error(first, second, mask)
     return math.inf if error == 0 else 10.0 * math.log10(data_range**2 / error)
 
@@ -67,5 +67,5 @@ def _same_shape(first: Tensor, second: Tensor) -> None:
 
 
 def data_range(image: Tensor) -> float:
-    """Largest minus smallest value, at least a tiny positive number."""
+    """Largest minus smallest value of ``(*S)``, at least a tiny positive number."""
     return max(float(image.max() - image.min()), torch.finfo(torch.float32).tiny)

@@ -64,13 +64,13 @@ def sd_log_jacobian(
 
 
 def fold_count(determinants: Tensor, mask: Tensor | None = None) -> int:
-    """Number of voxels with a determinant <= 0, inside ``mask`` where given."""
+    """Number of voxels ``(*S)`` with a determinant <= 0, inside ``mask`` where given."""
     folds = determinants <= 0
     return int((folds if mask is None else folds & (mask > 0)).sum())
 
 
 def fold_percent(determinants: Tensor, mask: Tensor | None = None) -> float:
-    """Share in percent of the voxels counted where the determinant is <= 0; NaN where nothing is counted.
+    """Share in percent of the voxels ``(*S)`` counted where the determinant is <= 0; NaN where nothing is counted.
 
     (Published scripts divide the count in a cropped volume by the voxels of the full one; ``fold_count`` and the
     volume's size give that number.)

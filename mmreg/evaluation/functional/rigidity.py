@@ -115,7 +115,7 @@ def volume_change(warped: Tensor, moving: Tensor, labels: Sequence[int]) -> list
     """Relative change of each label's volume in percent, ``100 |V - V0| / V0``; NaN for labels the moving map lacks.
 
     Args:
-        warped: Hard warped labels, any shape.
+        warped: Hard warped labels, any shape ``(*S)``.
         moving: Hard moving labels on a grid of the same voxel size.
         labels: Which.
     """

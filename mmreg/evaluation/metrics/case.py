@@ -83,7 +83,7 @@ class Case:
 
 
 def array(tensor: Tensor) -> np.ndarray:
-    """Tensor on the CPU as numpy, without its leading axis of size 1."""
+    """Tensor ``(1, *S)`` on the CPU as numpy ``(*S)``."""
     return tensor.detach().cpu().numpy()[0]
 
 

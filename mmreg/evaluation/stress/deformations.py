@@ -101,7 +101,7 @@ def velocity_fields(
 
 
 def quantile(values: Tensor, share: float) -> float:
-    """Quantile with linear interpolation between neighbours, for any number of values."""
+    """Quantile of ``(*S)`` with linear interpolation between neighbours, for any number of values."""
     ordered = values.flatten().sort().values
     position = share * (len(ordered) - 1)
     low = int(position)
@@ -135,7 +135,9 @@ def bspline_upsample(control: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def foreground_overlap(first: Tensor, second: Tensor) -> float:
-    """Share of the first foreground that lies inside the second: how much a shifted pair still has in common."""
+    """Share of the first foreground ``(*S)`` that lies inside the second: how much a shifted pair still has in
+    common.
+    """
     return float((first & second).sum() / first.sum().clamp(min=1))
 
 

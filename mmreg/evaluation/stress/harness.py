@@ -112,7 +112,9 @@ def stressed_pairs(case: StressCase, number: int, directions: Tensor, plan: Stre
 
 
 def measure(pair: StressedPair, displacement: Tensor) -> dict[str, float]:
-    """End-point error in mm (whole volume and foreground, with percentiles), Dice and regularity of a prediction."""
+    """End-point error of a displacement ``(ndim, *S)`` in mm (whole volume and foreground, with percentiles), Dice and
+    regularity of a prediction.
+    """
     if displacement.shape != pair.true.shape:
         raise DataError(
             f'case {pair.case.case_id}: the model returned a field of shape {tuple(displacement.shape)}, '

@@ -20,7 +20,7 @@ _LINEAR = {2: 'bilinear', 3: 'trilinear'}
 
 
 def fit_channels(x: Tensor, channels: int) -> Tensor:
-    """The first ``channels`` channels, or zero channels put before those there are."""
+    """The first ``channels`` of ``x`` ``(N, C, *spatial)``, or zero channels put before those there are."""
     if x.shape[1] >= channels:
         return x[:, :channels]
     return F.pad(x, [0, 0] * (x.dim() - 2) + [channels - x.shape[1], 0])
@@ -109,7 +109,7 @@ class GradICONUNet(Backbone):
         )
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:
-        """Joint features ``(N, channels_l, *ceil(S / 2^l))``, finest first."""
+        """Joint features ``(N, channels_l, *spatial_l)``, ``ceil(spatial / 2^l)``, finest first."""
         skips = [torch.cat([moving, fixed], dim=1)]
         for level, down in enumerate(self.down):
             skips.append(self.run(level, down, skips[-1]))

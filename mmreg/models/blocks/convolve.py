@@ -14,7 +14,9 @@ _FEW_VOXELS = 1000
 
 
 def channels_minor(x: Tensor) -> Tensor:
-    """``x`` with the channels stored next to each other, where that makes convolutions faster: volumes on the CPU."""
+    """``x`` ``(N, C, *spatial)`` with the channels stored next to each other, where that makes convolutions faster:
+    volumes on the CPU.
+    """
     if x.dim() == 5 and x.device.type == 'cpu':
         return x.contiguous(memory_format=torch.channels_last_3d)
     return x

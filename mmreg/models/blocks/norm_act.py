@@ -102,7 +102,7 @@ def eps_of(norm: nn.Module) -> float:
 
 
 def slope_of(act: nn.Module, like: Tensor) -> Tensor:
-    """Slope for negative values of a fusable activation."""
+    """Slope for negative values of a fusable activation, a number for every shape."""
     if isinstance(act, nn.PReLU):
         return act.weight
     return like.new_tensor(act.negative_slope if isinstance(act, nn.LeakyReLU) else 0.0)

@@ -123,7 +123,9 @@ class AffineTransformerHead(FlowHead):
         return Fields([affine_displacement(voxels, image.shape[2:])], extras=extras)
 
     def matrix(self, parameters: Tensor, image: Tensor) -> Tensor:
-        """The map of ``parameters`` about the centre of mass of ``image``, on [-1, 1] coordinates in x, y, z order."""
+        """The map of ``parameters`` ``(N, 12 or 6)`` about the centre of mass of ``image``, on [-1, 1] coordinates in
+        x, y, z order.
+        """
         parameters = parameters if parameters.dtype == torch.float64 else parameters.float()
         centre = parameters.new_zeros((len(parameters), self.features.ndim))
         if self.centred:
@@ -132,7 +134,7 @@ class AffineTransformerHead(FlowHead):
         return affine_from_parameters(parameters, centre)
 
     def move(self, features: Tensor, parameters: Tensor, image: Tensor) -> Tensor:
-        """Features of the moving image warped by a map on their own grid."""
+        """Features ``(N, C, *spatial)`` of the moving image warped by a map on their own grid."""
         matrix = self.matrix(parameters, features if self._images else image)
         size = features.shape[2:]
         return warp(features, affine_displacement(voxel_matrix_from_normalised(matrix, size), size))

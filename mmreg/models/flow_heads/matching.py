@@ -68,7 +68,7 @@ class MatchingHead(MotionPyramid):
     def estimate(
         self, level: int, fixed: Tensor, moving: Tensor, below: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
-        """No features, and the flow; see :meth:`MotionPyramid.estimate`."""
+        """No features, and the flow ``(N, ndim, *spatial_l)``; see :meth:`MotionPyramid.estimate`."""
         if not self.estimates_at(level):
             return None, None
         project = self.projections[-1 - level]

@@ -185,7 +185,7 @@ class PyramidHead(MotionPyramid):
     def estimate(
         self, level: int, fixed: Tensor, moving: Tensor, below: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
-        """Decoder features of the level, and its flow; see :meth:`MotionPyramid.estimate`."""
+        """Decoder features of the level, and its flow ``(N, ndim, *spatial_l)``; see :meth:`MotionPyramid.estimate`."""
         skip = self._skip(level, fixed, moving)
         if self._is_context(level):
             assert self.context_block is not None

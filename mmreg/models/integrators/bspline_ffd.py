@@ -62,7 +62,7 @@ class BSplineFFD(Integrator):
         return self._exponential(dense) if self.steps else dense
 
     def inverse(self, velocity: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        """Displacement of the inverse map: of minus the velocity, or by fixed point."""
+        """Displacement ``(N, ndim, *spatial)`` of the inverse map: of minus the velocity, or by fixed point."""
         dense = self._dense(velocity, size)
         if self.steps:
             return self._exponential(-dense)

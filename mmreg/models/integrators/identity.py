@@ -36,7 +36,7 @@ class IdentityIntegrator(Integrator):
         return velocity
 
     def inverse(self, velocity: Tensor) -> Tensor:
-        """Displacement of the inverse map, as far as the field has one."""
+        """Displacement ``(N, ndim, *spatial)`` of the inverse map, as far as the field has one."""
         if self.negate:
             return -velocity
         return invert(velocity, self.iterations, self.tolerance)[0]

@@ -34,7 +34,7 @@ class ConsistencyLoss(Loss):
             return self.penalty(forward, backward, prepare_mask(mask, forward))
 
     def penalty(self, forward: Tensor, backward: Tensor, mask: Tensor | None) -> Tensor:
-        """The loss itself, in full precision outside autocast."""
+        """The loss itself, of fields ``(N, ndim, *S)`` in full precision outside autocast."""
         raise NotImplementedError
 
 
@@ -318,7 +318,9 @@ class GroupConsistency(Loss):
         return second + compose(first, point, self.padding) - point
 
     def forward(self, first: Tensor, second: Tensor, direct: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Gap between ``direct`` (``u_13``) and the detour over ``first`` (``u_12``) and ``second`` (``u_23``)."""
+        """Gap, of fields ``(N, ndim, *S)``, between ``direct`` (``u_13``) and the detour over ``first`` (``u_12``) and
+        ``second`` (``u_23``).
+        """
         same_shape(self, first=first, second=second, direct=direct)
         first, second, direct = full_precision(first, second, direct)
         with without_autocast(first):

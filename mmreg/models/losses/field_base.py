@@ -71,7 +71,7 @@ class FieldLoss(Loss):
             return self.penalty(field, labels, prepare_mask(mask, field))
 
     def penalty(self, field: Tensor, labels: Tensor | None, mask: Tensor | None) -> Tensor:
-        """The loss itself, outside autocast, ``field`` and ``mask`` in float32 or float64."""
+        """The loss itself, outside autocast, of ``field`` ``(N, ndim, *S)`` and ``mask`` in float32 or float64."""
         raise NotImplementedError
 
 
@@ -104,7 +104,7 @@ def inner_voxels(x: Tensor) -> Tensor:
 
 
 def inner_mask(mask: Tensor | None) -> Tensor | None:
-    """The same for a mask that may be absent."""
+    """The same for a mask ``(N, 1, *S)`` that may be absent."""
     return None if mask is None else inner_voxels(mask)
 
 
@@ -123,7 +123,7 @@ def _inner(x: Tensor, shift: dict[int, int]) -> Tensor:
 
 
 def need_voxels(field: Tensor, least: int, part: object) -> None:
-    """Refuse a grid with fewer than ``least`` voxels along an axis."""
+    """Refuse a field ``(N, ndim, *S)`` with fewer than ``least`` voxels along an axis."""
     if min(field.shape[2:]) < least:
         raise DataError(
             f'{type(part).__name__}: found a field of shape {tuple(field.shape)}, expected at least {least} voxels per '
@@ -138,7 +138,8 @@ def need_true_unit(part: FieldLoss) -> None:
 
 
 def sum_of_terms(terms: Iterable[Callable[[Tensor], Tensor]], field: Tensor) -> Tensor:
-    """``sum_k term_k(field)`` with one term's buffers alive at a time: the backward pass computes each term again.
+    """``sum_k term_k(field)``, ``field`` ``(N, ndim, *S)``, with one term's buffers alive at a time: the backward pass
+    computes each term again.
 
     Saved for backward: the field, by reference.
     """

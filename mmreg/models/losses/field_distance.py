@@ -47,7 +47,7 @@ def field_distance(difference: Tensor, penalty: str = 'l2', mask: Tensor | None 
 def pyramid_distillation(
     fields: Sequence[Tensor], penalty: str = 'l2', masks: Sequence[Tensor | None] | None = None
 ) -> Tensor:
-    """Coarse fields learn from the finest one: sum over coarse levels of their distance from it.
+    """Coarse fields ``(N, ndim, *S_l)`` learn from the finest one: sum over coarse levels of their distance from it.
 
     The finest field is resized level by level (sizes and values) and detached; ``fields`` run finest first, each on its
     own grid in its own voxels. ``masks`` belong to the coarse levels, in the same order.

@@ -54,7 +54,7 @@ def class_index(labels: Tensor, classes: Sequence[int]) -> Tensor:
 
 
 def check_labels(moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor) -> None:
-    """Refuse label maps that do not fit the displacement."""
+    """Refuse label maps, not ``(N, 1, *S)``, that do not fit the displacement."""
     if fixed_labels.shape[2:] != displacement.shape[2:] or moving_labels.dim() != displacement.dim():
         raise DataError(
             f'Label overlap: moving labels {tuple(moving_labels.shape)}, fixed labels {tuple(fixed_labels.shape)} and '
@@ -90,7 +90,7 @@ def blocks(field: Tensor, moving: Tensor, fixed: Tensor, mask: Tensor | None, cl
 
 
 def look_up(table: Tensor, index: Tensor) -> Tensor:
-    """``table[index]`` in the shape of ``index``."""
+    """``table[index]``, ``table`` ``(K,)``, in the shape of ``index``."""
     return table.index_select(0, index.flatten()).view(index.shape)
 
 

@@ -77,7 +77,8 @@ def label_overlap_chunks(
     squared: bool = False,
     padding: str = 'zeros',
 ) -> Overlap:
-    """The same sums by warping ``chunk`` one-hot channels at a time, each chunk recomputed in the backward pass.
+    """The same sums of ``(N, 1, *S)`` by warping ``chunk`` one-hot channels at a time, each chunk recomputed in the
+    backward pass.
 
     For what the corner sums do not cover (another padding). Memory: ``chunk`` volumes; time grows with the classes.
     Arguments as :func:`label_overlap`.

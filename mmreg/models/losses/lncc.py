@@ -89,7 +89,9 @@ class LNCC(ImageLoss):
     def forward(
         self, warped: Tensor, fixed: Tensor, mask: Tensor | None = None, spacing: Sequence[float] | None = None
     ) -> Tensor:
-        """As :meth:`ImageLoss.forward`; ``spacing`` in mm, one number per axis, where it is known (``isotropic``)."""
+        """As :meth:`ImageLoss.forward`, of ``(N, C, *spatial)``; ``spacing`` in mm, one number per axis, where it is
+        known (``isotropic``).
+        """
         warped, fixed, mask = self.checked(warped, fixed, mask)
         with without_autocast(warped):
             return self._within(warped, fixed, mask, self._window(warped.ndim - 2, spacing))

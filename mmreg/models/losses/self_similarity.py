@@ -39,23 +39,23 @@ class Patches:
     dilation: int
 
     def pad(self, image: Tensor) -> Tensor:
-        """The image with its border voxels repeated as far as the offsets reach."""
+        """The image ``(N, C, *S)`` with its border voxels repeated as far as the offsets reach."""
         return F.pad(image, [self.dilation] * 2 * (image.ndim - 2), mode='replicate')
 
     def shifted(self, padded: Tensor, offset: Offset) -> Tensor:
-        """View of a padded image at ``x + dilation * offset``."""
+        """View ``(N, C, *S)`` of a padded image at ``x + dilation * offset``."""
         for axis, step in enumerate(offset):
             n = padded.shape[axis + 2] - 2 * self.dilation
             padded = padded.narrow(axis + 2, (1 + step) * self.dilation, n)
         return padded
 
     def difference(self, padded: Tensor, k: int) -> Tensor:
-        """Difference of the two shifted images of pair ``k``."""
+        """Difference ``(N, C, *S)`` of the two shifted images of pair ``k``."""
         p, q = self.pairs[k]
         return self.shifted(padded, p) - self.shifted(padded, q)
 
     def mean(self, x: Tensor) -> Tensor:
-        """Mean over the window around every voxel, border voxels repeated outside."""
+        """Mean ``(N, C, *S)`` over the window around every voxel, border voxels repeated outside."""
         if self.radius == 0:
             return x
         total = box_sum(F.pad(x, [self.radius] * 2 * (x.ndim - 2), mode='replicate'), 2 * self.radius + 1)
@@ -64,7 +64,7 @@ class Patches:
         return total / (2 * self.radius + 1) ** (x.ndim - 2)
 
     def spread_mean(self, x: Tensor) -> Tensor:
-        """The transpose of :meth:`mean`, unscaled."""
+        """The transpose of :meth:`mean`, ``(N, C, *S)``, unscaled."""
         if self.radius == 0:
             return x
         total = box_sum(F.pad(x, [self.radius] * 2 * (x.ndim - 2)), 2 * self.radius + 1)
@@ -72,7 +72,7 @@ class Patches:
 
 
 def fold(x: Tensor, margin: int) -> Tensor:
-    """Transpose of padding by repetition: what lies in the margins is added to the border voxels."""
+    """Transpose of padding ``(N, C, *S)`` by repetition: what lies in the margins is added to the border voxels."""
     for axis in range(2, x.ndim):
         n = x.shape[axis] - 2 * margin
         inner = x.narrow(axis, margin, n)
@@ -131,7 +131,7 @@ class Measured:
         self.exponents = [distance.mul_(self.inverse) for distance in maps]
 
     def gradient(self, terms: list[Tensor], lowest: list[Tensor], by_exponent: Tensor, by_weight: Tensor) -> Tensor:
-        """Gradient by the image.
+        """Gradient by the image ``(N, C, *S)``.
 
         Args:
             terms: per pair the loss's derivative by the descriptor times the descriptor; overwritten.

@@ -99,7 +99,7 @@ class Objective:
         return replace(self, points=replace(self.points, weights=kept))
 
     def moved(self, start: np.ndarray, basis: Tensor, parameters: np.ndarray) -> np.ndarray:
-        """The matrix of those parameters, fixed world -> moving world."""
+        """The matrix ``(B, ndim+1, ndim+1)`` of those parameters, fixed world -> moving world."""
         step = exponential(torch.from_numpy(np.asarray(parameters, dtype=np.float64)), basis).numpy()
         centre = self.points.centre
         return start @ translation_matrix(centre) @ step @ translation_matrix(-centre)

@@ -48,7 +48,7 @@ class Rule:
         return vectors * vectors.new_tensor(self.mobility).view(1, -1, *[1] * (vectors.dim() - 2))
 
     def direction(self, gradient: Tensor) -> Tensor:
-        """Uphill, of any length: the running mean itself."""
+        """Uphill, ``(N, ndim, *spatial)`` of any length: the running mean itself."""
         assert self.mean is not None
         return self.mean
 

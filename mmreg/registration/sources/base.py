@@ -50,7 +50,7 @@ def split_batch(
     curves: Mapping[str, Sequence[Any]],
     seconds: Mapping[str, float],
 ) -> list[SourceResult]:
-    """Split a batch into its pairs; times are those of the batch divided among them."""
+    """Split a batch ``(N, ndim, *spatial)`` into its pairs; times are those of the batch divided among them."""
     for on, one in zip(pairs, displacement):
         if not torch.isfinite(one).all():
             raise DataError(

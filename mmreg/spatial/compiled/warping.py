@@ -9,7 +9,7 @@ from .library import call, serves, sizes
 
 
 def serves_warp(image: Tensor, displacement: Tensor) -> bool:
-    """Whether :func:`warp_forward` and :func:`warp_backward` can do it: volumes of equal size."""
+    """Whether :func:`warp_forward` and :func:`warp_backward` can do it: volumes ``(N, C, D, H, W)`` of equal size."""
     return image.dim() == 5 and image.shape[2:] == displacement.shape[2:] and serves(image, displacement)
 
 
@@ -67,7 +67,9 @@ def warp_backward(
 
 
 def zero_gradient(image: Tensor) -> Tensor:
-    """Zeros of the shape of ``image``, in the layout in which :func:`warp_backward` adds its gradient."""
+    """Zeros of the shape of ``image`` ``(N, C, *spatial)``, in the layout in which :func:`warp_backward` adds its
+    gradient.
+    """
     return torch.zeros(image.shape).contiguous(memory_format=_layout(_channels_inside(image)))
 
 

@@ -28,7 +28,7 @@ class ImageForce(nn.Module):
         raise NotImplementedError
 
     def forward(self, warped: Tensor, fixed: Tensor) -> Tensor:
-        """:meth:`slope` in full precision."""
+        """:meth:`slope` of ``(N, C, *spatial)`` in full precision."""
         warped, fixed = full_precision(warped, fixed)
         with without_autocast(warped):
             return self.slope(warped, fixed)

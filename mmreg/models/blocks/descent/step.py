@@ -29,7 +29,9 @@ class Increments:
 
 
 def kappa(field: Tensor) -> Tensor:
-    """True voxels per size-normalised voxel, ``(n - 1) / n`` per component, shaped to multiply ``field``."""
+    """True voxels per size-normalised voxel, ``(n - 1) / n`` per component, ``(1, ndim, 1, ..)``, to multiply ``field``
+    ``(N, ndim, *spatial)``.
+    """
     size: Sequence[int] = field.shape[2:]
     return field.new_tensor([(n - 1) / n for n in size]).view(1, -1, *[1] * len(size))
 
@@ -116,7 +118,9 @@ class DescentBlock(nn.Module):
         return moved if parts.regularity is None else moved - parts.regularity
 
     def increments(self, force: ImageForce, displacement: Tensor, fixed: Tensor, moving: Tensor) -> Increments:
-        """The two vectors that a step subtracts. Only the convolutions take part in autocast."""
+        """The two vectors ``(N, ndim, *spatial)`` that a step subtracts. Only the convolutions take part in
+        autocast.
+        """
         with without_autocast(displacement):
             unit = kappa(displacement)
             warped, slopes = warp_with_gradient(moving, displacement * unit)

@@ -82,7 +82,9 @@ class LevelNetwork(nn.Module):
         self.merge = ConvBlock(ndim, widths.up + widths.encoder, widths.merged, bias=False, act_cfg=LEAKY)
 
     def forward(self, x: Tensor, below: Tensor | None = None, code: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Features ``g`` and embedding, both on the level's grid; ``below`` is the coarser level's embedding."""
+        """Features ``g`` and embedding, both ``(N, channels, *spatial_l)``; ``below`` is the coarser level's
+        embedding.
+        """
         own = self.encoder(x)
         inner = self.down(own)
         if below is not None:

@@ -150,7 +150,7 @@ class LaplacianPyramid(nn.Module):
         return LevelRun(features, start, velocity, integrator(velocity))
 
     def enlarge(self, field: Tensor, size: Sequence[int]) -> Tensor:
-        """``field`` on the grid of another level, in its voxels."""
+        """``field`` ``(N, ndim, *spatial)`` on the grid of another level, in its voxels."""
         values = 'aligned' if self.unit == 'normalised' else 'factor'
         return resize_field(field, size=list(size), values=values, mode=self.resampling)
 

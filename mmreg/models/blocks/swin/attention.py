@@ -28,7 +28,7 @@ class Dropout(nn.Module):
         return self.rate if self.training or self.always else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` with zeros, scaled to the same mean; ``x`` itself where the rate is 0."""
+        """``x`` ``(N, *)`` with zeros, scaled to the same mean; ``x`` itself where the rate is 0."""
         if not self.current:
             return x
         if not self.channels:

@@ -67,7 +67,7 @@ def rows_of(labels: Tensor, table: Tensor, name: str) -> Tensor:
 
 
 def on_features(rows: Tensor, size: Sequence[int]) -> Tensor:
-    """Rows on the grid of the features, nearest: the even voxels where it has half of them."""
+    """Rows ``(N, 1, *spatial)`` on the grid of the features, nearest: the even voxels where it has half of them."""
     return resize(rows, size=list(size), mode='floor')
 
 
@@ -78,7 +78,9 @@ def fractions(rows: Tensor, count: int, size: Sequence[int]) -> Tensor:
 
 
 def pooled(probabilities: Tensor, size: Sequence[int]) -> Tensor:
-    """Mean of the voxels inside each feature voxel; what is missing to 1 (padding) goes to the background."""
+    """Mean of the voxels ``(N, K, *spatial)`` inside each feature voxel; what is missing to 1 (padding) goes to the
+    background.
+    """
     rest = (1 - probabilities.sum(1, keepdim=True)).clamp_min(0)
     probabilities = torch.cat([probabilities[:, :1] + rest, probabilities[:, 1:]], dim=1)
     pool: Any = F.adaptive_avg_pool2d if len(size) == 2 else F.adaptive_avg_pool3d
@@ -86,7 +88,9 @@ def pooled(probabilities: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def drop_regions(rows: Tensor, whole: float, region: float) -> Tensor:
-    """A sample loses its map with probability ``whole``, each of its regions with ``region``: they become 0."""
+    """A sample of ``(N, 1, *spatial)`` loses its map with probability ``whole``, each of its regions with ``region``:
+    they become 0.
+    """
     if not (whole or region):
         return rows
     kept = []

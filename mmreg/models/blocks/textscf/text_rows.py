@@ -112,7 +112,7 @@ def pack(names: Sequence[str], prompts: Sequence[str], meta: Mapping[str, Any]) 
 
 
 def unpack(record: Tensor) -> dict[str, Any]:
-    """What :func:`pack` packed.
+    """What :func:`pack` packed into bytes ``(B,)``.
 
     Raises:
         CheckpointError: other bytes.
