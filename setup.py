@@ -22,7 +22,7 @@ EXTRAS = {
 }
 # What a user may want; the tools of those who change mmreg are in 'dev'.
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
-EXTRAS['dev'] = ['nibabel>=5', 'pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10']
+EXTRAS['dev'] = ['pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10']
 EXTRAS['release'] = [
     'build>=1.2',
     'twine>=6',
@@ -131,6 +131,8 @@ setup(
         'SimpleITK>=2.4',
         'numpy>=1.26',
         'scipy>=1.11',
+        'nibabel>=5',
+        'pydicom>=2.4',
         'matplotlib>=3.8',
         'rich>=13',
         'pooch>=1.8',

@@ -10,6 +10,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 from mmreg.utils import console
 
+from .shared.file_options import add_reading
 from .shared.options import CONFIG_HELP, Parser, add_common
 from .shared.run_options import (
     add_list,
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     pair.add_argument('--fixed', '-f', metavar='FILE', help='fixed image: NIfTI, NRRD, MHA or a DICOM folder')
     pair.add_argument('--moving', '-m', metavar='FILE', help='moving image')
     add_pair_files(pair)
+    add_reading(parser)
     add_list(parser)
     add_common(parser)
     return parser

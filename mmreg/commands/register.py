@@ -10,6 +10,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 from mmreg.utils import console
 
+from .shared.file_options import add_reading
 from .shared.options import Parser, add_common
 from .shared.run_options import (
     add_list,
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     network = parser.add_argument_group('with a trained network')
     add_network(network, ['model', 'checkpoint'])
     add_weights(network)
+    add_reading(parser)
     add_list(parser)
     add_common(parser)
     return parser

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 from mmreg.errors import DataError
+from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset
@@ -16,8 +16,10 @@ from .verify import Problem
 
 _ROLES = ('fixed', 'moving')
 _EXTRAS = ('labels', 'mask', 'prompt', 'landmarks')
+#: Which volume of a 4-D file and which DICOM series of a folder is meant.
+_READING = ('frame', 'series')
 #: Columns of a pair list; only the first two must be there.
-COLUMNS = ('fixed', 'moving', *(f'{role}_{extra}' for extra in _EXTRAS for role in _ROLES), 'case_id')
+COLUMNS = ('fixed', 'moving', *(f'{role}_{extra}' for extra in (*_EXTRAS, *_READING) for role in _ROLES), 'case_id')
 
 
 @DATASETS.register_module()
@@ -25,7 +27,8 @@ class PairListDataset(PairDataset):
     """Pairs listed in a CSV with header, or in JSON: a list of objects, or an object with that list as ``pairs``.
 
     Columns: ``fixed``, ``moving`` and, where there are, ``case_id`` and ``fixed_x``, ``moving_x`` with x one of labels,
-    mask, prompt, landmarks. Paths are relative to ``data_root``, or to the list's folder when that is not given.
+    mask, prompt, landmarks, frame (volume of a 4-D file, from 1) and series (of a DICOM folder). Columns are separated
+    by commas, semicolons or tabs. Paths are relative to ``data_root``, or to the list's folder when that is not given.
 
     Args:
         ann_file: The list.
@@ -67,11 +70,11 @@ def read_pair_rows(path: str | Path) -> list[dict[str, Any]]:
         DataError: no such file, another ending, not parsable, or no row.
     """
     path = Path(path)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         raise DataError(f'{path}: no such file, expected a pair list (.csv or .json)')
-    text = path.read_text(encoding='utf-8-sig')
-    if path.suffix == '.csv':
-        rows: Any = [dict(row) for row in csv.DictReader(text.splitlines(), skipinitialspace=True)]
+    text = read_plain_text(path, 'a pair list (.csv or .json)')
+    if path.suffix in ('.csv', '.tsv'):
+        rows: Any = _table(text, path)
     elif path.suffix == '.json':
         try:
             rows = json.loads(text)
@@ -85,12 +88,31 @@ def read_pair_rows(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
+def _table(text: str, path: Path) -> list[dict[str, str]]:
+    """Rows of a table as dicts; every row has as many cells as the header, or leaves out those at its end."""
+    rows = split_rows(text, path)
+    if not rows:
+        return []
+    header = rows[0][1]
+    for number, cells in rows[1:]:
+        if len(cells) > len(header):
+            raise DataError(
+                f'{path}: found {len(cells)} cells in row {number}, expected {len(header)} as in the header'
+            )
+    return [dict(zip(header, cells + [''] * (len(header) - len(cells)))) for _, cells in rows[1:]]
+
+
 def _row_problems(path: str, position: int, row: dict[str, Any]) -> list[Problem]:
     where = f'{path}, pair {position}'
     problems = [
         Problem(where, f'no {key!r}, only {sorted(k for k, v in row.items() if v)}')
         for key in _ROLES
         if not row.get(key)
+    ]
+    problems += [
+        Problem(where, f'{role}_frame is {row[f"{role}_frame"]!r}, expected the number of a volume, from 1')
+        for role in _ROLES
+        if row.get(f'{role}_frame') not in (None, '') and not str(row[f'{role}_frame']).isdigit()
     ]
     strange = sorted(str(key) for key in row if key not in COLUMNS)
     if strange:
@@ -100,8 +122,12 @@ def _row_problems(path: str, position: int, row: dict[str, Any]) -> list[Problem
 
 def _source(row: dict[str, Any], role: str, folder: Path) -> dict[str, Any]:
     name = Path(str(row[role])).name
-    source = {'id': name.split('.')[0], 'image': str(folder / str(row[role]))}
+    source: dict[str, Any] = {'id': name.split('.')[0], 'image': str(folder / str(row[role]))}
     for extra in _EXTRAS:
         if row.get(f'{role}_{extra}'):
             source[extra] = str(folder / str(row[f'{role}_{extra}']))
+    if row.get(f'{role}_series'):
+        source['series'] = str(row[f'{role}_series'])
+    if row.get(f'{role}_frame') not in (None, ''):
+        source['frame'] = int(row[f'{role}_frame'])
     return source

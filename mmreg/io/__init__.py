@@ -1,4 +1,4 @@
-"""Files <-> arrays with geometry. Uses numpy, scipy and SimpleITK only, so it can be used alone.
+"""Files <-> arrays with geometry. Uses numpy, scipy, SimpleITK, nibabel and pydicom only, so it can be used alone.
 
 Arrays are in (i, j, k[, c]) order, the world is RAS+ millimetres, displacements are (ndim, *S) voxels of the fixed
 grid.
@@ -16,6 +16,7 @@ from .displacement import (
     write_displacement_image,
 )
 from .geometry import Geometry, check_affine
+from .image_file import ImageFile
 from .landmarks import (
     Landmarks,
     fixed_to_moving,
@@ -57,6 +58,7 @@ from .volumes import (
 
 __all__ = [
     'Geometry',
+    'ImageFile',
     'Landmarks',
     'Transform',
     'Volume',

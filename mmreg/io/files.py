@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmreg.errors import DataError, DataWarning
+from mmreg.utils import text_files
 
 #: Without a figure from the system, so much memory is taken to be there.
 _UNKNOWN = sys.maxsize
@@ -24,6 +26,22 @@ def warn(text: str) -> None:
     warnings.warn(text, DataWarning, stacklevel=3)
 
 
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """Collect what :func:`warn` says inside the block, each sentence once, instead of showing it."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always', DataWarning)
+        try:
+            yield told
+        finally:
+            ours = [str(w.message) for w in caught if issubclass(w.category, DataWarning)]
+            told += dict.fromkeys(ours)
+    for other in caught:
+        if not issubclass(other.category, DataWarning):
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+
+
 def regular_file(path: str | Path, expected: str) -> Path:
     """Return ``path``, a regular file whose name is text; nothing is opened, so that nothing waits.
 
@@ -34,18 +52,7 @@ def regular_file(path: str | Path, expected: str) -> Path:
     Raises:
         DataError: missing, a folder, a pipe, a device or a socket, or a name that is no text.
     """
-    path = named(path, expected)
-    try:
-        mode = os.stat(path).st_mode
-    except FileNotFoundError as error:
-        raise DataError(f'{path}: found no such file, expected {expected}') from error
-    except OSError as error:
-        raise DataError(f'{path}: cannot be read ({error.strerror}), expected {expected}') from error
-    if not stat.S_ISREG(mode):
-        raise DataError(f'{path}: found {_kind(mode)}, which is not a regular file, expected {expected}')
-    if not os.access(path, os.R_OK):
-        raise DataError(f'{path}: cannot be read (Permission denied), expected {expected}')
-    return path
+    return text_files.regular_file(named(path, expected), expected)
 
 
 def named(path: str | Path, expected: str) -> Path:
@@ -104,17 +111,6 @@ def in_words(size: int) -> str:
             return f'{value:.3g} {unit}'
         value /= 1000
     raise AssertionError
-
-
-def _kind(mode: int) -> str:
-    kinds = (
-        (stat.S_ISDIR, 'a folder'),
-        (stat.S_ISFIFO, 'a pipe'),
-        (stat.S_ISCHR, 'a device'),
-        (stat.S_ISBLK, 'a device'),
-        (stat.S_ISSOCK, 'a socket'),
-    )
-    return next((name for test, name in kinds if test(mode)), 'something')
 
 
 def _of_machine() -> int:

@@ -18,6 +18,7 @@ from mmreg.errors import DataError
 from .atomic import atomic_path, split_suffix
 from .checks import check_displacement, check_points
 from .displacement import displacement_from_sitk, displacement_to_sitk, is_image_file, read_displacement_image
+from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import itk_errors
 
@@ -165,6 +166,7 @@ def write_transform(path: str | Path, transform: Transform) -> None:
     Raises:
         DataError: another ending, a map that is not linear for .mat, or the file cannot be written.
     """
+    named(path, 'a transform to write')
     suffix = split_suffix(path)[1].lower()
     if suffix not in WRITABLE:
         raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} for a transform")
@@ -207,9 +209,7 @@ def read_transform(path: str | Path, *, invert: bool = False) -> Transform:
     Raises:
         DataError: missing, not a transform, or not invertible though asked for.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise DataError(f'{path}: found no such file, expected a transform')
+    path = regular_file(path, 'a transform')
     if is_image_file(path):
         displacement, geometry = read_displacement_image(path)
         transform = displacement_transform(displacement, geometry)

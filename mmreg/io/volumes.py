@@ -108,7 +108,7 @@ def read_volume(
         kind: 'image' (float32), 'labels' (int16, int32 where needed) or 'mask' (uint8, 1 where not zero).
         channels: admit several channels, from vector pixels or from a fourth axis; they come last.
         series: UID or number that chooses one of several DICOM series of a folder.
-        frame: which volume of a fourth axis to read, counted from 0.
+        frame: which volume of a fourth axis to read, counted from 1.
         position: 'sform' or 'qform' of a NIfTI header; by default the sform where it is set.
         check: False admits constant images and empty label maps and masks; all other checks stay.
 
@@ -155,7 +155,7 @@ def read_geometry(
     """
     path = Path(path)
     if path.is_dir():
-        return Geometry.from_sitk(one_frame(read_dicom_series(path, series), path, 0 if frames else None))
+        return Geometry.from_sitk(one_frame(read_dicom_series(path, series), path, 1 if frames else None))
     header = read_header(path, position)
     if len(header.size) > 4 or (header.frames > 1 and not frames):
         raise DataError(f'{path}: found {len(header.size)}-D data of size {header.size}, expected 2-D or 3-D')
@@ -223,9 +223,9 @@ def one_frame(image: sitk.Image, path: str | Path, frame: int | None) -> sitk.Im
     size = image.GetSize()
     if frame is None or len(size) != 4:
         return image
-    if not 0 <= frame < size[3]:
-        raise DataError(f'{path}: frame {frame} was asked for, expected 0 to {size[3] - 1}')
-    return with_facts(image[:, :, :, frame], image)
+    if not 1 <= frame <= size[3]:
+        raise DataError(f'{path}: found {size[3]} frames, expected a number from 1 to {size[3]} instead of {frame}')
+    return with_facts(image[:, :, :, frame - 1], image)
 
 
 def with_facts(image: sitk.Image, source: sitk.Image) -> sitk.Image:
@@ -243,7 +243,7 @@ def _spatial_image(image: sitk.Image, path: str | Path, channels: bool) -> sitk.
         parts = [image[:, :, :, c] for c in range(size[3])]
         image = with_facts(parts[0] if len(parts) == 1 else sitk.Compose(parts), image)
     if image.GetDimension() not in (2, 3):
-        hint = f'; --frame N (0 to {size[3] - 1}) chooses one volume' if len(size) == 4 else ''
+        hint = f'; --frame N, from 1 to {size[3]}, chooses one volume' if len(size) == 4 else ''
         raise DataError(f'{path}: found a {len(size)}-D image of size {size}, expected a 2-D or 3-D image{hint}')
     count = image.GetNumberOfComponentsPerPixel()
     if count > 1 and not channels:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+from mmreg.io import ImageFile
 from mmreg.utils.described import described
 
 if TYPE_CHECKING:
     from .types import ImageLike, LandmarksLike
 
-_IMAGE = 'a path, Volume, SimpleITK image or (array, geometry)'
+_IMAGE = 'a path or ImageFile, Volume, SimpleITK or nibabel image, or (array, geometry)'
 _POINTS = 'a path, Landmarks, or ``(P, ndim)`` RAS mm'
 
 
@@ -52,12 +53,14 @@ class PairFiles:
     @classmethod
     def of_sources(cls, fixed: Mapping[str, Any], moving: Mapping[str, Any]) -> PairFiles:
         """From what a data set knows of two subjects: ``image`` and maybe ``labels``, ``mask`` and so on."""
-        found = {}
+        found: dict[str, Any] = {}
         for name in cls.names():
             role, _, kind = name.partition('_')
-            path = (fixed if role == 'fixed' else moving).get(kind or 'image')
+            source = fixed if role == 'fixed' else moving
+            path = source.get(kind or 'image')
+            known = {key: source[key] for key in ImageFile.known() if source.get(key) is not None}
             if path:
-                found[name] = path
+                found[name] = ImageFile(path, **known) if known and kind != 'landmarks' else path
         return cls(**found)
 
     def given(self) -> dict[str, Any]:

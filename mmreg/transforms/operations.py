@@ -6,6 +6,7 @@ chain: the first one meets the fixed point first, the order of ``antsApplyTransf
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 from mmreg.errors import ConfigError, DataError
-from mmreg.io import Geometry, Landmarks, Transform, Volume, check_points, read_geometry, read_landmarks, resample_to
+from mmreg.io import (
+    Geometry,
+    ImageFile,
+    Landmarks,
+    Transform,
+    Volume,
+    check_points,
+    read_geometry,
+    read_landmarks,
+    resample_to,
+)
 from mmreg.io.point_inverse import inverse_points
 from mmreg.io.transform_parts import own_grid, parts_of, simplified
 from mmreg.registration.results.inverse import InverseResidual
@@ -238,9 +249,10 @@ def as_grid(source: ImageLike | Geometry) -> Geometry:
     """The grid of an image in any form; of a file only the header is read."""
     if isinstance(source, Geometry):
         return source
-    if isinstance(source, tuple | Volume) or hasattr(source, 'GetSize'):
+    if not isinstance(source, str | os.PathLike):
         return load_moving(source, 'reference', 'image').volume.geometry
-    return read_geometry(source)
+    file = ImageFile.of(source)
+    return read_geometry(file.path, series=file.series, frames=True, position=file.position)
 
 
 def _check_dimension(transform: Transform, ndim: int, name: str) -> None:

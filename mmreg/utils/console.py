@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmreg.errors import InputError
+from mmreg.errors import DataWarning, InputError
 
 from .surroundings import around
 
@@ -89,6 +92,23 @@ def _raised_by_builder(error: BaseException) -> bool:
     return 'build_from_cfg' in names and names[-1] in ('build_from_cfg', '__init__', 'get_instance', '__call__')
 
 
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """What readers say of files is shown once, as a sentence; other warnings stay as they are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('default', DataWarning)
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any) -> None:
+            if issubclass(category, DataWarning):
+                console(stderr=True).print(f'mmreg: warning: {message}', markup=False)
+            else:
+                others(message, category, *where)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+
+
 def run(function: Callable[[], int | None], debug: bool = False) -> int:
     """Call ``function`` and return the exit code; a user's mistake becomes one line on stderr and code 2.
 
@@ -97,7 +117,8 @@ def run(function: Callable[[], int | None], debug: bool = False) -> int:
         debug: Let every error through with its stack trace.
     """
     try:
-        return function() or 0
+        with _warnings_in_one_line():
+            return function() or 0
     except KeyboardInterrupt:
         console(stderr=True).print('mmreg: stopped by the user', markup=False)
         return 130

@@ -11,21 +11,13 @@ from mmreg.errors import ConfigError
 from mmreg.registration.files import PairFiles
 from mmreg.registration.options import LAYOUT_NAMES, OUTPUT_NAMES, RunOptions
 
+from .file_options import check_reading
 from .options import add_described
 
 
 def add_pair_files(group: argparse._ArgumentGroup) -> None:
     """What may come with one pair."""
     add_described(group, PairFiles, PairFiles.optional(), metavar='FILE')
-    add_frame(group)
-
-
-def add_frame(group: argparse._ArgumentGroup) -> None:
-    """Which frames of 4-D files are meant."""
-    group.add_argument(
-        '--frame', nargs=2, type=int, metavar=('FIXED', 'MOVING'),
-        help='frames of 4-D files, counted from 1 (default: ED and ES as an Info.cfg beside the file says)',
-    )  # fmt: skip
 
 
 def add_weights(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
@@ -119,14 +111,11 @@ def check_run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.out}: found a file, expected the name of a folder for the results.')
     if not args.pairs and args.layout != 'files':
         raise ConfigError(f'--layout {args.layout} was given for one pair, expected --pairs LIST with it.')
-    if args.pairs and args.frame:
-        raise ConfigError(
-            '--frame was given with --pairs, expected it for one pair; an Info.cfg beside the files says it.'
-        )
     if args.batch_size < 1:
         raise ConfigError(f'--batch-size is {args.batch_size}, expected 1 or more.')
     if args.refine < 0:
         raise ConfigError(f'--refine is {args.refine}, expected a number of iterations, 0 or more.')
+    check_reading(args)
     _check_outputs(args.outputs)
 
 

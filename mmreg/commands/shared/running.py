@@ -12,6 +12,7 @@ from typing import Any
 
 from mmreg.utils import console
 
+from .file_options import as_file, with_reading
 from .run_options import pair_files
 
 
@@ -42,19 +43,16 @@ def _cases(args: argparse.Namespace) -> list[Any]:
     from mmreg.registration.cohort.cases import read_cases
 
     register_all_modules()
-    return read_cases(args.pairs, args.data_root, args.split)
+    return with_reading(args, read_cases(args.pairs, args.data_root, args.split))
 
 
 def _one(args: argparse.Namespace, pipeline: Any) -> int:
-    from mmreg.io.cine import Frame
     from mmreg.registration.results.headline import headline
     from mmreg.registration.results.possible import refuse_impossible
 
     from .run_progress import PairProgress
 
-    files: dict[str, Any] = dict(pair_files(args))
-    if args.frame:
-        files |= {role: Frame(files.get(role, ''), n) for role, n in zip(('fixed', 'moving'), args.frame)}
+    files = {name: as_file(args, name, path) for name, path in pair_files(args).items()}
     with PairProgress() as progress:
         watch = progress.advance
         result = pipeline(**files, affine=args.affine, landmark_frame=args.landmark_frame, watch=watch)

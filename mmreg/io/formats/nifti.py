@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -92,7 +92,7 @@ def _voxels(header: NiftiHeader) -> np.ndarray:
     there = max(0, file.stat().st_size - (header.offset if encoding == 'raw' else 0))
     payload.check_claim(file, encoding, wanted, there)
     if encoding == 'gzip' and payload.is_suspicious(wanted, there):
-        payload.verify(file, 'gzip', wanted)
+        payload.verify(file, 'gzip', wanted, skip=header.offset)
     check_room(header.path, 3 * wanted)  # as stored, as an image, and as an array
     flat = _stored(file, encoding, header.offset, wanted).view(header.dtype.base)
     colour = header.colour
@@ -121,7 +121,7 @@ def _stored(file: Path, encoding: str, offset: int, wanted: int) -> np.ndarray:
     return data
 
 
-def _skip(stream: IO[bytes], offset: int) -> None:
+def _skip(stream: Any, offset: int) -> None:
     while offset > 0 and (passed := len(stream.read(min(offset, payload.CHUNK)))):
         offset -= passed
 

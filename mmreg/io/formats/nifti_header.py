@@ -140,10 +140,10 @@ class NiftiHeader:
         if self.kind == 'analyze':
             return 1.0, 0.0
         slope, intercept = float(self.fields['scl_slope']), float(self.fields['scl_inter'])
-        if slope == 0 or not math.isfinite(slope):
+        if slope == 0 or math.isnan(slope):
             return 1.0, 0.0
-        if not math.isfinite(intercept):
-            raise self._error(f'found an intercept of {intercept}', 'expected a number')
+        if not math.isfinite(slope) or not math.isfinite(intercept):
+            raise self._error(f'found a slope of {slope} and an intercept of {intercept}', 'expected numbers')
         return slope, intercept
 
     @property
@@ -291,7 +291,7 @@ def _numpy_types() -> dict[int, np.dtype]:
 
     found: dict[int, np.dtype] = {}
     for code in data_type_codes.value_set('code'):
-        dtype: Any = data_type_codes.dtype[code]
-        if code not in _COLOURS and np.dtype(dtype).itemsize and np.dtype(dtype).kind in 'iufc':
-            found[int(code)] = np.dtype(dtype)
+        dtype: np.dtype = np.dtype(data_type_codes.dtype[code])  # type: ignore[call-overload]
+        if code not in _COLOURS and dtype.itemsize and dtype.kind in 'iufc':
+            found[int(str(code))] = dtype
     return {**found, 128: np.dtype('(3,)u1'), 2304: np.dtype('(4,)u1')}

@@ -28,25 +28,27 @@ _SUSPICIOUS_RATIO, _SUSPICIOUS_BYTES = 500, 256 << 20
 _TAIL = 64 << 20
 
 
-def verify(path: Path, encoding: str, wanted: int, offset: int = 0, stored: int | None = None) -> None:
+def verify(path: Path, encoding: str, wanted: int, offset: int = 0, skip: int = 0) -> None:
     """Read the voxels of a file to their end without keeping them.
 
     Args:
         path: File with the voxels.
         encoding: 'raw', 'gzip', 'zlib' or 'bzip2'.
         wanted: Bytes of voxels that the header promises.
-        offset: Where the stream begins.
-        stored: Length of the stream in the file where the header tells; to its end otherwise.
+        offset: Where the stream begins in the file.
+        skip: Bytes of the unpacked stream in front of the voxels.
 
     Raises:
         DataError: fewer bytes than promised, or a damaged stream.
     """
-    there = max(0, path.stat().st_size - offset) if stored is None else stored
+    there = max(0, path.stat().st_size - offset)
     check_claim(path, encoding, wanted, there)
     if encoding == 'raw':
         return
-    length, first, varied = 0, b'', False
+    length, first, varied = -skip, b'', False
     for chunk in chunks(path, encoding, offset):
+        if length < 0:
+            chunk, length = chunk[-length:], min(0, length + len(chunk))
         first = first or chunk
         varied = varied or (len(chunk) == len(first) and chunk != first) or not _periodic(chunk)
         length += len(chunk)

@@ -14,6 +14,7 @@ from mmreg.datasets.learn2reg import Learn2RegDataset, read_json
 from mmreg.datasets.pairs import PairListDataset
 from mmreg.datasets.verify import report
 from mmreg.errors import DataError
+from mmreg.io import ImageFile
 from mmreg.registration.files import PairFiles
 from mmreg.utils.text_files import read_json as read_any_json
 
@@ -46,6 +47,8 @@ class CohortCase:
         for key, path in self.arguments().items():
             stat = Path(path).stat() if Path(path).exists() else None
             files[key] = [str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None]
+            if isinstance(path, ImageFile):
+                files[key] += [path.frame, path.series, path.position, path.channels]
         text = json.dumps({'files': files, 'settings': settings}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 

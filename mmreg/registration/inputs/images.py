@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import SimpleITK as sitk
 from mmreg.errors import DataError
 from mmreg.io import (
     Geometry,
+    ImageFile,
     Landmarks,
     Volume,
     as_labels,
@@ -22,9 +24,8 @@ from mmreg.io import (
     check_points,
     read_image_header,
     read_landmarks,
-    read_volume,
 )
-from mmreg.io.cine import Frame, chosen_frame, read_frame
+from mmreg.io.cine import chosen_frame
 from mmreg.registration.types import ImageLike, LandmarksLike
 
 
@@ -60,12 +61,10 @@ def load_image(source: ImageLike, name: str, channels: int | None = 1) -> Image:
     Raises:
         DataError: one sentence with the path or name.
     """
-    if isinstance(source, str | Path):
-        frame = chosen_frame(source, name) if channels == 1 or isinstance(source, Frame) else None
-        if frame is not None:
-            return Image(read_frame(frame, frame.number), f'{source} (frame {frame.number})', np.dtype(np.float32))
-        image = Image(read_volume(source, channels=channels != 1), str(source), _stored_type(Path(source)))
+    if isinstance(source, str | os.PathLike):
+        image = _read_image(chosen_frame(ImageFile.of(source), name), channels)
     else:
+        _refuse_frames(source, name)
         volume = as_volume(source, name)
         array = np.ascontiguousarray(volume.array, dtype=np.float32)
         check_image(array, name)
@@ -81,8 +80,8 @@ def load_labels(source: ImageLike, name: str, of: Image) -> Image:
     Raises:
         DataError: unreadable, empty, no whole numbers, or on another grid.
     """
-    if isinstance(source, str | Path):
-        image = Image(read_volume(source, 'labels'), str(source), np.dtype(np.int16))
+    if isinstance(source, str | os.PathLike):
+        image = Image(ImageFile.of(source).read('labels'), str(source), np.dtype(np.int16))
     else:
         volume = as_volume(source, name)
         image = Image(Volume(as_labels(volume.array, name), volume.geometry), name, volume.array.dtype)
@@ -95,8 +94,8 @@ def load_mask(source: ImageLike, name: str, of: Image) -> Image:
     Raises:
         DataError: unreadable, empty, or on another grid.
     """
-    if isinstance(source, str | Path):
-        image = Image(read_volume(source, 'mask'), str(source), np.dtype(np.uint8))
+    if isinstance(source, str | os.PathLike):
+        image = Image(ImageFile.of(source).read('mask'), str(source), np.dtype(np.uint8))
     else:
         volume = as_volume(source, name)
         image = Image(Volume(as_mask(volume.array, name), volume.geometry), name, volume.array.dtype)
@@ -166,7 +165,7 @@ def check_label_sets(fixed: Image, moving: Image, rule: str = 'equal', labels: S
 def digest(source: Any) -> str:
     """SHA-256 of a file, of all files of a folder, or of an array with its grid."""
     total = hashlib.sha256()
-    if isinstance(source, str | Path):
+    if isinstance(source, str | os.PathLike):
         path = Path(source)
         for file in sorted(path.rglob('*')) if path.is_dir() else [path]:
             if file.is_file():
@@ -192,6 +191,8 @@ def as_volume(source: Any, name: str) -> Volume:
             return Volume.from_sitk(source)
         except DataError as error:
             raise DataError(f'{name}: {error}') from error
+    if is_nibabel(source):
+        return _of_nibabel(source, name)
     if isinstance(source, tuple) and len(source) == 2:
         array, geometry = np.asarray(source[0]), source[1]
         if not isinstance(geometry, Geometry):
@@ -199,16 +200,59 @@ def as_volume(source: Any, name: str) -> Volume:
             geometry = Geometry(array.shape[: len(matrix) - 1], matrix)
         return Volume(array, geometry)
     raise DataError(
-        f'{name}: found a {type(source).__name__}, expected a path, a Volume, a SimpleITK image or (array, geometry)'
+        f'{name}: found a {type(source).__name__}, expected a path, a Volume, a SimpleITK or nibabel image, or (array, '
+        'geometry)'
     )
 
 
-def _stored_type(path: Path) -> np.dtype:
-    """Type of the voxels in a file; float32 where the header does not tell (DICOM folders)."""
-    if path.is_dir():
-        return np.dtype(np.float32)
-    dtype = read_image_header(path).dtype
-    return dtype if dtype.kind in 'iu' else np.dtype(np.float32)
+def is_nibabel(source: Any) -> bool:
+    """Whether an object is an image of nibabel, told without importing it."""
+    return all(hasattr(source, name) for name in ('dataobj', 'affine', 'header'))
+
+
+def _of_nibabel(source: Any, name: str) -> Volume:
+    """The voxels as their file scales them; further axes become channels."""
+    array = np.asanyarray(source.dataobj)
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim > 4 or source.affine is None:
+        raise DataError(f'{name}: found an image of shape {array.shape} with the affine {source.affine}, expected 3-D')
+    ndim = min(3, array.ndim)
+    keep = [*range(ndim), 3]
+    codes = [int(source.header[key]) for key in ('sform_code', 'qform_code') if key in source.header]
+    space = next((code for code in codes if code > 0), None)
+    try:
+        return Volume(array, Geometry(array.shape[:ndim], np.asarray(source.affine)[np.ix_(keep, keep)], space))
+    except DataError as error:
+        raise DataError(f'{name}: {error}') from error
+
+
+def _refuse_frames(source: Any, name: str) -> None:
+    """A time series is not one image with channels."""
+    shape = tuple(source.shape) if is_nibabel(source) else ()
+    if len(shape) == 4 and shape[3] > 1:
+        raise DataError(
+            f'{name}: found {shape[3]} volumes (shape {shape}), expected one; choose it by image.slicer[..., N], or '
+            'give a Volume where they are channels of one image'
+        )
+
+
+def _read_image(file: ImageFile, channels: int | None) -> Image:
+    """A file with one volume; several are channels only where the model takes so many, or where the file says so."""
+    path, name, dtype = Path(file), str(file), np.dtype(np.float32)
+    if not path.is_dir():
+        header = read_image_header(path)
+        dtype = header.dtype if header.dtype.kind in 'iu' else dtype
+        wanted = file.channels or (channels is not None and channels == header.frames)
+        if header.frames > 1 and file.frame is not None:
+            name = f'{file} (frame {file.frame})'
+        elif header.frames > 1 and not wanted:
+            raise DataError(
+                f'{file}: found a 4-D image of {header.frames} frames (size {header.size}), expected one image or one '
+                f'volume of a time series: --frame N, from 1 to {header.frames}, chooses it, an Info.cfg with ED and '
+                'ES beside it does so, and --channels takes all as channels of one image'
+            )
+    return Image(file.read(channels=channels != 1), name, dtype)
 
 
 def _grid(geometry: Geometry) -> str:

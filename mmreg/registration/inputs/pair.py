@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mmreg.errors import DataError
-from mmreg.io import Landmarks, split_suffix
-from mmreg.io.cine import Frame
+from mmreg.io import ImageFile, Landmarks, split_suffix
+from mmreg.io.files import noted
 from mmreg.registration.files import PairFiles
 from mmreg.registration.types import LandmarksLike
 
@@ -32,6 +31,7 @@ class Pair:
         masks: The same, ``fixed`` and ``moving``.
         points: The same.
         given: Path and SHA-256 of everything that was handed over, for the plan.
+        remarks: What was found in the files that deserves a look, in words.
     """
 
     case_id: str
@@ -40,6 +40,7 @@ class Pair:
     masks: Mapping[str, Image] = field(default_factory=dict)
     points: Mapping[str, Landmarks] = field(default_factory=dict)
     given: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     @property
     def fixed(self) -> Image:
@@ -80,6 +81,19 @@ def read_pair(
         DataError: one sentence for whatever is wrong with one of them.
     """
     given = (files if isinstance(files, PairFiles) else PairFiles(**files)).given()
+    with noted() as remarks:
+        return _read(given, case_id, channels, landmark_frame, label_sets, label_values, remarks)
+
+
+def _read(
+    given: Mapping[str, Any],
+    case_id: str | None,
+    channels: int | None,
+    landmark_frame: str | None,
+    label_sets: str,
+    label_values: list[int] | None,
+    remarks: Sequence[str],
+) -> Pair:
     images = {role: load_image(given[role], role, channels) for role in ('fixed', 'moving')}
     _check_like(images)
     labels = {}
@@ -95,8 +109,9 @@ def read_pair(
         if f'{role}_mask' in given
     }
     points = load_points(given.get('fixed_landmarks'), given.get('moving_landmarks'), images, landmark_frame)
-    described = {key: {'path': _path(value), 'sha256': digest(value), **_frame(value)} for key, value in given.items()}
-    return Pair(case_id or pair_name(given['fixed'], given['moving']), images, labels, masks, points, described)
+    described = {key: {'path': _path(value), 'sha256': digest(value), **_how(value)} for key, value in given.items()}
+    name = case_id or pair_name(given['fixed'], given['moving'])
+    return Pair(name, images, labels, masks, points, described, remarks)
 
 
 def load_points(
@@ -126,8 +141,8 @@ def _check_like(images: Mapping[str, Image]) -> None:
     for image in (fixed, moving):
         if image.volume.channels > MOST_CHANNELS:
             raise DataError(
-                f'{image.name}: found {image.volume.channels} channels, expected at most {MOST_CHANNELS}; choose one '
-                'volume of a time series'
+                f'{image.name}: found {image.volume.channels} channels, expected at most {MOST_CHANNELS}; --frame N '
+                'chooses one volume of a time series'
             )
     if fixed.volume.channels != moving.volume.channels:
         raise DataError(
@@ -137,16 +152,21 @@ def _check_like(images: Mapping[str, Image]) -> None:
 
 
 def _path(source: Any) -> str | None:
-    return os.fspath(source) if isinstance(source, str | Path) else None
+    return os.fspath(source) if isinstance(source, str | os.PathLike) else None
 
 
-def _frame(source: Any) -> dict[str, int]:
-    return {'frame': source.number} if isinstance(source, Frame) else {}
+def _how(source: Any) -> dict[str, Any]:
+    """What was said about how to read a file, for the plan."""
+    if not isinstance(source, ImageFile):
+        return {}
+    known = {'frame': source.frame, 'series': source.series, 'position': source.position}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 def pair_name(fixed: Any, moving: Any) -> str:
     """Name of a pair from its two files."""
     names = [
-        split_suffix(x)[0] if isinstance(x, str | Path) else role for role, x in (('fixed', fixed), ('moving', moving))
+        split_suffix(os.fspath(source))[0] if isinstance(source, str | os.PathLike) else role
+        for role, source in (('fixed', fixed), ('moving', moving))
     ]
     return '__'.join(names)

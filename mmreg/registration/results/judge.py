@@ -13,7 +13,7 @@ from mmreg.zoo.suitability import warnings_of_weights
 
 from .coverage import inside_percent, mapped_points, shown_voxels
 from .values import ResultValues
-from .warnings import geometry_warnings, warnings_in_words
+from .warnings import geometry_warnings, turn_warnings, warnings_in_words
 
 
 def judge(
@@ -41,6 +41,7 @@ def judge(
     if result.inverse_residual is not None:
         result.metrics['inverse_residual_mm'] = vars(result.inverse_residual)
     result.warnings += _rigidity_warnings(numbers)
+    result.warnings += pair.remarks
     result.warnings += _input_warnings(result, method)
     result.warnings += warnings_in_words(
         overlap, (before, after), numbers.folds_percent, result.inverse_residual, min(result.geometry.spacing)
@@ -78,5 +79,7 @@ def _input_warnings(result: ResultValues, method: Method) -> list[str]:
     found = [text for image in images for text in geometry_warnings(image.name, image.geometry)]
     found += result.alignment.warnings
     found += warnings_of_weights(method.meta.get('weights'), [(image.name, image.volume) for image in images])
+    if result.alignment.search is not None:
+        found += turn_warnings(result.alignment.matrix)
     ranges = [range_warning(image.volume.array, image.name, method.preparation) for image in images]
     return found + [text for text in ranges if text]

@@ -14,6 +14,8 @@ LOW_OVERLAP = 50.0
 OUTSIDE = 5.0
 #: Voxels and fields of view outside of these are no images of a patient, mm.
 SMALLEST_VOXEL, LARGEST_VOXEL, LARGEST_VIEW = 0.01, 30.0, 2500.0
+#: Degrees between two scans of one patient.
+LARGEST_TURN = 75.0
 
 
 def warnings_in_words(
@@ -81,6 +83,27 @@ def geometry_warnings(name: str, geometry: Geometry) -> list[str]:
             'distances in mm and left and right may be wrong.'
         )
     return found
+
+
+def turn_warnings(matrix: np.ndarray | None) -> list[str]:
+    """A sentence where a search turned the moving image further than a patient turns between two scans.
+
+    Args:
+        matrix: ``(ndim+1, ndim+1)`` fixed world -> moving world; None for the identity.
+    """
+    if matrix is None:
+        return []
+    left, _, right = np.linalg.svd(np.asarray(matrix)[:-1, :-1])
+    rotation = left @ right
+    ndim = len(rotation)
+    cosine = (np.trace(rotation) - (ndim - 2)) / 2
+    degrees = float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    if degrees < LARGEST_TURN and np.linalg.det(rotation) > 0:
+        return []
+    return [
+        f'large rotation: the affine search turned the moving image by {degrees:.0f} degrees against the headers; one '
+        'header may be wrong, and then left and right may be exchanged (--affine none keeps to the headers).'
+    ]
 
 
 def _is_default(geometry: Geometry) -> bool:

@@ -1,0 +1,88 @@
+"""Tables as text, whatever separates their columns: commas, semicolons (with decimal commas), tabs or spaces."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmreg.errors import DataError
+from mmreg.utils.text_files import read_text
+
+from .files import named
+
+#: A separator is looked for in this much of a file.
+_SAMPLE = 1 << 14
+_DECIMAL_COMMA = re.compile(r'\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*')
+
+
+def read_plain_text(path: str | Path, expected: str) -> str:
+    """The text of a regular file, UTF-8 with or without its mark, with one kind of line ends.
+
+    Raises:
+        DataError: missing, no regular file, too large, or bytes that are no UTF-8 text.
+    """
+    return read_text(named(path, expected), expected).replace('\r\n', '\n').replace('\r', '\n')
+
+
+def split_rows(text: str, path: str | Path) -> list[tuple[int, list[str]]]:
+    """(number of the row, cells) of every row that is neither empty nor a comment (``#``).
+
+    Cells are stripped. Where semicolons or tabs separate them, a decimal comma becomes a point.
+
+    Raises:
+        DataError: a row that the rules of CSV cannot part.
+    """
+    separator = separator_of(text)
+    if separator == ' ':
+        rows: Iterator[tuple[int, list[str]]] = ((n, line.split()) for n, line in enumerate(text.splitlines(), 1))
+    else:
+        rows = iter(_by_csv(text, separator, path))
+    found = []
+    for number, row in rows:
+        cells = [cell.strip() for cell in row]
+        if separator in ';\t':
+            cells = [cell.replace(',', '.') if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells]
+        while separator == '\t' and len(cells) > 1 and not cells[-1]:  # tabs that end a line
+            cells.pop()
+        if any(cells) and not cells[0].startswith('#'):
+            found.append((number, cells))
+    return found
+
+
+def separator_of(text: str) -> str:
+    """``','``, ``';'``, a tab, or a space."""
+    sample = '\n'.join(line for line in text[:_SAMPLE].splitlines() if line.strip() and not line.startswith('#'))
+    first = sample.partition('\n')[0]
+    for separator in ';\t':
+        if separator in first:
+            return separator
+    if ',' in first or not first.strip():
+        return ','
+    try:
+        found = csv.Sniffer().sniff(sample, delimiters=',;\t ').delimiter
+    except csv.Error:
+        found = ' ' if len(first.split()) > 1 and all(_is_number(cell) for cell in first.split()) else ','
+    if found == ' ' and not all(_is_number(cell) for cell in first.split()):
+        return ','  # a name with spaces
+    return found
+
+
+def _by_csv(text: str, separator: str, path: str | Path) -> list[tuple[int, list[str]]]:
+    reader = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
+    found = []
+    try:
+        for row in reader:
+            found.append((reader.line_num, row))
+    except csv.Error as error:
+        raise DataError(f'{path}: found a row {reader.line_num} that is no CSV ({error}), expected a table') from error
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
