@@ -31,6 +31,10 @@ class ConfigError(InputError):
     """A config key, an option or a combination of parts cannot work."""
 
 
+class EvaluationError(InputError):
+    """A metric could not be computed; said alike in all processes of a run."""
+
+
 class CheckpointError(InputError):
     """A checkpoint cannot be read, is not trusted, or belongs to another architecture."""
 

@@ -10,6 +10,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     mean_loss=dict(type='MeanLossHook'),
     iter_seed=dict(type='IterSeedHook'),
+    data_check=dict(type='DataCheckHook'),
     invalid_loss=dict(type='CheckInvalidLossHook', interval=1),
     graceful_stop=dict(type='GracefulStopHook'),
     progress=dict(type='ProgressHook'),

@@ -10,6 +10,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 from mmreg.evaluation.challenge.package import package, validate
 from mmreg.evaluation.challenge.profiles import PROFILES, wanted_pairs, wanted_shape
+from mmreg.evaluation.challenge.units import UnitWatch
 from mmreg.utils import console
 
 from .shared.case_progress import track
@@ -29,14 +30,23 @@ def run(options: argparse.Namespace) -> None:
     shapes = {pair: given or wanted_shape(options.dataset, pair, options.data_root) for pair in pairs}
     source = Path(options.predictions)
     if source.suffix == '.zip':
-        validate(source, profile, shapes)
+        watch = UnitWatch()
+        validate(source, profile, shapes, watch=watch)
+        _warn(watch)
         console.say(f'{source}: {len(shapes)} fields, complete and valid for {options.challenge}')
         return
     if not options.output:
         raise ConfigError('--output is missing, expected the name of the zip file to write.')
-    package(source, options.output, profile, shapes, track=_progress)
+    watch = UnitWatch()
+    package(source, options.output, profile, shapes, track=_progress, watch=watch)
+    _warn(watch)
     size = Path(options.output).stat().st_size / 2**20
     console.say(f'{options.output}: {len(shapes)} fields, {size:.1f} MiB, valid for {options.challenge}')
+
+
+def _warn(watch: UnitWatch) -> None:
+    for warning in watch.warnings():
+        console.say(f'warning: {warning}')
 
 
 def _progress(pairs: Sequence[Any]) -> Iterable[Any]:

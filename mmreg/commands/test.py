@@ -55,7 +55,7 @@ def _test(args: argparse.Namespace) -> None:
         runner.load_checkpoint(args.checkpoint)
     metrics = runner.test()
     if is_main_process():
-        report(metrics, args)
+        report(metrics, args, runner.message_hub.runtime_info.get('test_lacks', ()))
 
 
 def prepare(args: argparse.Namespace) -> Config:
@@ -93,16 +93,18 @@ def _parameters(cls: type) -> set[str]:
     }
 
 
-def report(metrics: Mapping[str, float], args: argparse.Namespace) -> None:
-    """Print the table of a test run and write its summary."""
+def report(metrics: Mapping[str, float], args: argparse.Namespace, lacks: Sequence[str] = ()) -> None:
+    """Print the table of a test run and write its summary; ``lacks`` says what could not be measured, and why."""
     rows = tabulate(metrics)
     title = f'\n{Path(args.config).stem}'
     if any(key.endswith('_oracle') and value for key, value in metrics.items()):
         title += '  ORACLE: the network saw the labels it is measured with'
     console.table(('metric', 'before', 'after', 'sd'), rows, title=title)
+    for lack in lacks:
+        console.say(lack)
     if args.out:
         summary = {'config': str(args.config), 'checkpoint': args.checkpoint, 'versions': versions()}
-        write_json(Path(args.out) / 'summary.json', {**summary, 'metrics': dict(metrics)})
+        write_json(Path(args.out) / 'summary.json', {**summary, 'metrics': dict(metrics), 'not_measured': list(lacks)})
         console.say(f'written to {args.out}')
 
 

@@ -151,18 +151,57 @@ class Learn2RegDataset(PairDataset):
 class LUMIRDataset(Learn2RegDataset):
     """LUMIR (Learn2Reg 2024): brains of 160x224x192 voxels at 1 mm, intensities divided by 255.
 
-    Takes the challenge's JSON (pairs under ``validation``) and the EOIR authors' (labelled subjects under
-    ``validation``, pairs under ``test``) alike.
+    Takes the challenge's JSON (pairs under ``validation``, without labels) and the EOIR authors' (labelled subjects
+    under ``validation``, pairs under ``test``) alike. With the challenge's, the training scans for which it offers
+    labels (folder ``sanity_labels``, where it was named and is there) validate too: all ordered pairs of them, after
+    the listed pairs; and they do not train. Labels of the listed pairs are read from ``labelsVal`` where that is.
 
     Args:
         ann_file: The JSON below ``data_root``.
+        sanity_labels: Folder of the label maps of some training scans, such as ``'SanityCheckLabelsTr'``.
         kwargs: See :class:`Learn2RegDataset`.
     """
 
     PREPROCESS = (dict(type='LoadVolumes'), dict(type='DivideBy', value=255.0))
 
-    def __init__(self, ann_file: str = 'LUMIR_dataset.json', **kwargs: Any):
+    def __init__(
+        self,
+        ann_file: str = 'LUMIR_dataset.json',
+        sanity_labels: str | None = None,
+        **kwargs: Any,
+    ):
+        self.sanity_labels = sanity_labels
         super().__init__(ann_file=ann_file, **kwargs)
+
+    def index(self) -> Index:
+        index = super().index()
+        labelled = self._sanity_checked()
+        if not labelled:
+            return index
+        if self.split == 'training' and self.held_out and index.pairs is None:
+            held_out = {source['image'] for source in labelled}
+            index.sources = [source for source in index.sources if source['image'] not in held_out]
+        elif self.split == 'validation' and index.pairs is not None and self.key is None:
+            first = len(index.sources)
+            numbers = range(first, first + len(labelled))
+            index.sources += labelled
+            index.pairs += [Pair(moving=m, fixed=f) for m in numbers for f in numbers if m != f]
+        return index
+
+    def _sanity_checked(self) -> list[Source]:
+        """Training scans with a label map in ``sanity_labels``, where the JSON's validation list has no subjects."""
+        folder = Path(self.data_root) / (self.sanity_labels or '')
+        if self.sanity_labels is None or not folder.is_dir():
+            return []
+        entries = read_json(self.ann_file).get('validation') or []
+        if not entries or not all(isinstance(entry, dict) and _is_pair(entry) for entry in entries):
+            return []
+        images = ((Path(self.data_root) / 'imagesTr' / path.name, path) for path in sorted(folder.glob('*.nii*')))
+        return [
+            {'id': subject_id(str(image)), 'image': str(image), 'labels': str(labels)}
+            for image, labels in images
+            if image.is_file()
+        ]
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from mmengine.dataset import InfiniteSampler
+from mmengine.dist import is_distributed
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mmreg.errors import EvaluationError, InputError
 from mmreg.registry import LOOPS
+from mmreg.utils.console import sentence
 
 
 def _sampler_of(loader: DataLoader[Any]) -> Any:
@@ -44,18 +47,22 @@ class _Resumable:
     """What both loops share: they end their workers, and a validation lost to a kill is done again on resume.
 
     The checkpoint of an epoch is written before its validation. Whoever depends on the scores (the best checkpoint,
-    schedules that watch a plateau) would otherwise miss one.
+    schedules that watch a plateau) would otherwise miss one. A validation that fails ends itself, not the training.
     """
 
     runner: Any
     dataloader: DataLoader[Any]
     dataloader_iterator: Any = None
+    val_begin: int
+    val_interval: int
     _iter: int
 
     def run(self) -> nn.Module:
         """Train from where the checkpoint left off, or from the start."""
         try:
+            self.failures: list[str] = []
             self._train()
+            self._say_failures()
         finally:
             self._release()
         return self.runner.model
@@ -72,8 +79,36 @@ class _Resumable:
                 loader._iterator = None
 
     def validate(self) -> None:
-        self.runner.message_hub.update_info('last_validation', self._iter)
-        self.runner.val_loop.run()
+        """Validate; a failure is said and counted, and the training goes on. It is tried again when it is due again."""
+        hub, earlier = self.runner.message_hub, self.runner.message_hub.runtime_info.get('last_validation', 0)
+        hub.update_info('last_validation', self._iter)
+        try:
+            self.runner.val_loop.run()
+        except Exception as error:
+            # Failures other than of metrics are one process's own; the others wait for it inside the evaluation.
+            if is_distributed() and not isinstance(error, EvaluationError):
+                raise
+            hub.update_info('last_validation', earlier)
+            self.failures.append(sentence(error) or f'{type(error).__name__}: {error}')
+            self.runner.logger.error(
+                f'Validation failed at iteration {self._iter}, the training goes on: {self.failures[-1]}',
+                exc_info=not isinstance(error, InputError),
+            )
+
+    def _say_failures(self) -> None:
+        if self.failures:
+            count = f'{len(self.failures)} validation{"s" if len(self.failures) > 1 else ""} failed'
+            self.runner.logger.warning(f'Trained to the end; {count}, the last one: {self.failures[-1]}')
+
+    @property
+    def _last_step(self) -> int:
+        raise NotImplementedError
+
+    def validates_after(self, step: int) -> bool:
+        """Whether a validation follows the epoch or iteration number ``step``."""
+        if self.runner.val_loop is None or step < self.val_begin:
+            return False
+        return step % self.val_interval == 0 or step == self._last_step
 
     def is_missed(self) -> bool:
         return self._iter > 0 and self.runner.message_hub.runtime_info.get('last_validation') != self._iter
@@ -104,10 +139,12 @@ class ResumableEpochLoop(_Resumable, EpochBasedTrainLoop):
                 self.validate()
         self.runner.call_hook('after_train')
 
+    @property
+    def _last_step(self) -> int:
+        return self._max_epochs
+
     def _validation_due(self) -> bool:
-        if self.runner.val_loop is None or self._epoch < self.val_begin:
-            return False
-        return self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
+        return self.validates_after(self._epoch)
 
     def run_epoch(self) -> None:
         """What is left of the current epoch."""
@@ -160,10 +197,12 @@ class ResumableIterLoop(_Resumable, IterBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
 
+    @property
+    def _last_step(self) -> int:
+        return self._max_iters
+
     def _validation_due(self) -> bool:
-        if self.runner.val_loop is None or self._iter < self.val_begin:
-            return False
-        return self._iter % self.val_interval == 0 or self._iter == self._max_iters
+        return self.validates_after(self._iter)
 
     def _fast_forward(self) -> None:
         """Start the loader behind the batches that the checkpoint has seen."""

@@ -9,7 +9,9 @@ All readers return (ndim, *S) float32 voxels of the fixed grid.
 
 from __future__ import annotations
 
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,6 +34,45 @@ ZOOM_MODE = 'mirror'
 
 #: What ITK calls the description in a NIfTI header.
 _NOTE = 'ITK_FileNotes'
+
+
+def field_stems(fixed: str | Path, moving: str | Path) -> tuple[str, str]:
+    """Names of the field of two images, without ending: the one that the official scorers want, and the full one.
+
+    An image is called ``<task>_<subject>_<modality>``. Where both have one modality, or the fixed image has 0 and the
+    moving one 1, the scorers want the subjects only; otherwise the full name with subjects and modalities.
+
+    Raises:
+        DataError: a name holds no number.
+
+    Example:
+        >>> field_stems('LUMIRMRI_3455_0000.nii.gz', 'LUMIRMRI_3454_0000.nii.gz')
+        ('disp_3455_3454', 'disp_3455_0000_3454_0000')
+        >>> field_stems('ThoraxCBCT_0011_0000.nii.gz', 'ThoraxCBCT_0011_0002.nii.gz')[0]
+        'disp_0011_0000_0011_0002'
+    """
+    (a, first), (b, second) = (_subject_and_modality(Path(image).name) for image in (fixed, moving))
+    full = f'disp_{a:04d}_{first:04d}_{b:04d}_{second:04d}'
+    short = first == second or (first, second) == (0, 1)
+    return (f'disp_{a:04d}_{b:04d}' if short else full), full
+
+
+def unique_stems(pairs: Sequence[tuple[str | Path, str | Path]]) -> list[str]:
+    """Names of the fields of a list of (fixed, moving) images: the scorers', and the full one where two would collide.
+
+    Raises:
+        DataError: a name holds no number.
+    """
+    stems = [field_stems(*pair) for pair in pairs]
+    count = Counter(wanted for wanted, _ in stems)
+    return [full if count[wanted] > 1 else wanted for wanted, full in stems]
+
+
+def _subject_and_modality(name: str) -> tuple[int, int]:
+    numbers = [int(part) for part in re.split('[_-]', name.split('.')[0]) if part.isdecimal()]
+    if not numbers:
+        raise DataError(f'{name}: found no number in the name, expected one such as in LUMIRMRI_3455_0000.nii.gz')
+    return (numbers[-2], numbers[-1]) if len(numbers) > 1 else (numbers[0], 0)
 
 
 def lumir_name(fixed_id: int | str, moving_id: int | str) -> str:

@@ -86,9 +86,9 @@ class ToyError(BaseMetric):
     default_prefix = 'toy'
     runs = 0
 
-    def __init__(self, fail_at=None, **kwargs):
+    def __init__(self, fail_at=None, failure='crash', **kwargs):
         super().__init__(**kwargs)
-        self.fail_at = fail_at
+        self.fail_at, self.failure = fail_at, failure
 
     def process(self, data_batch, data_samples):
         for sample in data_samples:
@@ -97,6 +97,8 @@ class ToyError(BaseMetric):
 
     def compute_metrics(self, results):
         self.runs += 1
+        if self.runs == self.fail_at and self.failure == 'interrupt':
+            raise KeyboardInterrupt
         if self.runs == self.fail_at:
             raise RuntimeError('crash in validation')
         return {'error': sum(results) / len(results), 'count': float(len(results))}

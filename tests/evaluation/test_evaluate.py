@@ -110,6 +110,56 @@ def test_csv_has_a_row_per_label(folders, tmp_path):
     _score(folders, tmp_path, '--csv', str(tmp_path / 'cases.csv'))
     lines = (tmp_path / 'cases.csv').read_text().splitlines()
     assert sum(',DSC,' in line for line in lines) == 8
+    assert [line.split(',')[2] for line in lines if line.startswith('0001') and ',DSC,' in line] == ['1', '2', '3', '9']
+
+
+def _as_lumir(folders, names, landmarks_alone=False):
+    """The toy's config divided in two, as LUMIR's are, under the given names."""
+    whole = json.loads((folders[1] / 'evaluation_config.json').read_text())
+    (folders[1] / 'evaluation_config.json').unlink()
+    for name, metrics in zip(names, (('dice', 'hd95'), ('tre',))):
+        methods = [method for method in whole['evaluation_methods'] if method['metric'] in metrics]
+        (folders[1] / name).write_text(json.dumps({**whole, 'evaluation_methods': methods}))
+
+
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('LUMIR_VAL_Segmentation_evaluation_config.json', 'LUMIR_VAL_Landmark_evaluation_config.json'),
+        ('segmentation_evaluation_config.json', 'landmark_evaluation_config.json'),
+        ('z.json', 'a.json'),
+    ],
+)
+def test_configs_are_found_by_their_content(folders, tmp_path, names, capsys):
+    """Whatever they are called, and though both score the same pairs, no measure takes another's place."""
+    _as_lumir(folders, names)
+    found = _score(folders, tmp_path)
+    assert {'DSC', 'HD95', 'TRE_kp'} <= found['aggregates'].keys()
+    assert len(found['cases']) == 4 and '0001_0000<--0001_0001_landmark' in found['cases']
+    assert 'without label 0' in capsys.readouterr().out
+
+
+def test_two_configs_for_the_same_scores_need_a_choice(folders, tmp_path, capsys):
+    _as_lumir(folders, ('a.json', 'b.json'))
+    (folders[1] / 'c.json').write_text((folders[1] / 'a.json').read_text())
+    assert 'score the same pairs in the same way' in _refused(folders, tmp_path, capsys)
+    both = ['--config', str(folders[1] / 'b.json'), '--config', str(folders[1] / 'c.json')]
+    assert {'DSC', 'TRE_kp'} <= _score(folders, tmp_path, *both)['aggregates'].keys()
+
+
+def test_what_was_looked_for_is_said(folders, tmp_path, capsys):
+    (folders[1] / 'evaluation_config.json').unlink()
+    message = _refused(folders, tmp_path, capsys)
+    assert 'Toy_dataset.json lacks evaluation_methods, expected_shape, eval_pairs' in message
+
+
+def test_the_title_tells_whether_label_0_counts(folders, tmp_path, capsys):
+    path = folders[1] / 'evaluation_config.json'
+    config = json.loads(path.read_text())
+    config['evaluation_methods'][1]['labels'] = [0, 1]
+    path.write_text(json.dumps(config))
+    _score(folders, tmp_path)
+    assert 'label 0 counts too' in capsys.readouterr().out
 
 
 def _refused(folders, tmp_path, capsys, *options):

@@ -34,8 +34,9 @@ def _unpacked(tmp_path):
 @pytest.mark.parametrize('challenge', ['learn2reg', 'lumir'])
 def test_full_resolution_nifti(folders, tmp_path, challenge):
     assert main(_options(folders, tmp_path, challenge)) == 0
-    assert _unpacked(tmp_path) == ['disp_0001_0001.nii.gz', 'disp_0002_0002.nii.gz']
-    path = tmp_path / 'unpacked/disp_0002_0002.nii.gz'
+    folder = {'learn2reg': '', 'lumir': 'out/'}[challenge]  # LUMIR asks for folder.zip/folder/disp_*
+    assert _unpacked(tmp_path) == [f'{folder}disp_0001_0001.nii.gz', f'{folder}disp_0002_0002.nii.gz']
+    path = tmp_path / f'unpacked/{folder}disp_0002_0002.nii.gz'
     assert read_header(path) == ((*toy.SHAPE, 3), 'float32')
     np.testing.assert_array_equal(read_field(path, toy.SHAPE), toy.field(2))
     assert evaluate([str(tmp_path / 'unpacked'), str(folders[1])]) == 0
@@ -132,3 +133,54 @@ def test_a_finished_archive_can_be_checked(folders, tmp_path, capsys, change, wo
     assert words in capsys.readouterr().err
     (tmp_path / 'out.zip').write_bytes(b'PK no archive')
     assert main([str(tmp_path / 'out.zip'), *check]) != 0
+
+
+@pytest.mark.parametrize('challenge', ['learn2reg', 'lumir', 'lumir25'])
+@pytest.mark.parametrize('folder', ['', 'any name/'])
+@pytest.mark.parametrize('name', ['disp_{0}_{0}.nii.gz', 'disp_{0}_0000_{0}_0001.nii.gz'])
+def test_what_the_scorers_read_is_accepted(folders, tmp_path, challenge, folder, name):
+    """At the top or in one folder, by the short or the full name, with what a Mac adds."""
+    archive = tmp_path / 'own.zip'
+    with zipfile.ZipFile(archive, 'w') as content:
+        for number in toy.IDS:
+            stored = folders[0] / f'disp_{number:04d}_{number:04d}.nii.gz'
+            content.write(stored, folder + name.format(f'{number:04d}'))
+        content.writestr('__MACOSX/._x', b'')
+    check = ['--challenge', challenge, '--dataset', str(folders[1] / 'Toy_dataset.json')]
+    assert main([str(archive), *check]) == 0
+    assert evaluate([str(archive), str(folders[1])]) == 0
+
+
+def _positions(field):
+    return np.stack(np.meshgrid(*map(np.arange, field.shape[1:]), indexing='ij')).astype(np.float32) + field
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (_positions, 'positions'),
+        (lambda field: _positions(field) / 8 - 1, 'positions'),
+        (lambda field: field / np.abs(field).max() / 2, 'normalised'),
+        (lambda field: field * 100, 'larger than the image'),
+    ],
+)
+def test_fields_in_other_units_are_doubted(folders, tmp_path, capsys, change, words):
+    assert main(_options(folders, tmp_path)) == 0
+    assert 'warning' not in capsys.readouterr().out
+    for number in toy.IDS:
+        write_learn2reg_nifti(folders[0] / f'disp_{number:04d}_{number:04d}.nii.gz', change(toy.field(number)))
+    assert main(_options(folders, tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert 'warning: ' in out and words in out
+    assert evaluate([str(folders[0]), str(folders[1])]) == 0
+    assert words in capsys.readouterr().out
+    check = ['--challenge', 'learn2reg', '--dataset', str(folders[1] / 'Toy_dataset.json')]
+    assert main([str(tmp_path / 'out.zip'), *check]) == 0
+    assert words in capsys.readouterr().out
+
+
+def test_a_submission_of_zeros_is_not_doubted(folders, tmp_path, capsys):
+    for number in toy.IDS:
+        write_learn2reg_nifti(folders[0] / f'disp_{number:04d}_{number:04d}.nii.gz', 0 * toy.field(number))
+    assert main(_options(folders, tmp_path)) == 0
+    assert 'warning' not in capsys.readouterr().out

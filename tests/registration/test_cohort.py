@@ -129,9 +129,49 @@ def test_lumir_layout(command, folder, key):
     kept = (out / 'disp_0000_0001.nii.gz').stat().st_mtime_ns
     assert command('--pairs', path, '--layout', 'lumir', '--out', out, shift=(1.0, 0.5, -0.5)) == 0
     assert (out / 'disp_0000_0001.nii.gz').stat().st_mtime_ns == kept
-    assert command('--pairs', path, '--layout', 'lumir', '--out', out) == 0
-    displacement = read_learn2reg_nifti(out / 'disp_0002_0001.nii.gz', GRID.shape)  # of another config now
-    assert abs(displacement[:, 8, 8, 8] - [1.0, 0.5, -0.5]).max() > 0.1
+    assert command('--pairs', path, '--layout', 'lumir', '--out', out, shift=(2.0, 0.0, 0.0)) == 0
+    displacement = read_learn2reg_nifti(out / 'disp_0002_0001.nii.gz', GRID.shape)
+    np.testing.assert_allclose(displacement[:, 8, 8, 8], [2.0, 0.0, 0.0], atol=1e-5, err_msg='of the other model')
+
+
+@pytest.mark.parametrize('layout', ['lumir', 'oasis'])
+def test_fields_of_other_weights_or_files_are_made_again(command, folder, layout, capfd):
+    """What is finished is told by the files, the model and the options, not by a name that is there."""
+    path, out = lumir_json(folder, [(0, 1)]), folder / 'submission'
+
+    def run(shift=(1.0, 0.0, 0.0)):
+        return command('--pairs', path, '--layout', layout, '--out', out, shift=shift)
+
+    assert run() == 0 and '1 registered' in capfd.readouterr().out
+    assert run() == 0 and '1 finished before' in capfd.readouterr().out
+    moving = next(folder.rglob('*_0001_0000.nii.gz'))
+    moving.touch()
+    assert run() == 0 and '1 registered' in capfd.readouterr().out
+    assert run(shift=(0.0, 1.0, 0)) == 0 and '1 registered' in capfd.readouterr().out
+    (field,) = out.iterdir()
+    field.write_bytes(field.read_bytes()[:50])
+    assert run(shift=(0.0, 1.0, 0)) == 0, 'a damaged file is no result'
+
+
+def test_pairs_of_one_subject_get_the_names_of_the_scorer(command, folder, capfd):
+    """Thorax CT and two cone-beam CTs of one subject: two fields, not one."""
+    images = {name: folder / f'Thorax_0011_{name}.nii.gz' for name in ('0000', '0001', '0002')}
+    source = next(folder.rglob('*_0001_0000.nii.gz'))
+    for image in images.values():
+        image.write_bytes(source.read_bytes())
+    pairs = [{'fixed': images['0000'].name, 'moving': images[name].name} for name in ('0001', '0002')]
+    (folder / 'Thorax_dataset.json').write_text(json.dumps({'registration_val': pairs}))
+    out = folder / 'out'
+    run = ('--pairs', folder / 'Thorax_dataset.json', '--layout', 'learn2reg', '--out', out)
+    assert command(*run) == 0
+    assert sorted(p.name for p in out.iterdir()) == ['disp_0011_0000_0011_0002.nii.gz', 'disp_0011_0011.nii.gz']
+    twice = [{'fixed': images['0000'].name, 'moving': f'{part}_0011_0002.nii.gz'} for part in ('a', 'b')]
+    for pair in twice:
+        (folder / pair['moving']).write_bytes(source.read_bytes())
+    rows = ''.join(f'{pair["fixed"]},{pair["moving"]},{number}\n' for number, pair in enumerate(twice))
+    (folder / 'twice.csv').write_text(f'fixed,moving,case_id\n{rows}')
+    assert command('--pairs', folder / 'twice.csv', *run[2:]) == 2
+    assert 'disp_0011_0000_0011_0002.nii.gz for' in capfd.readouterr().err
 
 
 def test_container_mounts_are_the_defaults(command, folder, monkeypatch):

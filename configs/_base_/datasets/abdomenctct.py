@@ -18,6 +18,7 @@ test_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, spli
 
 val_evaluator = [
     dict(type='DiceMetric', labels=num_classes),
+    dict(type='IntensityMetric', scores=['ncc']),
     dict(type='JacobianMetric'),
 ]
 test_evaluator = [*val_evaluator, dict(type='SurfaceMetric', labels=num_classes)]

@@ -26,6 +26,7 @@ test_dataloader = dict(num_workers=1, dataset=dict(type=dataset_type, data_root=
 
 val_evaluator = [
     dict(type='DiceMetric', labels=num_classes),
+    dict(type='IntensityMetric', scores=['ncc']),
     dict(type='JacobianMetric'),
 ]
 test_evaluator = [*val_evaluator, dict(type='SurfaceMetric', labels=num_classes)]

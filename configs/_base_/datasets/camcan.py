@@ -20,10 +20,10 @@ test_dataloader = dict(num_workers=1, dataset=dict(**__shared__, folder='test', 
 
 val_evaluator = [
     dict(type='DiceMetric', labels=num_classes),
+    dict(type='IntensityMetric', scores=['nmi', 'mse']),
     dict(type='JacobianMetric'),
 ]
 test_evaluator = [
     *val_evaluator,
     dict(type='ContourMetric', labels=num_classes),
-    dict(type='IntensityMetric', scores=['mse']),
 ]

@@ -28,10 +28,10 @@ test_dataloader = dict(num_workers=1, dataset=dict(**__shared__, split='test', s
 
 val_evaluator = [
     dict(type='VolumeDice', labels=num_classes),
+    dict(type='PerVolume', metric=dict(type='IntensityMetric', scores=['ncc', 'mse'])),
     dict(type='PerVolume', metric=dict(type='JacobianMetric')),
 ]
 test_evaluator = [
     *val_evaluator,
     dict(type='PerVolume', metric=dict(type='ContourMetric', labels=num_classes)),
-    dict(type='PerVolume', metric=dict(type='IntensityMetric', scores=['mse'])),
 ]

@@ -19,5 +19,9 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-val_evaluator = [dict(type='TREMetric'), dict(type='JacobianMetric')]
+val_evaluator = [
+    dict(type='TREMetric'),
+    dict(type='IntensityMetric', scores=['ncc']),
+    dict(type='JacobianMetric'),
+]
 test_evaluator = val_evaluator

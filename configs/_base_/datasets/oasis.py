@@ -14,6 +14,7 @@ test_dataloader = val_dataloader
 
 val_evaluator = [
     dict(type='DiceMetric', labels=num_classes),
+    dict(type='IntensityMetric', scores=['ncc']),
     dict(type='JacobianMetric'),
 ]
 test_evaluator = [*val_evaluator, dict(type='SurfaceMetric', labels=num_classes)]

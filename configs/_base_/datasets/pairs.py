@@ -22,5 +22,10 @@ test_dataloader = dict(
     dataset=dict(type=dataset_type, data_root=data_root, ann_file='test.csv', preprocess=preprocess),
 )
 
-val_evaluator = [dict(type='DiceMetric'), dict(type='JacobianMetric')]
+val_evaluator = [
+    dict(type='DiceMetric'),
+    dict(type='TREMetric'),
+    dict(type='IntensityMetric', scores=['nmi']),
+    dict(type='JacobianMetric'),
+]
 test_evaluator = [*val_evaluator, dict(type='SurfaceMetric')]

@@ -58,11 +58,13 @@ test_dataloader = dict(dataset=dict(**__shared__, split='test', cache=None, pipe
 val_evaluator = [
     dict(type='DiceMetric', unlabelled='skip'),
     dict(type='RigidityMetric'),
+    dict(type='IntensityMetric', scores=['nmi']),
     dict(type='JacobianMetric'),
 ]
 test_evaluator = [
     dict(type='DiceMetric', unlabelled='skip'),
     dict(type='SurfaceMetric', unlabelled='skip'),
     dict(type='RigidityMetric', rigid_dice=True),
+    dict(type='IntensityMetric', scores=['nmi']),
     dict(type='JacobianMetric'),
 ]

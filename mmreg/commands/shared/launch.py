@@ -20,6 +20,8 @@ from mmreg.utils.config import fix_dataloaders, load_config, merge_options
 from mmreg.utils.training_state import check_optimizer
 
 _run_numbers = itertools.count()
+#: What the names of checkpoints with everything to resume from begin with.
+_PREFIXES = ('epoch_', 'iter_', 'interrupt_iter_', 'before_validation')
 #: Hooks that the engine adds by itself: None in a config is what keeps them away.
 _ENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
@@ -35,6 +37,7 @@ def read(args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     fix_dataloaders(cfg, torch.cuda.is_available())
+    cfg.setdefault('default_hooks', ConfigDict()).setdefault('data_check', ConfigDict(type='DataCheckHook'))
     drop_hooks(cfg)
     return cfg
 
@@ -126,7 +129,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     except OSError:
         text = ''
     named = [Path(text), work_dir / Path(text).name] if text else []
-    others = [p for p in work_dir.glob('*.pth') if p.name.startswith(('epoch_', 'iter_', 'interrupt_iter_'))]
+    others = [p for p in work_dir.glob('*.pth') if p.name.startswith(_PREFIXES)]
     others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return next((path for path in (*named, *others) if path.is_file() and is_readable(path)), None)
 

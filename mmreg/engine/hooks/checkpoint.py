@@ -13,6 +13,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from mmreg.engine.plan import make_plan, versions
 from mmreg.io.tables import write_json
@@ -22,6 +23,8 @@ from mmreg.utils import atomic
 from mmreg.utils.checkpoint import check_architecture, weights_of
 from mmreg.utils.training_state import check_training_state
 
+#: The one checkpoint that is written before a validation at which ``interval`` writes none.
+BEFORE_VALIDATION = 'before_validation.pth'
 _ATOMIC = {'backend': 'mmreg_atomic'}
 
 
@@ -79,6 +82,10 @@ class SafeCheckpointHook(CheckpointHook):
     * A checkpoint appears under its name when it is on the disk; older ones are deleted after that, never before.
     * ``meta`` holds the config text, the versions, the seed and the plan; ``plan.json`` beside it says the same.
     * A checkpoint of another architecture is refused before anything is loaded.
+    * Before every validation the state is on the disk: where ``interval`` writes nothing then,
+      ``before_validation.pth`` is, a single file that the next one replaces.
+    * Where a metric of ``save_best`` cannot be measured (no labels), the first one that can be takes its place, which
+      is said; ``rule`` is then that metric's own.
 
     Args:
         args: Arguments of MMEngine's ``CheckpointHook``.
@@ -93,6 +100,7 @@ class SafeCheckpointHook(CheckpointHook):
     def __init__(self, *args: Any, strict: bool = True, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.strict = strict
+        self._saved: int | None = None
         self.backend_args = dict(_ATOMIC)
 
     def before_train(self, runner: Any) -> None:
@@ -108,6 +116,27 @@ class SafeCheckpointHook(CheckpointHook):
             for folder in {str(self.out_dir), str(runner.work_dir)}:
                 atomic.remove_leftovers(folder)
             write_json(Path(self.out_dir) / 'plan.json', self.plan)
+
+    def after_train_epoch(self, runner: Any) -> None:
+        """Save when it is due, and before a validation in any case."""
+        super().after_train_epoch(runner)
+        if isinstance(runner.train_loop, EpochBasedTrainLoop):
+            self._save_before_validation(runner, runner.epoch + 1, by_epoch=True)
+
+    def after_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Save when it is due, and before a validation in any case."""
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        if isinstance(runner.train_loop, IterBasedTrainLoop):
+            self._save_before_validation(runner, runner.iter + 1, by_epoch=False)
+
+    def _save_before_validation(self, runner: Any, step: int, by_epoch: bool) -> None:
+        """Nothing that was trained may be lost to what happens during a validation."""
+        loop = runner.train_loop
+        if not hasattr(loop, 'validates_after') or not loop.validates_after(step):
+            return
+        if self.by_epoch == by_epoch and self._saved == step:
+            return
+        save_checkpoint(runner, runner.work_dir, BEFORE_VALIDATION, by_epoch=by_epoch)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Put the plan and the config's text into what is saved."""
@@ -127,6 +156,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Any, step: int, meta: dict[str, Any]) -> None:
         outdated = self._forget_oldest(runner, step)
+        self._saved = step
         name = self.filename_tmpl.format(step)
         self.last_ckpt = str(Path(self.out_dir) / name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
@@ -154,8 +184,49 @@ class SafeCheckpointHook(CheckpointHook):
         return outdated if outdated not in self.keep_ckpt_ids else None
 
     def _save_best_checkpoint(self, runner: Any, metrics: dict[str, Any]) -> None:
+        if not self.save_best:
+            return
+        self._choose_indicators(runner, metrics)
+        if not set(self.key_indicators) - {'auto'} <= metrics.keys():
+            return
         with self._removing_later():
             super()._save_best_checkpoint(runner, metrics)
+
+    def _choose_indicators(self, runner: Any, metrics: dict[str, Any]) -> None:
+        """Put a metric that exists in the place of one of ``save_best`` that was not measured; once per run."""
+        missing = [key for key in self.key_indicators if key != 'auto' and not _is_number(metrics.get(key))]
+        if not missing and 'auto' not in self.key_indicators:
+            return
+        directions = _directions(runner)
+        known = [key for key, value in metrics.items() if key in directions and _is_number(value)]
+        present = [key for key in self.key_indicators if key in known]
+        chosen = present or known[:1]
+        if not chosen:
+            runner.logger.warning(
+                f'save_best={self.save_best!r}: not measured, only {sorted(metrics)}; no best checkpoint is kept.'
+            )
+            return
+        if missing:
+            runner.logger.warning(
+                f'save_best={self.save_best!r}: {", ".join(missing)} was not measured; the best checkpoint is the one '
+                f'with the {"largest" if directions.get(chosen[0]) else "smallest"} {chosen[0]}.'
+            )
+        self._forget_best_of_others(runner, chosen)
+        rules = dict(zip(self.key_indicators, self.rules))
+        self._init_rule([rules.get(key) or ('greater' if directions[key] else 'less') for key in chosen], chosen)
+        if len(chosen) > 1:
+            kept = getattr(self, 'best_ckpt_path_dict', {})
+            self.best_ckpt_path_dict = {key: kept.get(key) for key in chosen}
+        elif not hasattr(self, 'best_ckpt_path'):
+            self.best_ckpt_path = None
+
+    def _forget_best_of_others(self, runner: Any, chosen: list[str]) -> None:
+        """A best score that an earlier part of the run reached in another metric cannot be compared with."""
+        hub = runner.message_hub
+        earlier = hub.runtime_info.get('best_metrics', self.key_indicators)
+        if list(earlier) != chosen and len(self.key_indicators) == len(chosen) == 1 and 'auto' not in earlier:
+            hub.runtime_info.pop('best_score', None)
+        hub.update_info('best_metrics', list(chosen))
 
     @contextmanager
     def _removing_later(self) -> Iterator[None]:
@@ -181,6 +252,21 @@ def _keep_own_files(messages: Any, folder: str | Path) -> None:
             inside = path.resolve().is_relative_to(Path(folder).resolve()) and path.suffix == '.pth'
             here = Path(folder) / path.name  # of a folder that was moved
             messages.runtime_info[key] = value if inside else str(here) if here.is_file() else None
+
+
+def _directions(runner: Any) -> dict[str, bool]:
+    """Every score that our metrics can return, and whether a larger value is better; derived numbers are left out."""
+    found: dict[str, bool] = {}
+    for metric in getattr(runner.val_loop.evaluator, 'metrics', ()):
+        if not hasattr(metric, 'is_greater_better'):
+            continue
+        for score in metric.returned:
+            found[f'{metric.prefix}/{score}' if metric.prefix else score] = metric.is_greater_better(score)
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and value == value
 
 
 def _is_not_about_file_clients(record: logging.LogRecord) -> bool:

@@ -21,14 +21,24 @@ class ChallengeCase:
         pair: Which pair.
         displacement: ``(ndim, *S)`` float64 voxels.
         masked: Whether the regularity is measured inside the fixed image's mask.
+        volume: ``'fixed'`` or ``'moving'``: the image in whose foreground the published scorer of this edition measures
+            the non-diffeomorphic volume.
     """
 
-    def __init__(self, root: Path, pair: Pair, displacement: np.ndarray, masked: bool):
+    def __init__(self, root: Path, pair: Pair, displacement: np.ndarray, masked: bool, volume: str = 'moving'):
         self.root, self.pair, self.displacement, self.masked = root, pair, displacement, masked
+        self.volume = volume
 
     def file(self, role: str, dest: str) -> Path:
-        """The file of ``dest`` (``labels``, ``masks``, ``keypoints`` ...) that belongs to the fixed or moving image."""
+        """The file of ``dest`` (``labels``, ``masks``, ``keypoints`` ...) that belongs to the fixed or moving image.
+
+        Key points of two modalities other than 0 and 1 are in a folder of their own, such as ``keypoints02Tr``.
+        """
         image = getattr(self.pair, role)
+        fixed, moving = self.pair.modalities
+        if dest == 'keypoints' and fixed != moving and (fixed, moving) != ('0000', '0001'):
+            first, second = sorted((int(fixed), int(moving)))
+            dest = f'{dest}{first}{second}'
         return self.root / (image.replace('images', dest, 1) if dest != 'images' else image)
 
     def labels(self, role: str, dest: str = 'labels') -> np.ndarray:

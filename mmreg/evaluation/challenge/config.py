@@ -7,16 +7,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import ConfigError
+from mmreg.errors import ConfigError, DataError
+from mmreg.io.learn2reg import field_stems
 from mmreg.utils.text_files import read_json
 
 METRICS = ('sdlogj', 'dice', 'hd95', 'tre', 'ndv')
 
-#: Challenge -> names of its evaluation configs in the ground-truth folder.
-CHALLENGES: dict[str, tuple[str, ...]] = {
-    'learn2reg': ('evaluation_config.json',),
-    'lumir': ('segmentation_evaluation_config.json', 'landmark_evaluation_config.json'),
-}
+#: Keys that make a JSON file an evaluation config.
+KEYS = ('evaluation_methods', 'expected_shape', 'eval_pairs')
+#: The one file that Learn2Reg's scorer reads.
+SINGLE = 'evaluation_config.json'
+#: Challenge -> kinds of configs that its evaluation consists of.
+WANTED = {'lumir': ('segmentation', 'landmark'), 'lumir25': ('segmentation', 'landmark')}
+CHALLENGES = ('learn2reg', 'lumir', 'lumir25')
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,26 @@ class Pair:
 
     @property
     def field_stem(self) -> str:
-        """Name of the displacement file without its ending, ``disp_<fixed subject>_<moving subject>``.
+        """Name of the displacement file without its ending, as the scorer wants it (:func:`mmreg.io.field_stems`).
 
-        With ``whole`` names also the images': ``disp_0011_0000_0011_0002``.
+        With ``whole`` always the full one, with both modalities: ``disp_0011_0000_0011_0001``.
         """
-        fixed, moving = _key(self.fixed), _key(self.moving)
-        if self.whole:
-            return f'disp_{fixed}_{moving}'
-        return f'disp_{fixed.split("_")[0]}_{moving.split("_")[0]}'
+        return field_stems(self.fixed, self.moving)[1 if self.whole else 0]
+
+    @property
+    def accepted_stems(self) -> tuple[str, ...]:
+        """Names under which a field is found: :attr:`field_stem`, and the full one with both modalities."""
+        return tuple(dict.fromkeys((self.field_stem, field_stems(self.fixed, self.moving)[1])))
+
+    @property
+    def result_folder(self) -> str:
+        """Name of the folder that `mmreg infer` makes for the pair: modality 0 is left out of it."""
+        return '_'.join(_key(image).removesuffix('_0000') for image in (self.fixed, self.moving))
+
+    @property
+    def modalities(self) -> tuple[str, str]:
+        """Modality of the fixed and of the moving image, the last number of their names."""
+        return _key(self.fixed).split('_')[-1], _key(self.moving).split('_')[-1]
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,7 @@ class EvaluationConfig:
         methods: What is measured on each.
         shape: Spatial shape of a full-resolution field.
         masked: Whether the regularity is measured inside the fixed image's mask.
-        suffix: Added to the names of the cases (LUMIR scores the same pairs twice).
+        path: The file.
     """
 
     name: str
@@ -78,21 +93,67 @@ class EvaluationConfig:
     methods: tuple[Method, ...]
     shape: tuple[int, ...]
     masked: bool = False
-    suffix: str = ''
+    path: Path = Path()
+
+    @property
+    def kind(self) -> str:
+        """What it scores besides regularity: ``'segmentation'``, ``'landmark'``, or ``'regularity'`` alone."""
+        metrics = {method.metric for method in self.methods}
+        if metrics & {'dice', 'hd95'}:
+            return 'segmentation'
+        return 'landmark' if 'tre' in metrics else 'regularity'
+
+    @property
+    def group(self) -> str:
+        """LUMIR 2025's group of pairs: ``'MM'`` two modalities, ``'OOD'`` high field, ``'ID'`` all others."""
+        if any(fixed != moving for fixed, moving in (pair.modalities for pair in self.pairs)):
+            return 'MM'
+        return 'OOD' if 'highfield' in self.path.name.lower() else 'ID'
 
 
 def find_configs(ground_truth: Path, challenge: str | None = None) -> list[Path]:
-    """The evaluation configs in a ground-truth folder.
+    """The evaluation configs in a ground-truth folder, found by what is in the JSON files; segmentations first.
+
+    ``evaluation_config.json`` is the only one of a folder that has it, unless ``challenge`` says otherwise.
 
     Raises:
-        ConfigError: the folder holds none, or not all of the challenge.
+        ConfigError: the folder holds none, or two that score the same pairs in the same way.
     """
-    for name in [challenge] if challenge else CHALLENGES:
-        files = [ground_truth / file for file in CHALLENGES[name]]
-        if all(file.is_file() for file in files):
-            return files
-    expected = ' or '.join(' and '.join(names) for names in CHALLENGES.values())
-    raise ConfigError(f'{ground_truth} holds no evaluation config, expected {expected}, or one named by --config.')
+    single = ground_truth / SINGLE
+    if challenge in (None, 'learn2reg') and single.is_file():
+        return [single]
+    files = sorted(ground_truth.glob('*.json'))
+    lacks = {path: _lacking(path) for path in files}
+    found = [read_config(path) for path, missing in lacks.items() if not missing]
+    if not found:
+        seen = '; '.join(f'{path.name} lacks {", ".join(missing)}' for path, missing in lacks.items())
+        raise ConfigError(
+            f'{ground_truth} holds no evaluation config: {seen or "there is no JSON file in it"}; expected JSON files '
+            f'with {", ".join(KEYS)}, or one named by --config.'
+        )
+    missing = [kind for kind in WANTED.get(challenge or '', ()) if kind not in {config.kind for config in found}]
+    if missing:
+        raise ConfigError(
+            f'{ground_truth} holds {", ".join(config.path.name for config in found)}, but no evaluation config of '
+            f'{challenge} for {" and ".join(missing)} scores, expected one such as {missing[0]}_evaluation_config.json.'
+        )
+    for number, one in enumerate(found):
+        for other in found[:number]:
+            if one.kind == other.kind and set(one.pairs) & set(other.pairs):
+                raise ConfigError(
+                    f'{one.path} and {other.path.name} score the same pairs in the same way, expected one of them: say '
+                    f'which by --config.'
+                )
+    return [config.path for config in sorted(found, key=lambda config: config.kind, reverse=True)]
+
+
+def _lacking(path: Path) -> list[str]:
+    """Keys of an evaluation config that a file lacks."""
+    try:
+        content = read_json(path, 'an evaluation config', ConfigError)
+    except ConfigError:
+        return ['readable JSON']
+    return [key for key in KEYS if not isinstance(content, Mapping) or key not in content]
 
 
 def read_config(path: Path) -> EvaluationConfig:
@@ -104,7 +165,7 @@ def read_config(path: Path) -> EvaluationConfig:
     content = read_json(path, 'an evaluation config', ConfigError)
     if not isinstance(content, Mapping):
         raise ConfigError(f'{path} holds a {type(content).__name__}, expected an evaluation config with keys.')
-    missing = [key for key in ('evaluation_methods', 'expected_shape', 'eval_pairs') if key not in content]
+    missing = [key for key in KEYS if key not in content]
     if missing:
         raise ConfigError(f'{path} lacks {", ".join(missing)}, expected an evaluation config.')
     pairs = named([_pair(entry, path) for entry in _entries(content, 'eval_pairs', path)], f'{path}: eval_pairs')
@@ -114,24 +175,26 @@ def read_config(path: Path) -> EvaluationConfig:
         methods=tuple(_method(entry, path) for entry in _entries(content, 'evaluation_methods', path)),
         shape=_shape(content['expected_shape'], path),
         masked=bool(content.get('masked_evaluation', False)),
-        suffix='_landmark' if path.name.startswith('landmark') else '',
+        path=path,
     )
 
 
 def named(pairs: list[Pair], where: str) -> list[Pair]:
-    """The pairs, with file names that tell them apart: by subject, where that does not do by image.
+    """The pairs, with file names that tell them apart: the scorer's, and the full ones where two would be the same.
 
     Raises:
-        ConfigError: two different pairs would still share a name.
+        ConfigError: two different pairs would still share a name, or a name holds no number.
     """
-    twice: list[str] = []
-    for whole in (False, True):
-        found = [replace(pair, whole=whole) for pair in pairs]
-        stems = [pair.field_stem for pair in found]
-        if len({stem.casefold() for stem in stems}) == len(stems):
-            return found
-        twice = twice or sorted({stem for stem in stems if stems.count(stem) > 1})
-    raise ConfigError(f'{where}: several pairs would be called {", ".join(twice[:8])}, expected a name for each.')
+    try:
+        stems = [pair.field_stem for pair in pairs]
+        found = [replace(pair, whole=stems.count(stem) > 1) for pair, stem in zip(pairs, stems)]
+        full = [pair.field_stem for pair in found]
+    except DataError as error:
+        raise ConfigError(f'{where}: {error}') from error
+    if len(set(full)) < len(full):
+        twice = sorted({stem for stem in stems if stems.count(stem) > 1})
+        raise ConfigError(f'{where}: several pairs would be called {", ".join(twice[:8])}, expected a name for each.')
+    return found
 
 
 def _entries(content: Mapping[str, Any], key: str, path: Path) -> list[Any]:

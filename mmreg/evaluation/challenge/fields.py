@@ -30,10 +30,11 @@ def find_fields(folder: Path, configs: Sequence[EvaluationConfig]) -> dict[Pair,
     """
     if not folder.is_dir():
         raise DataError(f'{folder} is not a folder, expected one with displacement fields.')
+    folder = inner_folder(folder)
     shapes = {pair: config.shape for config in configs for pair in config.pairs}
     problems, files = [], {}
     for pair, shape in shapes.items():
-        found = [path for ending in ENDINGS if (path := folder / f'{pair.field_stem}{ending}').is_file()]
+        found = named_files(folder, pair)
         if len(found) == 1:
             files[pair] = found[0]
             problem = check_header(found[0], shape) or check_values(found[0])
@@ -48,6 +49,23 @@ def find_fields(folder: Path, configs: Sequence[EvaluationConfig]) -> dict[Pair,
             f'{len(problems)} of {len(shapes)} displacement fields cannot be scored: {"; ".join(problems)}.'
         )
     return files
+
+
+def inner_folder(folder: Path) -> Path:
+    """``folder``, or the one folder in it where the fields are, as they lie in an archive of LUMIR."""
+    if any(folder.glob('disp_*')):
+        return folder
+    inside = [path for path in folder.iterdir() if path.is_dir() and any(path.glob('disp_*'))]
+    return inside[0] if len(inside) == 1 else folder
+
+
+def named_files(folder: Path, pair: Pair) -> list[Path]:
+    """Files in ``folder`` under the names that a pair's field may have: the scorer's, else the full one."""
+    for stem in pair.accepted_stems:
+        found = [path for ending in ENDINGS if (path := folder / f'{stem}{ending}').is_file()]
+        if found:
+            return found
+    return []
 
 
 def check_header(path: Path, shape: Sequence[int]) -> str | None:

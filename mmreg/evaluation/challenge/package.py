@@ -14,8 +14,9 @@ from mmreg.io import read_displacement_image
 from mmreg.utils.atomic import replacing
 
 from .config import Pair
-from .fields import ENDINGS, check_header, layout, read_field, read_header
+from .fields import check_header, inner_folder, layout, named_files, read_field, read_header
 from .profiles import Profile
+from .units import UnitWatch
 
 #: What `mmreg infer` calls the field of a case in its folder, and its relatives.
 ITK_NAMES = ('displacement.nii.gz', 'displacement.mha', 'displacement.nrrd')
@@ -24,7 +25,12 @@ Track = Callable[[Sequence[Pair]], Iterable[Pair]]
 
 
 def package(
-    predictions: str | Path, archive: str | Path, profile: Profile, shapes: Shapes, track: Track = iter
+    predictions: str | Path,
+    archive: str | Path,
+    profile: Profile,
+    shapes: Shapes,
+    track: Track = iter,
+    watch: UnitWatch | None = None,
 ) -> None:
     """Write the archive, read it back and check it; an archive that the server would refuse is never left behind.
 
@@ -35,6 +41,7 @@ def package(
         profile: Form of the challenge.
         shapes: The pairs that must be there, and the spatial shape of each field.
         track: Wraps the list of pairs, for a progress bar.
+        watch: Looks at every field.
 
     Raises:
         DataError: names every field that is missing, superfluous, or has another shape, type or values than allowed.
@@ -43,11 +50,15 @@ def package(
     if archive.suffix != '.zip':
         raise DataError(f"{archive}: found the ending '{archive.suffix}', expected .zip")
     files = collect(Path(predictions), shapes)
+    profile = profile.named(archive.stem)
     with replacing(archive) as temporary:
         with zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as out, TemporaryDirectory() as scratch:
             for pair in track(list(shapes)):
                 file = Path(scratch) / Path(profile.member(pair)).name
-                profile.write(file, read_prediction(files[pair], shapes[pair]))
+                displacement = read_prediction(files[pair], shapes[pair])
+                if watch is not None:
+                    watch.look(pair.field_stem, displacement)
+                profile.write(file, displacement)
                 out.write(file, profile.member(pair))
                 file.unlink()
         validate(temporary, profile, shapes, name=archive.name)
@@ -57,6 +68,7 @@ def collect(folder: Path, shapes: Shapes) -> dict[Pair, Path]:
     """The prediction of every pair, after a look at all of them."""
     if not folder.is_dir():
         raise DataError(f'{folder} is not a folder, expected one with predictions.')
+    folder = inner_folder(folder)
     files: dict[Pair, Path] = {}
     problems = []
     for pair, shape in shapes.items():
@@ -68,7 +80,7 @@ def collect(folder: Path, shapes: Shapes) -> dict[Pair, Path]:
         files[pair] = found[0]
         problem = _prediction_problem(found[0], shape)
         problems += [f'{pair.field_stem}: {problem}'] if problem else []
-    wanted = {pair.field_stem for pair in shapes}
+    wanted = {stem for pair in shapes for stem in pair.accepted_stems}
     extra = sorted(path.name for path in folder.glob('disp_*') if _stem(path) not in wanted)
     problems += [f'{name}: not among the pairs of the data set' for name in extra]
     _refuse(folder, problems)
@@ -99,8 +111,17 @@ def read_prediction(path: Path, shape: Sequence[int]) -> np.ndarray:
     return displacement
 
 
-def validate(archive: str | Path, profile: Profile, shapes: Shapes, name: str | None = None) -> None:
+def validate(
+    archive: str | Path,
+    profile: Profile,
+    shapes: Shapes,
+    name: str | None = None,
+    watch: UnitWatch | None = None,
+) -> None:
     """Check an archive the way a server does: names, completeness, shape, type, finite values.
+
+    The fields may lie at the top or in one folder of any name, and bear the scorer's name or the full one with the
+    modalities: what the scorers read is not refused. What the profile itself writes is one of these.
 
     Raises:
         DataError: names everything that is wrong with it.
@@ -108,14 +129,22 @@ def validate(archive: str | Path, profile: Profile, shapes: Shapes, name: str | 
     name = name or Path(archive).name
     try:
         with zipfile.ZipFile(archive) as content, TemporaryDirectory() as scratch:
-            _refuse(name, list(_archive_problems(content, Path(scratch), profile, shapes)))
+            _refuse(name, list(_archive_problems(content, Path(scratch), profile, shapes, watch)))
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f'{name}: found something that is not a whole zip archive ({error})') from error
 
 
-def _archive_problems(content: zipfile.ZipFile, scratch: Path, profile: Profile, shapes: Shapes) -> Iterable[str]:
-    wanted = {profile.member(pair): shape for pair, shape in shapes.items()}
+def _archive_problems(
+    content: zipfile.ZipFile, scratch: Path, profile: Profile, shapes: Shapes, watch: UnitWatch | None
+) -> Iterable[str]:
     present = {entry.filename for entry in content.infolist() if not entry.is_dir()}
+    present = {name for name in present if not _is_clutter(name)}
+    folders = {name.rpartition('/')[0] for name in present if Path(name).name.startswith('disp_')}
+    folder = folders.pop() if len(folders) == 1 and not profile.fixed_folder else profile.folder or ''
+    wanted = {}
+    for pair, shape in shapes.items():
+        names = [profile.at(folder).member(pair, stem) for stem in pair.accepted_stems]
+        wanted[next((name for name in names if name in present), names[0])] = shape
     for member in sorted(wanted.keys() - present):
         yield f'{member}: missing'
     for member in sorted(present - wanted.keys()):
@@ -124,7 +153,7 @@ def _archive_problems(content: zipfile.ZipFile, scratch: Path, profile: Profile,
         file = scratch / Path(member).name
         try:
             file.write_bytes(content.read(member))
-            problem = _file_problem(file, profile, wanted[member])
+            problem = _file_problem(file, profile, wanted[member], watch)
         except (DataError, zipfile.BadZipFile) as error:
             problem = str(error).replace(str(file), '').lstrip(': ').rstrip('.')
         file.unlink(missing_ok=True)
@@ -132,20 +161,30 @@ def _archive_problems(content: zipfile.ZipFile, scratch: Path, profile: Profile,
             yield f'{member}: {problem}'
 
 
-def _file_problem(file: Path, profile: Profile, shape: Sequence[int]) -> str | None:
+def _is_clutter(name: str) -> bool:
+    """Whether an entry is one that the archivers of some systems add; the scorers do not look at it."""
+    return name.startswith('__MACOSX/') or Path(name).name in ('.DS_Store', 'Thumbs.db')
+
+
+def _file_problem(file: Path, profile: Profile, shape: Sequence[int], watch: UnitWatch | None) -> str | None:
     stored, dtype = read_header(file)
     if layout(stored, shape) != profile.layout:
         return f'shape {stored} does not fit the image {tuple(shape)}'
     if dtype != profile.dtype:
         return f'values of type {dtype}, expected {profile.dtype}'
-    read_field(file, shape)  # refuses NaN and infinity
+    displacement = read_field(file, shape)  # refuses NaN and infinity
+    if watch is not None:
+        watch.look(file.name, displacement)
     return None
 
 
 def _candidates(folder: Path, pair: Pair) -> list[Path]:
-    direct = [folder / f'{pair.field_stem}{ending}' for ending in ENDINGS]
-    case = folder / pair.field_stem.removeprefix('disp_')
-    return [path for path in (*direct, *(case / name for name in ITK_NAMES)) if path.is_file()]
+    direct = named_files(folder, pair)
+    folders = [folder / stem.removeprefix('disp_') for stem in (*pair.accepted_stems, pair.result_folder)]
+    return [
+        *direct,
+        *(path for case in dict.fromkeys(folders) for name in ITK_NAMES if (path := case / name).is_file()),
+    ]
 
 
 def _stem(path: Path) -> str:

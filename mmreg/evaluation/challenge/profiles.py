@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +23,41 @@ class Profile:
     """The form a challenge wants.
 
     Attributes:
-        folder: Of the files inside the archive, empty for its top.
+        folder: Of the files inside the archive, empty for its top; None for one of the archive's own name.
         ending: Of each file.
         layout: See :func:`mmreg.evaluation.challenge.fields.layout`.
         dtype: Of the stored values, voxels of the full grid.
         write: Writes ``(ndim, *S)`` full-resolution voxels as such a file.
     """
 
-    folder: str
+    folder: str | None
     ending: str
     layout: str
     dtype: str
     write: Writer
 
-    def member(self, pair: Pair) -> str:
+    @property
+    def fixed_folder(self) -> bool:
+        """Whether the files must lie in a folder of a given name."""
+        return bool(self.folder)
+
+    def named(self, name: str) -> Profile:
+        """The same with the folder called ``name`` where the challenge leaves its name open."""
+        return replace(self, folder=name) if self.folder is None else self
+
+    def at(self, folder: str) -> Profile:
+        """The same with the files in ``folder``."""
+        return replace(self, folder=folder)
+
+    def member(self, pair: Pair, stem: str | None = None) -> str:
         """Name of a pair's file inside the archive."""
-        name = f'{pair.field_stem}{self.ending}'
+        name = f'{stem or pair.field_stem}{self.ending}'
         return f'{self.folder}/{name}' if self.folder else name
 
 
 PROFILES: dict[str, Profile] = {
-    'lumir': Profile('', '.nii.gz', 'full', 'float32', write_learn2reg_nifti),
+    'lumir': Profile(None, '.nii.gz', 'full', 'float32', write_learn2reg_nifti),
+    'lumir25': Profile(None, '.nii.gz', 'full', 'float32', write_learn2reg_nifti),
     'learn2reg': Profile('', '.nii.gz', 'full', 'float32', write_learn2reg_nifti),
     'oasis2021': Profile('task_03', '.npz', 'half_first', 'float16', write_learn2reg_npz),
 }

@@ -55,8 +55,8 @@ def tre(case: ChallengeCase, method: Method) -> Values:
 
 
 def ndv(case: ChallengeCase, method: Method) -> Values:
-    """Non-diffeomorphic volume in percent of the moving image's foreground."""
-    mask = torch.from_numpy(case.foreground('moving'))
+    """Non-diffeomorphic volume in percent of the foreground of the moving image (2025: of the fixed one)."""
+    mask = torch.from_numpy(case.foreground(case.volume))
     return {method.name: digital.digital_diffeomorphism(torch.from_numpy(case.displacement), mask).volume_percent}
 
 

@@ -1,9 +1,10 @@
-"""Agreement of intensities: MSE, PSNR, SSIM. For simulated and single-modality data."""
+"""Agreement of intensities: MSE, PSNR, SSIM and correlation for one modality, mutual information for any two."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,6 +53,32 @@ def ssim(first: Tensor, second: Tensor, data_range: float, window: int = 7) -> f
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     top = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     return float((top / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean())
+
+
+def correlation(first: Tensor, second: Tensor) -> float:
+    """Pearson correlation of the intensities of all voxels, in [-1, 1]; NaN where an image is constant."""
+    _same_shape(first, second)
+    x, y = (image.double() - image.double().mean() for image in (first, second))
+    scale = x.square().sum().sqrt() * y.square().sum().sqrt()
+    return float((x * y).sum() / scale) if scale > 0 else math.nan
+
+
+def normalised_mutual_information(first: Tensor, second: Tensor, bins: int = 64) -> float:
+    """``(H(first) + H(second)) / H(first, second)`` of a joint histogram: 1 for independent images, 2 for equal ones.
+
+    Source: Studholme et al. 1999. NaN where both images are constant.
+    """
+    _same_shape(first, second)
+    x, y = (image.detach().cpu().double().numpy().ravel() for image in (first, second))
+    joint = np.histogram2d(x, y, bins=bins)[0]
+    joint /= joint.sum()
+    both = _entropy(joint)
+    return (_entropy(joint.sum(0)) + _entropy(joint.sum(1))) / both if both > 0 else math.nan
+
+
+def _entropy(shares: np.ndarray) -> float:
+    found = shares[shares > 0]
+    return float(-(found * np.log(found)).sum())
 
 
 def _box_mean(image: Tensor, window: int) -> Tensor:

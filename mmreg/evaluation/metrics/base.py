@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import is_distributed
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
+from mmreg.errors import ConfigError, EvaluationError
 from mmreg.evaluation.functional.aggregate import nan_mean, summarise
 from mmreg.io.tables import Row, write_json, write_rows
 
@@ -17,6 +19,9 @@ from .case import Case
 
 #: Score name -> item (label, landmark; '' for the whole case) -> number. NaN: not measurable.
 Scores = dict[str, dict[str, float]]
+#: What may be done with a pair that lacks something; None: an error, unless the run has announced such pairs.
+INCOMPLETE = (None, 'error', 'skip')
+_FAILED = 'failed'
 
 
 class CaseMetric(BaseMetric):
@@ -32,18 +37,47 @@ class CaseMetric(BaseMetric):
             the main process. The name begins with the prefix where that is not ``reg``. None: no files.
         initial: Measure the pair before registration too.
         per_item: Return the mean of each item (label) as a key of its own, ``<score>_<item>``.
+        incomplete: What becomes of a pair that lacks something of :meth:`needs`: ``'skip'`` leaves it out, ``'error'``
+            refuses it. By default it is refused, unless a run has said at its start that such pairs are there (see
+            :mod:`mmreg.engine.data_check`); then it is left out.
         kwargs: MMEngine's ``collect_device``, ``prefix``, ``collect_dir``.
+
+    A metric that fails in one process of several fails in all of them, when the results are put together.
     """
 
     default_prefix = 'reg'
     #: Stem of the files in ``output_dir``.
     name = 'metric'
+    #: Scores of which a larger value is better; of all others a smaller one is.
+    greater: tuple[str, ...] = ()
 
-    def __init__(self, output_dir: str | None = None, initial: bool = True, per_item: bool = False, **kwargs: Any):
+    def __init__(
+        self,
+        output_dir: str | None = None,
+        initial: bool = True,
+        per_item: bool = False,
+        incomplete: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
+        if incomplete not in INCOMPLETE:
+            raise ConfigError(
+                f"{type(self).__name__}: incomplete={incomplete!r} is unknown, expected 'error' or 'skip'."
+            )
         self.output_dir = Path(output_dir) if output_dir else None
         self.initial = initial
         self.per_item = per_item
+        self.incomplete = incomplete
+        #: The scores of the last evaluation: keys without prefix, standard deviations and the like left out.
+        self.returned: tuple[str, ...] = ()
+
+    def needs(self) -> tuple[str, ...]:
+        """Entries of a sample, such as ``fixed_labels``, without which a pair cannot be measured."""
+        return ()
+
+    def is_greater_better(self, score: str) -> bool:
+        """Whether a larger value of one of its scores (a key without prefix) is the better one."""
+        return score.startswith(self.greater) if self.greater else False
 
     @property
     def stem(self) -> str:
@@ -66,11 +100,47 @@ class CaseMetric(BaseMetric):
         """Measure the pairs of one batch; keeps numbers only."""
         for position, sample in enumerate(data_samples):
             case = Case(sample, _images(data_batch, position), number=len(self.results))
-            initial = self.measure_initial(case) if self.initial else {}
-            mark = {'oracle_prompt': bool(sample['oracle_prompt'])} if 'oracle_prompt' in sample else {}
-            self.results.append({'case_id': case.case_id, 'scores': self.measure(case), 'initial': initial} | mark)
+            try:
+                self.results.append(self._measured(case, sample))
+            except Exception as error:
+                if not is_distributed():
+                    raise
+                # Raised here, the other processes would wait for this one in vain.
+                self.results.append({'case_id': case.case_id, _FAILED: f'{type(error).__name__}: {error}'})
 
-    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+    def _measured(self, case: Case, sample: Mapping[str, Any]) -> dict[str, Any]:
+        if self.incomplete == 'skip' and not case.has(*self.needs()):
+            return {'case_id': case.case_id, 'scores': {}, 'initial': {}}
+        initial = self.measure_initial(case) if self.initial else {}
+        mark = {'oracle_prompt': bool(sample['oracle_prompt'])} if 'oracle_prompt' in sample else {}
+        return {'case_id': case.case_id, 'scores': self.measure(case), 'initial': initial} | mark
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """As MMEngine's; what failed in one process is raised in all.
+
+        Raises:
+            EvaluationError: a pair could not be measured, or the numbers could not be put together or written.
+        """
+        metrics = super().evaluate(size)
+        names = [key.removeprefix(f'{self.prefix}/') for key in metrics]
+        if _FAILED in names:
+            raise EvaluationError(f'{self.name}: {metrics[f"{self.prefix}/{_FAILED}" if self.prefix else _FAILED]}')
+        self.returned = tuple(name for name in names if f'{name}_sd' in names)
+        return metrics
+
+    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, Any]:
+        """The numbers of all cases put together, in the main process; a failure is handed to all processes."""
+        failed = [f'case {result["case_id"]}: {result[_FAILED]}' for result in results if _FAILED in result]
+        if failed:
+            return {_FAILED: '; '.join(failed[:3])}
+        if not is_distributed():
+            return self.combine_cases(results)
+        try:
+            return self.combine_cases(results)
+        except Exception as error:
+            return {_FAILED: f'{type(error).__name__}: {error}'}
+
+    def combine_cases(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Means over cases; writes the tables where an ``output_dir`` is given."""
         metrics: dict[str, float] = {}
         for score in _names(result['scores'] for result in results):
@@ -80,7 +150,9 @@ class CaseMetric(BaseMetric):
             metrics[f'{self.name}_oracle'] = float(any(marks))
         oracle = '; ORACLE: the network saw the fixed labels' if any(marks) else ''
         if self.describe():
-            print_log(f'{self.name}: {self.describe()}; {len(results)} cases{oracle}', logger='current')
+            measured = sum(bool(result['scores']) for result in results)
+            count = f'{len(results)}' if measured == len(results) else f'{measured} of {len(results)}'
+            print_log(f'{self.name}: {self.describe()}; {count} cases{oracle}', logger='current')
         if self.output_dir:
             self._dump(self.output_dir, results, metrics, oracle=any(marks))
         return metrics

@@ -50,6 +50,10 @@ class JacobianMetric(CaseMetric):
             )
         self.scores, self.crop, self.convention, self.mask = tuple(scores), crop, convention, mask
 
+    def needs(self) -> tuple[str, ...]:
+        """Entries without which a pair is not measured."""
+        return (self.mask,) if self.mask else ()
+
     def describe(self) -> str:
         """The shift, the clipping and the mask."""
         shift = jacobian.SHIFTS[self.convention]
@@ -120,6 +124,10 @@ class FieldError(CaseMetric):
     def __init__(self, mask: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.mask = mask
+
+    def needs(self) -> tuple[str, ...]:
+        """Entries without which a pair is not measured."""
+        return ('true_displacement', self.mask) if self.mask else ('true_displacement',)
 
     def measure(self, case: Case) -> Scores:
         """Distance of the displacement from the true one, mm."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mmengine.logging import print_log
 from torch import Tensor
 
 from mmreg.errors import ConfigError
@@ -25,7 +24,7 @@ class LabelMetric(CaseMetric):
             labels of the pair, without background.
         warp: ``'nearest'`` (challenges) or ``'linear'`` (arg-max of the linearly warped one-hot; about 0.007 Dice
             higher). Printed, and part of the key where it is not nearest.
-        unlabelled: A pair that lacks a label map is an ``'error'``, or left out (``'skip'``), which is said once.
+        unlabelled: The same as ``incomplete`` of :class:`CaseMetric`, for pairs without label maps.
         kwargs: See :class:`CaseMetric`.
     """
 
@@ -33,14 +32,12 @@ class LabelMetric(CaseMetric):
         self,
         labels: Sequence[int] | int | None = None,
         warp: str = 'nearest',
-        unlabelled: str = 'error',
+        unlabelled: str | None = None,
         **kwargs: Any,
     ):
+        if unlabelled is not None:
+            kwargs['incomplete'] = unlabelled
         super().__init__(**kwargs)
-        if unlabelled not in ('error', 'skip'):
-            raise ConfigError(f"{type(self).__name__}: unlabelled={unlabelled!r}, expected 'error' or 'skip'.")
-        self.unlabelled = unlabelled
-        self._said = False
         if warp not in WARP_MODES:
             raise ConfigError(f'{type(self).__name__}: warp={warp!r} is unknown, expected one of {WARP_MODES}.')
         self.warp = warp
@@ -69,23 +66,17 @@ class LabelMetric(CaseMetric):
         found = {int(v) for name in ('fixed_labels', 'moving_labels') for v in case.given(name).unique()}
         return sorted(found - {0})
 
+    def needs(self) -> tuple[str, ...]:
+        """Entries without which a pair is not measured."""
+        return ('moving_labels', 'fixed_labels')
+
     def measure(self, case: Case) -> Scores:
-        """Scores of the warped labels; none where a map is missing and may be."""
-        return {} if self._skips(case) else self.compare(case, case.warped_labels(self.warp))
+        """Scores of the warped labels."""
+        return self.compare(case, case.warped_labels(self.warp))
 
     def measure_initial(self, case: Case) -> Scores:
         """Scores of the moving labels as they are."""
-        return {} if self._skips(case) else self.compare(case, case.given('moving_labels'))
-
-    def _skips(self, case: Case) -> bool:
-        """Whether the pair is left out for want of a label map."""
-        missing = [name for name in ('fixed_labels', 'moving_labels') if not case.has(name)]
-        if self.unlabelled == 'error' or not missing:
-            return False
-        if not self._said:
-            print_log(f'{self.name}: {case.case_id} carries no {missing[0]}, so it is not scored.', logger='current')
-            self._said = True
-        return True
+        return self.compare(case, case.given('moving_labels'))
 
     def compare(self, case: Case, labels: Tensor) -> Scores:
         """Scores of ``labels`` ``(1, *spatial)`` against the fixed labels of the pair."""
@@ -103,6 +94,7 @@ class DiceMetric(LabelMetric):
     """
 
     name = 'dice'
+    greater = ('dice',)
 
     def __init__(self, epsilon: float = 0.0, absent: float = float('nan'), **kwargs: Any):
         super().__init__(**kwargs)
@@ -145,6 +137,7 @@ class SurfaceMetric(LabelMetric):
     """
 
     name = 'surface'
+    greater = ('nsd',)
     SCORES = ('hd95', 'assd', 'nsd')
 
     def __init__(

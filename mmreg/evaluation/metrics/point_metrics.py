@@ -22,17 +22,23 @@ class TREMetric(CaseMetric):
 
     Args:
         unit: ``'mm'`` (with the sample's spacing) or ``'voxel'``; the latter's keys end in ``_voxel``.
-        optional: Leave out cases without landmarks instead of refusing them.
+        optional: Leave out pairs without landmarks; the same as ``incomplete='skip'``.
         kwargs: See :class:`CaseMetric`.
     """
 
     name = 'tre'
 
     def __init__(self, unit: str = 'mm', optional: bool = False, **kwargs: Any):
+        if optional:
+            kwargs['incomplete'] = 'skip'
         super().__init__(**kwargs)
         if unit not in ('mm', 'voxel'):
             raise ConfigError(f"TREMetric: unit={unit!r} is unknown, expected 'mm' or 'voxel'.")
-        self.unit, self.optional = unit, optional
+        self.unit = unit
+
+    def needs(self) -> tuple[str, ...]:
+        """Entries without which a pair is not measured."""
+        return ('fixed_landmarks', 'moving_landmarks')
 
     def describe(self) -> str:
         """Unit, and how the field is read."""
@@ -40,8 +46,6 @@ class TREMetric(CaseMetric):
 
     def measure(self, case: Case) -> Scores:
         """Distances of the moved landmarks from their partners."""
-        if self.optional and not case.has('fixed_landmarks', 'moving_landmarks'):
-            return {}
         if case.has_predicted('warped_landmarks'):
             warped = case.predicted('warped_landmarks').cpu().numpy()
         else:
@@ -51,8 +55,6 @@ class TREMetric(CaseMetric):
 
     def measure_initial(self, case: Case) -> Scores:
         """Distances before registration."""
-        if self.optional and not case.has('fixed_landmarks', 'moving_landmarks'):
-            return {}
         return self._scores(case, case.given('fixed_landmarks').cpu().numpy())
 
     def _scores(self, case: Case, warped: np.ndarray) -> Scores:

@@ -44,6 +44,7 @@ class RigidityMetric(CaseMetric):
     """
 
     name = 'rigidity'
+    greater = ('properness',)
 
     def __init__(self, bodies: str = 'warped', min_voxels: int = 1, rigid_dice: bool = False, **kwargs: Any):
         super().__init__(**kwargs)

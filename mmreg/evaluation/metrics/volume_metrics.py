@@ -37,6 +37,14 @@ class PerVolume(CaseMetric):
         self.inner: CaseMetric = METRICS.build(metric)
         self.name = f'{self.inner.name}_per_volume'
 
+    def needs(self) -> tuple[str, ...]:
+        """Entries without which a pair is not measured."""
+        return self.inner.needs()
+
+    def is_greater_better(self, score: str) -> bool:
+        """As the metric inside says."""
+        return self.inner.is_greater_better(score)
+
     def describe(self) -> str:
         """Those of the metric inside, and that slices are averaged."""
         return f'{self.inner.describe()}, slices averaged per volume'.lstrip(', ')
@@ -56,7 +64,7 @@ class PerVolume(CaseMetric):
         for result, sample in zip(self.results[before:], data_samples):
             result['volume'] = str(sample.get(VOLUME, result['case_id']))
 
-    def compute_metrics(self, results: list[dict[str, Any]]) -> dict[str, float]:
+    def combine_cases(self, results: list[dict[str, Any]]) -> dict[str, float]:
         """Put the slices of every volume together, then the volumes."""
         volumes: dict[str, list[dict[str, Any]]] = {}
         for result in results:
@@ -65,7 +73,7 @@ class PerVolume(CaseMetric):
             {'case_id': name, **{key: self.combine([s[key] for s in slices]) for key in ('scores', 'initial')}}
             for name, slices in volumes.items()
         ]
-        return super().compute_metrics(grouped)
+        return super().combine_cases(grouped)
 
     def combine(self, slices: list[Scores]) -> Scores:
         """Scores of a volume from those of its slices."""
@@ -117,7 +125,8 @@ class VolumeDice(PerVolume):
 
     def combine(self, slices: list[Scores]) -> Scores:
         """Dice per label from the counts of all slices."""
-        if not any(slices):
+        slices = [counts for counts in slices if counts]
+        if not slices:
             return {}
         scores = {}
         for value in slices[0]['both']:

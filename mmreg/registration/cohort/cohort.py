@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -14,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import InputError
-from mmreg.io import lumir_name, oasis_name
+from mmreg.errors import DataError, InputError
 from mmreg.io.atomic import atomic_path
-from mmreg.io.learn2reg import read_note
+from mmreg.io.learn2reg import field_stems, read_note, unique_stems
 from mmreg.io.tables import write_table
 from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.results.folder import read_marker
@@ -28,7 +26,7 @@ from mmreg.registration.types import AffineLike
 from mmreg.utils.console import sentence
 
 from .cases import CohortCase
-from .names import check_places, colliding
+from .names import check_places
 from .shards import Shard
 
 RESULTS, FAILURES = 'results.csv', 'failures.csv'
@@ -88,10 +86,9 @@ class Cohort:
     shard: Shard = field(default_factory=Shard)
 
     def __post_init__(self) -> None:
-        self._whole_names = False
-        if self.layout == 'learn2reg':
-            self._whole_names = bool(colliding([name for _, name in self._layout_names()]))
+        self._names: dict[str, str] = {}
         if self.layout != 'files':
+            self._names = layout_names(self.layout, self.cases)
             check_places(f'--layout {self.layout}', self._layout_names())
         self._settings: dict[str, Any] | None = None
         self._tables_due = 0.0
@@ -150,7 +147,13 @@ class Cohort:
         """Folder, or in a challenge layout file, of a case."""
         if self.layout == 'files':
             return self.out_dir / case.case_id
-        return self.out_dir / layout_name(self.layout, case, self._whole_names)
+        if case.case_id not in self._names:
+            subjects = [Path(source['image']).name.split('.')[0] for source in (case.fixed, case.moving)]
+            raise InputError(
+                f'{case.case_id}: found the subjects {subjects[0]!r} and {subjects[1]!r}, expected numbers in the file '
+                f'names as the layout {self.layout} wants'
+            )
+        return self.out_dir / self._names[case.case_id]
 
     def _layout_names(self) -> Iterator[tuple[str, str]]:
         """CohortCase and file, of those that have one: the others fail, with their reason, when their turn comes."""
@@ -266,44 +269,19 @@ def _failed(case: CohortCase, error: Exception) -> Outcome:
     return Outcome(case, 'failed', reason=reason, trace=trace)
 
 
-def layout_name(layout: str, case: CohortCase, whole: bool = False) -> str:
-    """File name of a case in a challenge layout, made from the numbers of both subjects.
+def layout_names(layout: str, cases: Sequence[CohortCase]) -> dict[str, str]:
+    """File name of every case in a challenge layout, as its scorer wants it; cases without numbers are left out."""
+    known = [case for case in cases if _has_numbers(case)]
+    stems = unique_stems([(case.fixed['image'], case.moving['image']) for case in known])
+    return {case.case_id: f'{stem}{LAYOUTS[layout][0]}' for case, stem in zip(known, stems)}
 
-    Args:
-        layout: ``'lumir'``, ``'learn2reg'`` or ``'oasis'``.
-        case: The pair.
-        whole: Add the numbers of the images, where subjects alone do not tell the pairs of a list apart.
 
-    Raises:
-        InputError: a subject's id is no number.
-    """
-    ids = [_subject(str(source['id'])) for source in (case.fixed, case.moving)]
+def _has_numbers(case: CohortCase) -> bool:
     try:
-        if whole:
-            return whole_name(str(case.fixed['image']), str(case.moving['image']), ids)
-        return oasis_name(*ids) if layout == 'oasis' else lumir_name(*ids)
-    except ValueError as error:
-        raise InputError(
-            f'{case.case_id}: found the subjects {ids[0]!r} and {ids[1]!r}, expected numbers in the file names as the '
-            f'layout {layout} wants'
-        ) from error
-
-
-def whole_name(fixed: str, moving: str, subjects: Sequence[str]) -> str:
-    """Name of a field by subjects and images.
-
-    Example:
-        >>> whole_name('ThoraxCBCT_0011_0000.nii.gz', 'ThoraxCBCT_0011_0002.nii.gz', ['0011', '0011'])
-        'disp_0011_0000_0011_0002.nii.gz'
-    """
-    parts = [Path(image).name.split('.')[0].split('_')[-1] for image in (fixed, moving)]
-    names = [f'{int(subject):04d}_{int(part):04d}' for subject, part in zip(subjects, parts)]
-    return f'disp_{names[0]}_{names[1]}.nii.gz'
-
-
-def _subject(name: str) -> str:
-    """The number of the subject: '0002' of '0002_0001' (its image 1) and of 'OASIS_0002_0000' (modality 0)."""
-    return next((part for part in re.split('[_-]', name) if part.isdecimal()), name)
+        field_stems(case.fixed['image'], case.moving['image'])
+    except DataError:
+        return False
+    return True
 
 
 def write_layout(layout: str, path: Path, result: RegistrationResult) -> None:
