@@ -20,6 +20,7 @@ $(STAMP): setup.py constraints.txt $(wildcard mmreg/spatial/compiled/csrc/*)
 demo: $(STAMP)
 	$(BIN)/python tools/demo.py --out demo_out
 
+# Doctests run among them (tests/test_doctests.py).
 test: $(STAMP) lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 

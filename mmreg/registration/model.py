@@ -98,7 +98,7 @@ def load_model(
 
     Example:
         >>> loaded = load_model(Config(dict(model=dict(
-        ...     type='Registrar', ndim=2, backbone=dict(type='ImagePyramid'), flow_head=dict(type='FreeFieldHead'),
+        ...     type='Registrar', ndim=2, backbone=dict(type='ImagePyramid'), flow_head=dict(type='FreeField'),
         ... ))), device='cpu')
         >>> loaded.registrar.ndim, loaded.checkpoint
         (2, None)
@@ -136,7 +136,7 @@ def init_model(
 
     Example:
         >>> model = init_model(Config(dict(model=dict(
-        ...     type='Registrar', ndim=2, backbone=dict(type='ImagePyramid'), flow_head=dict(type='FreeFieldHead'),
+        ...     type='Registrar', ndim=2, backbone=dict(type='ImagePyramid'), flow_head=dict(type='FreeField'),
         ... ))), device='cpu')
         >>> model.cfg.model.type
         'Registrar'

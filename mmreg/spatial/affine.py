@@ -26,6 +26,10 @@ def affine_displacement(matrix: Tensor, size: Sequence[int]) -> Tensor:
 
     Raises:
         InputError: matrix and size do not belong together.
+
+    Example:
+        >>> affine_displacement(homogeneous(torch.eye(2), torch.tensor([1.0, -2.0])), (3, 4))[0, :, 0, 0].tolist()
+        [1.0, -2.0]
     """
     ndim = len(size)
     if matrix.dim() not in (2, 3) or matrix.shape[-2:] != (ndim + 1, ndim + 1):
@@ -53,6 +57,12 @@ def voxel_matrix(affine: Tensor, fixed_affine: Tensor, moving_affine: Tensor) ->
 
     Returns:
         Matrix of the same shape, float64.
+
+    Example:
+        >>> grid = torch.diag(torch.tensor([2.0, 2.0, 1.0]))  # voxels of 2 mm
+        >>> shift = homogeneous(torch.eye(2), torch.tensor([6.0, 0.0]))  # 6 mm along the first axis
+        >>> voxel_matrix(shift, grid, grid)[:-1, -1].tolist()
+        [3.0, 0.0]
     """
     return torch.linalg.inv(moving_affine.double()) @ affine.double() @ fixed_affine.double()
 
@@ -60,6 +70,12 @@ def voxel_matrix(affine: Tensor, fixed_affine: Tensor, moving_affine: Tensor) ->
 def world_matrix(matrix: Tensor, fixed_affine: Tensor, moving_affine: Tensor) -> Tensor:
     """Inverse of :func:`voxel_matrix`: ``(.., ndim+1, ndim+1)``, fixed voxel -> moving voxel as fixed world -> moving
     world (mm), float64.
+
+    Example:
+        >>> grid = torch.diag(torch.tensor([2.0, 2.0, 1.0]))  # voxels of 2 mm
+        >>> shift = homogeneous(torch.eye(2), torch.tensor([3.0, 0.0]))  # 3 voxels along the first axis
+        >>> world_matrix(shift, grid, grid)[:-1, -1].tolist()
+        [6.0, 0.0]
     """
     return moving_affine.double() @ matrix.double() @ torch.linalg.inv(fixed_affine.double())
 
@@ -77,6 +93,11 @@ def voxel_matrix_from_normalised(matrix: Tensor, size: Sequence[int], order: str
 
     Raises:
         InputError: unknown order, or matrix and size do not belong together.
+
+    Example:
+        >>> shift = homogeneous(torch.eye(2), torch.tensor([1.0, 0.0]))[None]  # half the extent along x, the last axis
+        >>> voxel_matrix_from_normalised(shift, (5, 9))[0, :-1, -1].tolist()
+        [0.0, 4.0]
     """
     ndim = len(size)
     if order not in ('xyz', 'ijk') or matrix.dim() != 3 or matrix.shape[-1] != ndim + 1:
@@ -95,7 +116,12 @@ def voxel_matrix_from_normalised(matrix: Tensor, size: Sequence[int], order: str
 
 
 def homogeneous(linear: Tensor, translation: Tensor) -> Tensor:
-    """``(N, ndim, ndim)`` and ``(N, ndim)`` -> ``(N, ndim+1, ndim+1)``."""
+    """``(N, ndim, ndim)`` and ``(N, ndim)`` -> ``(N, ndim+1, ndim+1)``.
+
+    Example:
+        >>> homogeneous(torch.eye(2), torch.tensor([3.0, 4.0])).tolist()
+        [[1.0, 0.0, 3.0], [0.0, 1.0, 4.0], [0.0, 0.0, 1.0]]
+    """
     ndim = translation.shape[-1]
     top = torch.cat([linear, translation.unsqueeze(-1)], dim=-1)
     bottom = torch.zeros_like(top[..., :1, :])
@@ -115,6 +141,10 @@ def rotation_matrix(angles: Tensor) -> Tensor:
 
     Raises:
         InputError: neither one nor three angles.
+
+    Example:
+        >>> rotation_matrix(torch.tensor([[torch.pi / 2]])).round().int().tolist()
+        [[[0, -1], [1, 0]]]
     """
     if angles.dim() != 2 or angles.shape[1] not in (1, 3):
         raise InputError(f'angles have shape {tuple(angles.shape)}, expected (N, 1) in 2-D or (N, 3) in 3-D, radians.')
@@ -137,6 +167,10 @@ def rotation_from_vector(vector: Tensor) -> Tensor:
     """Rotation about an axis: ``(N, 3)``, direction = axis, length = angle in radians -> ``(N, 3, 3)``.
 
     Rodrigues' formula by the matrix exponential, differentiable at the zero vector.
+
+    Example:
+        >>> rotation_from_vector(torch.tensor([[0.0, 0.0, torch.pi / 2]])).round().int()[0, :, 0].tolist()
+        [0, 1, 0]
     """
     if vector.dim() != 2 or vector.shape[1] != 3:
         raise InputError(f'vector has shape {tuple(vector.shape)}, expected (N, 3).')
@@ -167,6 +201,10 @@ def affine_matrix(
 
     Raises:
         InputError: a part has the wrong number of parameters.
+
+    Example:
+        >>> affine_matrix(torch.tensor([[1.0, 2.0]]), scale=torch.tensor([[2.0, 1.0]]))[0].tolist()
+        [[2.0, 0.0, 1.0], [0.0, 1.0, 2.0], [0.0, 0.0, 1.0]]
     """
     batch, ndim = translation.shape
     linear = torch.eye(ndim, dtype=translation.dtype, device=translation.device).expand(batch, ndim, ndim)

@@ -43,6 +43,10 @@ def box_sum(x: Tensor, window: int | Sequence[int]) -> Tensor:
 
     Raises:
         InputError: windows are not positive integers or of the wrong number.
+
+    Example:
+        >>> box_sum(torch.ones(1, 1, 4), 3).tolist()
+        [[[2.0, 3.0, 3.0, 2.0]]]
     """
     windows = per_axis(window, spatial_ndim(x, 'x'), 'window')
     if any(w != int(w) or w < 1 for w in windows):

@@ -18,13 +18,22 @@ from .precision import without_autocast
 def cubic_bspline(t: Tensor) -> Tensor:
     """The cubic B-spline of ``t`` ``(*S)``: ``2/3 - t^2 + |t|^3/2`` for ``|t| < 1``, ``(2 - |t|)^3/6`` up to 2,
     else 0.
+
+    Example:
+        >>> cubic_bspline(torch.tensor([0.0, 1.0, 2.0])).mul(6).tolist()
+        [4.0, 1.0, 0.0]
     """
     t = t.abs()
     return torch.where(t < 1, 2 / 3 - t.square() + t**3 / 2, (2 - t).clamp(min=0) ** 3 / 6)
 
 
 def control_size(size: Sequence[int], spacing: int | Sequence[int]) -> tuple[int, ...]:
-    """Control points per axis for a grid of ``size``: ``ceil((n - 1) / spacing) + 3``."""
+    """Control points per axis for a grid of ``size``: ``ceil((n - 1) / spacing) + 3``.
+
+    Example:
+        >>> control_size((16, 12), 4)
+        (7, 6)
+    """
     steps = per_axis(spacing, len(size), 'spacing')
     return tuple(math.ceil((n - 1) / s) + 3 for n, s in zip(size, steps))
 
@@ -44,6 +53,10 @@ def bspline_field(control: Tensor, size: Sequence[int], spacing: int | Sequence[
         InputError: fewer control points than ``size`` needs.
 
     Source: Rueckert et al., TMI 1999, as in MIDIR; golden gradirn/annex_ffd ``ffd_disp``.
+
+    Example:
+        >>> bspline_field(torch.ones(1, 2, *control_size((16, 12), 4)), (16, 12), 4).shape
+        torch.Size([1, 2, 16, 12])
     """
     check_field(control, 'control')
     found, needed = tuple(control.shape[2:]), control_size(size, spacing)
@@ -78,6 +91,10 @@ def bspline_refine(control: Tensor, size: Sequence[int], factors: Sequence[float
         ``(N, C, *size)`` float32 (float64 for float64).
 
     Source: Honkamaa and Marttinen, MELBA 2024 (SITReg); golden baselines/sitreg.
+
+    Example:
+        >>> bspline_refine(torch.ones(1, 1, 4, 4), (8, 8), (2.0, 2.0)).shape
+        torch.Size([1, 1, 8, 8])
     """
     out = control.to(coordinate_dtype(control))
     with without_autocast(out):
@@ -110,6 +127,10 @@ def invertible_bound(factors: tuple[int, ...]) -> tuple[float, ...]:
         One bound per component.
 
     Source: Honkamaa and Marttinen, MELBA 2024 (SITReg), the bound of their control points.
+
+    Example:
+        >>> len(invertible_bound((2, 2, 2)))
+        3
     """
     lines = [_phases(f) for f in factors]
     steepest = 0.0

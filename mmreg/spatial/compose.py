@@ -31,6 +31,12 @@ def compose(outer: Tensor, inner: Tensor, padding: Padding = 'zeros') -> Tensor:
         InputError: shapes do not match or unknown padding.
 
     Source: golden eoir/ops ``compose``.
+
+    Example:
+        >>> shift = torch.zeros(1, 2, 5, 5)
+        >>> shift[:, 0] = 1
+        >>> compose(shift, shift)[0, :, 1, 1].tolist()
+        [2.0, 0.0]
     """
     dtype = coordinate_dtype(outer, inner)
     outer, inner = outer.to(dtype), inner.to(dtype)

@@ -33,24 +33,44 @@ def _halves(size: Sequence[int], like: Tensor) -> Tensor:
 
 
 def voxel_to_normalised(points: Tensor, size: Sequence[int], order: str = 'ijk') -> Tensor:
-    """Voxel coordinates ``(..., ndim)`` in axis order -> [-1, 1] with aligned corners, components in ``order``."""
+    """Voxel coordinates ``(..., ndim)`` in axis order -> [-1, 1] with aligned corners, components in ``order``.
+
+    Example:
+        >>> voxel_to_normalised(torch.tensor([[0.0, 4.0]]), (5, 9)).tolist()
+        [[-1.0, 0.0]]
+    """
     return _reorder(points / _halves(size, points) - 1, order, -1)
 
 
 def normalised_to_voxel(points: Tensor, size: Sequence[int], order: str = 'ijk') -> Tensor:
-    """[-1, 1] coordinates ``(..., ndim)`` with components in ``order`` -> voxel coordinates in axis order."""
+    """[-1, 1] coordinates ``(..., ndim)`` with components in ``order`` -> voxel coordinates in axis order.
+
+    Example:
+        >>> normalised_to_voxel(torch.tensor([[-1.0, 0.0]]), (5, 9)).tolist()
+        [[0.0, 4.0]]
+    """
     return (_reorder(points, order, -1) + 1) * _halves(size, points)
 
 
 def displacement_to_normalised(displacement: Tensor, order: str = 'ijk') -> Tensor:
-    """Displacement ``(N, ndim, *spatial)`` in voxels of its grid -> normalised lengths, components in ``order``."""
+    """Displacement ``(N, ndim, *spatial)`` in voxels of its grid -> normalised lengths, components in ``order``.
+
+    Example:
+        >>> displacement_to_normalised(torch.ones(1, 2, 5, 9))[0, :, 0, 0].tolist()
+        [0.5, 0.25]
+    """
     ndim = check_field(displacement)
     halves = _halves(displacement.shape[2:], displacement).view(-1, *[1] * ndim)
     return _reorder(displacement / halves, order, 1)
 
 
 def displacement_to_voxel(displacement: Tensor, order: str = 'ijk') -> Tensor:
-    """Normalised displacement ``(N, ndim, *spatial)`` with components in ``order`` -> voxels in axis order."""
+    """Normalised displacement ``(N, ndim, *spatial)`` with components in ``order`` -> voxels in axis order.
+
+    Example:
+        >>> displacement_to_voxel(torch.ones(1, 2, 5, 9))[0, :, 0, 0].tolist()
+        [2.0, 4.0]
+    """
     ndim = check_field(displacement)
     halves = _halves(displacement.shape[2:], displacement).view(-1, *[1] * ndim)
     return _reorder(displacement, order, 1) * halves
@@ -66,6 +86,11 @@ def apply_affine(matrix: Tensor, points: Tensor) -> Tensor:
     """Points ``(..., ndim)`` through a matrix ``(ndim+1, ndim+1)``, or ``(N, P, ndim)`` through one matrix per sample.
 
     Computed in the precision of the more precise of both, returned in the precision of the points.
+
+    Example:
+        >>> matrix = torch.tensor([[2.0, 0.0, 1.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]])
+        >>> apply_affine(matrix, torch.tensor([[1.0, 3.0]])).tolist()
+        [[3.0, 6.0]]
     """
     dtype = coordinate_dtype(matrix, points)
     linear, offset = _split(matrix.to(device=points.device, dtype=dtype), points.shape[-1])
@@ -75,12 +100,22 @@ def apply_affine(matrix: Tensor, points: Tensor) -> Tensor:
 
 
 def voxel_to_world(points: Tensor, affine: Tensor) -> Tensor:
-    """Voxel coordinates ``(..., ndim)`` -> world millimetres, by the grid's voxel-to-world matrix."""
+    """Voxel coordinates ``(..., ndim)`` -> world millimetres, by the grid's voxel-to-world matrix.
+
+    Example:
+        >>> voxel_to_world(torch.tensor([[1.0, 3.0]]), torch.diag(torch.tensor([2.0, 0.5, 1.0]))).tolist()
+        [[2.0, 1.5]]
+    """
     return apply_affine(affine, points)
 
 
 def world_to_voxel(points: Tensor, affine: Tensor) -> Tensor:
-    """World millimetres ``(..., ndim)`` -> voxel coordinates, by the grid's voxel-to-world matrix."""
+    """World millimetres ``(..., ndim)`` -> voxel coordinates, by the grid's voxel-to-world matrix.
+
+    Example:
+        >>> world_to_voxel(torch.tensor([[2.0, 1.5]]), torch.diag(torch.tensor([2.0, 0.5, 1.0]))).tolist()
+        [[1.0, 3.0]]
+    """
     return apply_affine(torch.linalg.inv(affine.double()), points)
 
 
@@ -92,12 +127,24 @@ def _rotate_field(linear: Tensor, field: Tensor) -> Tensor:
 
 
 def displacement_to_world(displacement: Tensor, affine: Tensor) -> Tensor:
-    """Displacement ``(N, ndim, *spatial)`` in voxels of its grid -> world millimetre vectors on the same grid."""
+    """Displacement ``(N, ndim, *spatial)`` in voxels of its grid -> world millimetre vectors on the same grid.
+
+    Example:
+        >>> grid = torch.diag(torch.tensor([2.0, 0.5, 1.0]))  # voxels of 2 x 0.5 mm
+        >>> displacement_to_world(torch.ones(1, 2, 4, 4), grid)[0, :, 0, 0].tolist()
+        [2.0, 0.5]
+    """
     return _rotate_field(_split(affine, check_field(displacement))[0], displacement)
 
 
 def displacement_from_world(displacement: Tensor, affine: Tensor) -> Tensor:
-    """World millimetre vectors ``(N, ndim, *spatial)`` on a grid -> displacement in voxels of that grid."""
+    """World millimetre vectors ``(N, ndim, *spatial)`` on a grid -> displacement in voxels of that grid.
+
+    Example:
+        >>> grid = torch.diag(torch.tensor([2.0, 0.5, 1.0]))  # voxels of 2 x 0.5 mm
+        >>> displacement_from_world(torch.ones(1, 2, 4, 4), grid)[0, :, 0, 0].tolist()
+        [0.5, 2.0]
+    """
     linear = _split(affine, check_field(displacement))[0]
     return _rotate_field(torch.linalg.inv(linear.double()), displacement)
 
@@ -119,6 +166,11 @@ def displacement_to_grid(
 
     Raises:
         InputError: shapes do not match or unknown padding.
+
+    Example:
+        >>> coarse = torch.diag(torch.tensor([2.0, 2.0, 1.0]))
+        >>> displacement_to_grid(torch.ones(1, 2, 8, 8), torch.eye(3), coarse, (4, 4))[0, :, 0, 0].tolist()
+        [0.5, 0.5]
     """
     ndim = check_field(displacement)
     dtype = coordinate_dtype(displacement)

@@ -56,6 +56,10 @@ def local_correlation(
         InputError: shapes differ, the radius is no positive integer, unknown padding.
 
     Source: PWC-Net (Sun et al., CVPR 2018) in 2-D and 3-D; golden pyramid_designs/correlation.
+
+    Example:
+        >>> local_correlation(torch.rand(1, 4, 8, 8), torch.rand(1, 4, 8, 8), radius=1).shape
+        torch.Size([1, 9, 8, 8])
     """
     radii = _radii(fixed, moving, radius)
     fixed, moving = _prepared(fixed, moving, normalise)
@@ -80,6 +84,10 @@ def global_correlation(fixed: Tensor, moving: Tensor, normalise: bool = False, s
 
     Raises:
         InputError: batch or channels differ.
+
+    Example:
+        >>> global_correlation(torch.rand(1, 4, 3, 5), torch.rand(1, 4, 3, 5)).shape
+        torch.Size([1, 15, 3, 5])
     """
     _check_channels(fixed, moving)
     fixed, moving = _prepared(fixed, moving, normalise)
@@ -110,6 +118,10 @@ def softmax_matching(
         InputError: shapes differ, the radius is no positive integer.
 
     Source: golden pyramid_designs/correlation ``match*``.
+
+    Example:
+        >>> softmax_matching(torch.rand(1, 4, 8, 8), torch.rand(1, 4, 8, 8), radius=2).shape
+        torch.Size([1, 2, 8, 8])
     """
     with without_autocast(fixed):
         if radius is None:

@@ -27,6 +27,10 @@ def coarse_centres(image: Tensor, size: Sequence[int], factors: Sequence[float])
         ``(N, C, *size)`` in the dtype of ``image``.
 
     Source: golden baselines/sitreg.
+
+    Example:
+        >>> coarse_centres(torch.arange(4.0).view(1, 1, 1, 4), (1, 2), (1.0, 2.0)).tolist()
+        [[[[0.5, 2.5]]]]
     """
     for axis, (count, factor) in enumerate(zip(size, factors)):
         n = image.shape[axis + 2]
@@ -57,6 +61,10 @@ def compose_across(outer: Tensor, inner: Tensor, padding: Padding = 'border') ->
         InputError: not fields, or unknown padding.
 
     Source: the composition of GradICON's networks; golden baselines/unigradicon.
+
+    Example:
+        >>> compose_across(torch.ones(1, 2, 5, 5), torch.zeros(1, 2, 9, 9))[0, :, 4, 4].tolist()
+        [2.0, 2.0]
     """
     ndim = check_field(outer, 'outer')
     if outer.shape[2:] == inner.shape[2:]:
@@ -77,6 +85,10 @@ def chain_displacement(chain: Sequence[Tensor], size: Sequence[int], padding: Pa
 
     Returns:
         ``(N, ndim, *size)`` voxels.
+
+    Example:
+        >>> chain_displacement([torch.ones(1, 2, 5, 5), torch.ones(1, 2, 9, 9)], (9, 9))[0, :, 4, 4].tolist()
+        [3.0, 3.0]
     """
     total = resize_field(chain[-1], size=list(size), values='aligned')
     for field in reversed(chain[:-1]):

@@ -37,6 +37,10 @@ def gaussian_kernel(
 
     Raises:
         InputError: negative sigma or even size.
+
+    Example:
+        >>> gaussian_kernel(1.0, size=5).shape
+        torch.Size([5])
     """
     line = torch.tensor(_gaussian_taps(sigma, size, truncate), dtype=torch.float64)
     kernel = line
@@ -80,6 +84,10 @@ def gaussian_filter(
 
     Raises:
         InputError: negative sigma, even size or unknown padding.
+
+    Example:
+        >>> gaussian_filter(torch.ones(1, 1, 9, 9), 1.0, padding='border')[0, 0, 4, 4].round(decimals=4).item()
+        1.0
     """
     sigmas = per_axis(sigma, spatial_ndim(x, 'x'), 'sigma')
     taps = [_gaussian_taps(s, size, truncate) if s != 0 else [1.0] for s in sigmas]
@@ -99,6 +107,10 @@ def separable_filter(x: Tensor, taps: Sequence[Sequence[float]], padding: str = 
 
     Raises:
         InputError: wrong number of kernels, an even length or unknown padding.
+
+    Example:
+        >>> separable_filter(torch.ones(1, 1, 4), [(1.0, 2.0, 1.0)]).tolist()
+        [[[3.0, 4.0, 4.0, 3.0]]]
     """
     ndim = spatial_ndim(x, 'x')
     if len(taps) != ndim or any(len(line) % 2 == 0 for line in taps):

@@ -40,6 +40,10 @@ def spatial_gradient(
 
     Raises:
         InputError: unknown scheme or a grid too small for it.
+
+    Example:
+        >>> spatial_gradient(torch.arange(4.0).square().view(1, 1, 4)).tolist()
+        [[[[1.0, 2.0, 4.0, 5.0]]]]
     """
     ndim = spatial_ndim(x, 'x')
     steps = per_axis(1.0 if spacing is None else spacing, ndim, 'spacing')
@@ -48,7 +52,12 @@ def spatial_gradient(
 
 
 def differences(x: Tensor, scheme: str, crop: int | None = None) -> list[Tensor]:
-    """Derivatives per voxel, one tensor ``(N, C, *spatial')`` per axis (see :func:`spatial_gradient`)."""
+    """Derivatives per voxel, one tensor ``(N, C, *spatial')`` per axis (see :func:`spatial_gradient`).
+
+    Example:
+        >>> [d.tolist() for d in differences(torch.arange(4.0).view(1, 1, 4), 'forward')]
+        [[[[1.0, 1.0, 1.0]]]]
+    """
     ndim = spatial_ndim(x, 'x')
     x = x.to(coordinate_dtype(x))
     size = x.shape[2:]

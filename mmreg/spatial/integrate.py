@@ -32,6 +32,12 @@ def scaling_and_squaring(
         InputError: not a field, negative steps or unknown padding.
 
     Source: Arsigny et al. 2006; golden eoir/ops ``vecint7``, spine_biomech/spatial_ops ``integrate_*``.
+
+    Example:
+        >>> import torch
+        >>> velocity = torch.ones(1, 2, 8, 8)
+        >>> scaling_and_squaring(velocity, padding='border')[0, :, 3, 3].tolist()
+        [1.0, 1.0]
     """
     check_field(velocity, 'velocity')
     check_padding(padding)
@@ -64,6 +70,11 @@ def runge_kutta(velocity: Tensor, steps: int = 8, order: int = 4, padding: Paddi
 
     Raises:
         InputError: not a field, no steps, another order or unknown padding.
+
+    Example:
+        >>> import torch
+        >>> runge_kutta(torch.ones(1, 2, 8, 8), padding='border')[0, :, 3, 3].tolist()
+        [1.0, 1.0]
     """
     check_field(velocity, 'velocity')
     check_padding(padding)

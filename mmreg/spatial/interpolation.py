@@ -34,6 +34,12 @@ def warp_with_gradient(image: Tensor, displacement: Tensor) -> tuple[Tensor, Ten
         InputError: image and displacement do not share a grid.
 
     Source: golden gradirn/ops ``warp_border_exact``, ``ssd_exact_grad``.
+
+    Example:
+        >>> image = torch.arange(6.0).view(1, 1, 2, 3)
+        >>> warped, gradient = warp_with_gradient(image, torch.full((1, 2, 2, 3), 0.25))
+        >>> warped[0, 0, 0, 0].item(), gradient.shape
+        (1.0, torch.Size([1, 1, 2, 2, 3]))
     """
     check_field(displacement)
     if image.shape[2:] != displacement.shape[2:] or image.shape[0] != displacement.shape[0]:

@@ -54,6 +54,11 @@ def invert(
 
     Source: Chen et al., Med. Phys. 35(1), 2008 (fixed-point inversion); Anderson, J. ACM 12(4), 1965 (extrapolation,
     here per voxel, as the equation couples no two of them); implicit function theorem for the gradient.
+
+    Example:
+        >>> inverse, residual = invert(torch.ones(1, 2, 8, 8))
+        >>> inverse[0, :, 4, 4].tolist()
+        [-1.0, -1.0]
     """
     check_field(displacement)
     check_padding(padding)

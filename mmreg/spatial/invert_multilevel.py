@@ -42,6 +42,11 @@ def invert_multilevel(
 
     Raises:
         InputError: not a field, a negative number of levels or unknown padding.
+
+    Example:
+        >>> inverse, residual = invert_multilevel(torch.ones(1, 2, 16, 16))
+        >>> inverse[0, :, 8, 8].round(decimals=3).tolist()
+        [-1.0, -1.0]
     """
     check_field(displacement)
     check_padding(padding)

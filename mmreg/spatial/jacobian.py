@@ -37,6 +37,10 @@ def jacobian_matrix(
 
     Raises:
         InputError: not a field, unknown scheme or units, units 'mm' without spacing.
+
+    Example:
+        >>> jacobian_matrix(torch.zeros(1, 2, 4, 4))[0, :, :, 1, 1].tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
     ndim = check_field(displacement)
     columns = _columns(displacement, spacing, scheme, crop, units)
@@ -66,6 +70,11 @@ def jacobian_determinant(
 
     Raises:
         InputError: not a field, unknown scheme or units, units 'mm' without spacing.
+
+    Example:
+        >>> field = torch.stack(torch.meshgrid(torch.arange(4.0), torch.arange(4.0), indexing='ij'))[None]
+        >>> jacobian_determinant(field)[0, 1, 1].item()  # every length doubles
+        4.0
     """
     check_field(displacement)
     columns = _columns(displacement, spacing, scheme, crop, units)

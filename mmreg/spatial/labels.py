@@ -38,6 +38,13 @@ def warp_labels(labels: Tensor, displacement: Tensor, mode: str = 'nearest', pad
         InputError: labels are not integers, shapes do not match, unknown mode or padding.
 
     Source: golden eoir/ops ``warp_nearest`` and ``warp_onehot_argmax``.
+
+    Example:
+        >>> labels = torch.tensor([[[[0, 1, 2, 3]]]])
+        >>> shift = torch.zeros(1, 2, 1, 4)
+        >>> shift[:, 1] = 1
+        >>> warp_labels(labels, shift).tolist()
+        [[[[1, 2, 3, 0]]]]
     """
     if labels.is_floating_point() or labels.dim() < 4 or labels.shape[1] != 1:
         raise InputError(

@@ -34,6 +34,11 @@ def local_ncc(
         ``(N, C, *spatial)``, 1 where both images are the same up to an affine change of intensity.
 
     Source: Avants et al., Med. Image Anal. 2008.
+
+    Example:
+        >>> image = torch.rand(1, 1, 9, 9)
+        >>> local_ncc(image, 3 * image + 1, window=3, form='signed').mean().item() > 0.8
+        True
     """
     return LocalCorrelation(form, 'product', eps).map(first, second, build_window(window, 'box', None, first.dim() - 2))
 

@@ -12,6 +12,10 @@ def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
     Args:
         values: ``(N, C, *spatial)``.
         mask: Weights that broadcast to ``values``. A mask that is zero everywhere gives 0 with zero gradient.
+
+    Example:
+        >>> masked_mean(torch.tensor([[[1.0, 3.0]]]), torch.tensor([[[0.0, 1.0]]])).item()
+        3.0
     """
     if mask is None:
         return values.mean()

@@ -17,6 +17,12 @@ def centre_of_mass(image: Tensor) -> Tensor:
 
     Returns:
         ``(N, ndim)`` voxels; the centre of the grid for an image that is zero everywhere.
+
+    Example:
+        >>> image = torch.zeros(1, 1, 5, 5)
+        >>> image[..., 1, 3] = 2
+        >>> centre_of_mass(image).tolist()
+        [[1.0, 3.0]]
     """
     ndim = spatial_ndim(image, 'image')
     weights = image.to(coordinate_dtype(image)).sum(1)

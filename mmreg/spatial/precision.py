@@ -12,12 +12,22 @@ from torch import Tensor
 def without_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
     """Context in which autocast is off on the device of ``tensor``, of any shape; devices that have none (``meta``)
     need nothing.
+
+    Example:
+        >>> with without_autocast(torch.ones(1)):
+        ...     torch.is_autocast_enabled('cpu')
+        False
     """
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors in one dtype: float64 if any of them is, float32 otherwise."""
+    """The tensors in one dtype: float64 if any of them is, float32 otherwise.
+
+    Example:
+        >>> [tensor.dtype for tensor in full_precision(torch.ones(1).half(), torch.ones(1).double())]
+        [torch.float64, torch.float64]
+    """
     dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
     return tuple(t.to(dtype) for t in tensors)

@@ -26,6 +26,10 @@ def smoothing_taps(kernel: str, ndim: int, sigma: float = 1.0, size: int = 5) ->
 
     'gaussian' is isotropic. 'eoir' is what the published EOIR code computes in 3-D: through a slip in its coordinate
     grid, ``sigma`` along the first axis, a flat box along the second, ``sigma/sqrt(2)`` along the third.
+
+    Example:
+        >>> [len(taps) for taps in smoothing_taps('gaussian', 3)]
+        [5, 5, 5]
     """
     if kernel not in KERNELS[:2]:
         raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS[:2]}.')
@@ -51,6 +55,11 @@ def average_down(image: Tensor, factors: float | Sequence[float] = 2) -> Tensor:
         InputError: factors that are no whole numbers of at least 1.
 
     Source: the image pyramid of LapIRN, SYMNet's relatives and C2FViT; golden baselines/lapirn_* ``lvl1_fixed``.
+
+    Example:
+        >>> import torch
+        >>> average_down(torch.ones(1, 1, 8, 8)).shape
+        torch.Size([1, 1, 4, 4])
     """
     ndim = spatial_ndim(image, 'image')
     steps = _whole_factors(factors, ndim)
@@ -82,6 +91,11 @@ def block_means(image: Tensor, factors: float | Sequence[float] = 2, partial: bo
         InputError: factors that are no whole numbers of at least 1.
 
     Source: the images and added inputs of GradICON's networks; golden baselines/unigradicon.
+
+    Example:
+        >>> import torch
+        >>> block_means(torch.arange(4.0).view(1, 1, 4)).tolist()
+        [[[0.5, 2.5]]]
     """
     ndim = spatial_ndim(image, 'image')
     kernel = _whole_factors(factors, ndim)
@@ -127,6 +141,11 @@ def image_pyramid(
         InputError: unknown kernel, levels below 1, factors below 1 or of the wrong number.
 
     Source: EOIR (arXiv 2509.00451), loss pyramid; golden eoir/ops ``pyramid_*``, ``gaussian_kernel``.
+
+    Example:
+        >>> import torch
+        >>> [tuple(level.shape[2:]) for level in image_pyramid(torch.rand(1, 1, 32, 16), 3)]
+        [(32, 16), (16, 8), (8, 4)]
     """
     ndim = spatial_ndim(image, 'image')
     shrink = per_axis(factors, ndim, 'factors')

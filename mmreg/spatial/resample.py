@@ -20,7 +20,12 @@ _LINEAR = {1: 'linear', 2: 'bilinear', 3: 'trilinear'}
 def output_size(
     size: Sequence[int], new_size: Sequence[int] | None = None, scale: float | Sequence[float] | None = None
 ) -> tuple[int, ...]:
-    """Size after resizing: ``new_size``, or ``floor(n * scale)`` per axis (at least 1)."""
+    """Size after resizing: ``new_size``, or ``floor(n * scale)`` per axis (at least 1).
+
+    Example:
+        >>> output_size((9, 10), scale=0.5)
+        (4, 5)
+    """
     if (new_size is None) == (scale is None):
         raise InputError('resizing got both or neither of size and scale, expected exactly one of them.')
     if new_size is not None:
@@ -59,6 +64,10 @@ def resize(
         InputError: not exactly one of size and scale, unknown mode, integers to be interpolated.
 
     Source: golden eoir/ops ``down_half*``.
+
+    Example:
+        >>> resize(torch.arange(5.0).view(1, 1, 5), size=(3,)).tolist()
+        [[[0.0, 2.0, 4.0]]]
     """
     ndim = spatial_ndim(image, 'image')
     new = output_size(image.shape[2:], size, scale)
@@ -112,6 +121,10 @@ def resize_field(
         InputError: not a field, not exactly one of size and scale, unknown ``values``.
 
     Source: golden eoir/ops ``upsample*``, spine_biomech/spatial_ops ``resize_*``.
+
+    Example:
+        >>> resize_field(torch.ones(1, 2, 8, 8), scale=0.5)[0, :, 0, 0].tolist()
+        [0.5, 0.5]
     """
     ndim = check_field(field, 'field')
     old = tuple(field.shape[2:])

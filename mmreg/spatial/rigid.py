@@ -71,6 +71,12 @@ def best_rigid_motion(
         configuration of points.
 
     Source: Kabsch 1976, Umeyama 1991; spine specification "best rigid motion of a vertebra".
+
+    Example:
+        >>> points = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> motion = best_rigid_motion(points, points + 2, torch.zeros(3, dtype=torch.long), 1)
+        >>> motion.translation.round(decimals=6).tolist()
+        [[2.0, 2.0]]
     """
     if points.shape != moved.shape or len(body) != len(points):
         raise DataError(
@@ -89,7 +95,12 @@ def best_rigid_motion(
 
 
 def nearest_rotation(matrix: Tensor) -> Tensor:
-    """The rotation ``R`` (determinant +1) that maximises ``trace(R^T M)``, for ``matrix`` (..., ndim, ndim)."""
+    """The rotation ``R`` (determinant +1) that maximises ``trace(R^T M)``, for ``matrix`` (..., ndim, ndim).
+
+    Example:
+        >>> nearest_rotation(torch.diag(torch.tensor([2.0, 0.5]))).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     return _NearestRotation.apply(matrix)
 
 
@@ -140,7 +151,14 @@ def _means(points: Tensor, weight: Tensor, body: Tensor, bodies: int) -> Tensor:
 
 
 def mass_centre(body: Tensor) -> Tensor:
-    """Centre of mass (ndim) of a soft body (*S) in voxels, float64; 0 for an empty one."""
+    """Centre of mass (ndim) of a soft body (*S) in voxels, float64; 0 for an empty one.
+
+    Example:
+        >>> body = torch.zeros(5, 5)
+        >>> body[1, 3] = 1
+        >>> mass_centre(body).tolist()
+        [1.0, 3.0]
+    """
     total = body.sum(dtype=torch.float64)
     centre = []
     for axis, n in enumerate(body.shape):
@@ -162,6 +180,13 @@ def fit_labels(
         labels: (*S) integers on the same grid.
         classes: labels to fit; by default all that are present except 0.
         spacing: mm per voxel; then the motion acts on ``voxel index * spacing`` and the residual is in mm.
+
+    Example:
+        >>> labels = torch.zeros(6, 6, dtype=torch.long)
+        >>> labels[1:4, 1:4] = 7
+        >>> fit = fit_labels(torch.ones(2, 6, 6), labels)
+        >>> fit.classes, fit.residual.round(decimals=6).tolist()
+        ([7], [0.0])
     """
     ndim = displacement.shape[0]
     if displacement.shape[1:] != labels.shape:
@@ -182,11 +207,21 @@ def fit_labels(
 
 
 def vectors_at(field: Tensor, voxels: Tensor) -> Tensor:
-    """Vectors (P, ndim) of a field (ndim, *S) at integer ``voxels`` (P, ndim)."""
+    """Vectors (P, ndim) of a field (ndim, *S) at integer ``voxels`` (P, ndim).
+
+    Example:
+        >>> vectors_at(torch.arange(8.0).view(2, 2, 2), torch.tensor([[0, 1]])).tolist()
+        [[1.0, 5.0]]
+    """
     where = tuple(voxels.unbind(1))
     return field[(slice(None),) + where].T
 
 
 def present_classes(labels: Tensor) -> list[int]:
-    """Positive label values in ``labels`` ``(*S)``, ascending."""
+    """Positive label values in ``labels`` ``(*S)``, ascending.
+
+    Example:
+        >>> present_classes(torch.tensor([[0, 3], [3, 1]]))
+        [1, 3]
+    """
     return [int(v) for v in labels.unique() if v > 0]

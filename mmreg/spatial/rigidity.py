@@ -22,6 +22,12 @@ def displacement_gradient(
         value: Length of one voxel of the displacement along every axis.
         step: Length of one voxel of the grid along every axis; the same as ``value`` in any true unit.
         scheme: Finite differences of :func:`spatial_gradient`; some lose voxels at the border.
+
+    Example:
+        >>> import torch
+        >>> rows = displacement_gradient(torch.zeros(1, 2, 4, 4), [1.0, 1.0], [1.0, 1.0])
+        >>> len(rows), len(rows[0]), tuple(rows[0][0].shape)
+        (2, 2, (1, 4, 4))
     """
     gradient = spatial_gradient(field, scheme)
     return [
@@ -36,6 +42,12 @@ def orthonormality(gradient: Rows) -> Tensor:
         gradient: As :func:`displacement_gradient` returns it.
 
     Source: Staring et al., Med. Phys. 2007.
+
+    Example:
+        >>> import torch
+        >>> still = [[torch.zeros(1, 2), torch.zeros(1, 2)] for _ in range(2)]
+        >>> orthonormality(still).tolist()
+        [[0.0, 0.0]]
     """
     total = gradient[0][0].new_zeros(gradient[0][0].shape)
     for i in range(len(gradient)):
@@ -52,13 +64,25 @@ def properness(gradient: Rows) -> Tensor:
         gradient: As :func:`displacement_gradient` returns it.
 
     Source: Staring et al., Med. Phys. 2007.
+
+    Example:
+        >>> import torch
+        >>> double = [[torch.ones(1), torch.zeros(1)], [torch.zeros(1), torch.ones(1)]]  # F = 2 I
+        >>> properness(double).item()
+        9.0
     """
     rows = [[x + (i == j) for j, x in enumerate(row)] for i, row in enumerate(gradient)]
     return (determinant(rows) - 1).square()
 
 
 def determinant(rows: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Determinant of a 2x2 or 3x3 matrix of tensors ``(N, *S)``, entry by entry."""
+    """Determinant of a 2x2 or 3x3 matrix of tensors ``(N, *S)``, entry by entry.
+
+    Example:
+        >>> import torch
+        >>> determinant([[torch.tensor(2.0), torch.tensor(1.0)], [torch.tensor(0.0), torch.tensor(3.0)]]).item()
+        6.0
+    """
     if len(rows) == 2:
         return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
     (a, b, c), (d, e, f), (g, h, i) = rows

@@ -38,6 +38,11 @@ def as_sampled(displacement: Tensor, sampler: str) -> Tensor:
         InputError: no field or an unknown sampler.
 
     Source: goldens baselines/transmorph_oasis, transmorph_tvf, transmorph_bspl.
+
+    Example:
+        >>> field = torch.ones(1, 2, 5, 5)
+        >>> as_sampled(field, 'aligned') is field
+        True
     """
     ndim = check_field(displacement)
     if sampler not in SAMPLERS:

@@ -33,6 +33,10 @@ def simplex_determinants(ndim: int) -> dict[str, Determinant]:
         simplices, signs in order (+ first), then ``'Jstar_1'`` and ``'Jstar_2'`` for the inner two of the 3-D case.
 
     Source: Liu et al., IJCV 2024; golden pyramid_designs/diffeomorphism_metrics.
+
+    Example:
+        >>> sorted(simplex_determinants(2))
+        ['+x+y', '+x-y', '-x+y', '-x-y']
     """
     found: dict[str, Determinant] = {}
     for signs in product('+-', repeat=ndim):
@@ -47,6 +51,10 @@ def simplex_share(ndim: int) -> float:
     """Factor from the sum of all determinants around a voxel to volumes, each way of cutting weighing the same.
 
     Ten tetrahedra of 1/6 voxel cover each voxel twice: 1/12 each. Four triangles of 1/2 pixel cover it twice: 1/4.
+
+    Example:
+        >>> simplex_share(2), round(simplex_share(3), 4)
+        (0.25, 0.0833)
     """
     return 1 / 12 if ndim == 3 else 1 / 4
 

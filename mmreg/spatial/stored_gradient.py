@@ -35,6 +35,12 @@ def stored_gradient(
 
     Returns:
         0-dimensional tensor.
+
+    Example:
+        >>> first = torch.ones(3, requires_grad=True)
+        >>> stored_gradient(first, torch.zeros(3), lambda a, b: (a - b).square().sum()).backward()
+        >>> first.grad.tolist()
+        [2.0, 2.0, 2.0]
     """
     if not (torch.is_grad_enabled() and (warped.requires_grad or fixed.requires_grad)):
         return scalar(warped, fixed)
@@ -57,7 +63,13 @@ def _automatic(scalar: Scalar) -> ValueAndGradients:
 
 
 def inner_graph() -> saved_tensors_hooks:
-    """Context for a graph that lives within one forward pass: hooks on what is kept for backward do not see it."""
+    """Context for a graph that lives within one forward pass: hooks on what is kept for backward do not see it.
+
+    Example:
+        >>> with inner_graph():
+        ...     torch.ones(1, requires_grad=True).square().grad_fn is not None
+        True
+    """
     return saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor)
 
 

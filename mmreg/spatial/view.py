@@ -21,6 +21,12 @@ def in_view(displacement: Tensor, tolerance: float = 1e-3) -> Tensor:
         ``(N, 1, *spatial)`` boolean.
 
     Source: golden baselines/sitreg ``lncc7 *`` (SITReg's losses see nothing outside).
+
+    Example:
+        >>> shift = torch.zeros(1, 2, 1, 3)
+        >>> shift[:, 1] = 1
+        >>> in_view(shift).tolist()
+        [[[[True, True, False]]]]
     """
     check_field(displacement)
     size = displacement.shape[2:]

@@ -36,6 +36,13 @@ def warp(image: Tensor, displacement: Tensor, mode: str = 'linear', padding: Pad
         InputError: shapes do not match, unknown mode or padding, integers to be interpolated as numbers.
 
     Source: spatial transformer (Jaderberg et al. 2015) with aligned corners; golden eoir/ops ``warp_*``.
+
+    Example:
+        >>> image = torch.arange(4.0).view(1, 1, 1, 4)
+        >>> shift = torch.zeros(1, 2, 1, 4)
+        >>> shift[:, 1] = 1
+        >>> warp(image, shift).tolist()
+        [[[[1.0, 2.0, 3.0, 0.0]]]]
     """
     _check_pair(image, displacement, mode)
     check_padding(padding)
@@ -75,6 +82,10 @@ class _LinearWarp(torch.autograd.Function):
 def linear_warp(image: Tensor, displacement: Tensor, padding: Padding) -> Tensor:
     """:func:`warp` in linear mode on ``(N, C, *spatial)`` without checks, in float32 or float64 whatever the autocast
     state.
+
+    Example:
+        >>> linear_warp(torch.ones(1, 1, 4, 4), torch.zeros(1, 2, 4, 4), 'zeros').mean().item()
+        1.0
     """
     dtype = coordinate_dtype(image, displacement)
     source, field = image.to(dtype), displacement.to(dtype)
@@ -110,6 +121,11 @@ def nearest_index(displacement: Tensor, padding: Padding) -> tuple[Tensor, Tenso
     Returns:
         index ``(N, V)`` int64 and, for 'zeros', a mask ``(N, V)`` that is True inside the volume (else None).
         Half-way positions go to the even index, as in ``grid_sample``.
+
+    Example:
+        >>> index, inside = nearest_index(torch.zeros(1, 2, 2, 2), 'zeros')
+        >>> index.tolist(), inside.tolist()
+        ([[0, 1, 2, 3]], [[True, True, True, True]])
     """
     size = displacement.shape[2:]
     dtype = coordinate_dtype(displacement)
@@ -152,6 +168,11 @@ def sample(image: Tensor, points: Tensor, padding: Padding = 'zeros') -> Tensor:
 
     Raises:
         InputError: shapes do not match or unknown padding.
+
+    Example:
+        >>> image = torch.arange(6.0).view(1, 1, 2, 3)
+        >>> sample(image, torch.tensor([[[1.0, 0.5]]])).tolist()
+        [[[3.5]]]
     """
     ndim = spatial_ndim(image, 'image')
     check_padding(padding)
@@ -185,6 +206,10 @@ def warp_across(image: Tensor, displacement: Tensor, padding: Padding = 'zeros')
         InputError: not a field or unknown padding.
 
     Source: the images that LapIRN compares at its coarser levels; golden baselines/lapirn_* ``lvl1_warped``.
+
+    Example:
+        >>> warp_across(torch.ones(1, 1, 8, 8), torch.zeros(1, 2, 4, 4)).shape
+        torch.Size([1, 1, 4, 4])
     """
     ndim = check_field(displacement)
     size, full = displacement.shape[2:], image.shape[2:]

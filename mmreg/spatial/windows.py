@@ -42,7 +42,12 @@ class Window:
 
 
 def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None, ndim: int) -> Window:
-    """The window for images with ``ndim`` spatial axes; arguments as in :func:`~mmreg.spatial.local_ncc`."""
+    """The window for images with ``ndim`` spatial axes; arguments as in :func:`~mmreg.spatial.local_ncc`.
+
+    Example:
+        >>> build_window(3, 'box', None, 2)
+        Window(sizes=(3, 3), taps=None, volume=9.0)
+    """
     if sigma is not None:
         sigmas = per_axis(sigma, ndim, 'sigma')
         taps = tuple(_normalised_gaussian(s) for s in sigmas)
@@ -58,14 +63,25 @@ def build_window(window: int | Sequence[int], kernel: str, sigma: float | Sequen
 
 
 def same_length(window: int | Sequence[int], spacing: Sequence[float]) -> tuple[int, ...]:
-    """Odd windows per axis that cover no more millimetres than ``window`` voxels of the smallest ``spacing``."""
+    """Odd windows per axis that cover no more millimetres than ``window`` voxels of the smallest ``spacing``.
+
+    Example:
+        >>> same_length(9, (1.0, 1.0, 5.0))
+        (9, 9, 1)
+    """
     assert isinstance(window, int)
     finest = min(spacing)
     return tuple(max(1, 2 * int((window * finest / step - 1 + 1e-6) // 2) + 1) for step in spacing)
 
 
 def check_window(window: int | Sequence[int], kernel: str, sigma: float | Sequence[float] | None) -> None:
-    """Refuse an impossible window when the loss is built."""
+    """Refuse an impossible window when the loss is built.
+
+    Example:
+        >>> check_window(4, 'box', None)
+        Traceback (most recent call last):
+        mmreg.errors.ConfigError: window=4, expected odd positive integers.
+    """
     sizes = window if isinstance(window, Sequence) else (window,)
     if any(int(w) != w or w < 1 or w % 2 == 0 for w in sizes):
         raise ConfigError(f'window={window!r}, expected odd positive integers.')

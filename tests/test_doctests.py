@@ -1,0 +1,38 @@
+"""Examples in docstrings run and print what they say; public functions of the lower floors have one."""
+
+import ast
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+import mmreg
+
+PACKAGE = Path(mmreg.__file__).parent
+#: Rooms in which every public function has an example.
+COMPLETE = ('spatial',)
+MODULES = [
+    '.'.join(path.relative_to(PACKAGE.parent).with_suffix('').parts)
+    for path in sorted(PACKAGE.rglob('*.py'))
+    if '>>> ' in path.read_text('utf-8')
+]
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_examples_run(name):
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert not found.failed
+
+
+@pytest.mark.parametrize('room', COMPLETE)
+def test_public_functions_have_an_example(room):
+    missing = []
+    for path in sorted((PACKAGE / room).glob('*.py')):
+        if path.name.startswith('_'):
+            continue
+        for one in ast.parse(path.read_text('utf-8')).body:
+            public = isinstance(one, ast.FunctionDef) and not one.name.startswith('_')
+            if public and '>>> ' not in (ast.get_docstring(one) or ''):
+                missing.append(f'{path.name}:{one.name}')
+    assert not missing
