@@ -37,7 +37,7 @@ class Lack:
         return f'{self.metric}: {self.pairs} of {self.total} pairs have no {names} and are left out'
 
 
-def check_evaluator(loader: DataLoader, metrics: Iterable[Any]) -> list[Lack]:
+def check_evaluator(loader: DataLoader[Any], metrics: Iterable[Any]) -> list[Lack]:
     """What ``metrics`` cannot measure on the pairs of ``loader``; from now on they leave such pairs out.
 
     Nothing is decoded but the first sample, which tells what files do not (a known displacement, extra inputs).

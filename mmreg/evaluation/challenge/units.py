@@ -32,7 +32,8 @@ class UnitWatch:
         """
         shape = displacement.shape[1:]
         steps = tuple(slice(None, None, max(1, n // _PLANES)) for n in shape)
-        sampled = displacement[(slice(None), *steps)].astype(np.float64)
+        planes = (slice(None), *steps)
+        sampled = displacement[planes].astype(np.float64)
         self._largest[name] = float(np.abs(sampled).max())
         positions = np.meshgrid(*(np.arange(n)[step] for n, step in zip(shape, steps)), indexing='ij')
         if all(_correlation(u, x) > _ALIKE for u, x in zip(sampled, positions)):
