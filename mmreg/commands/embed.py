@@ -37,6 +37,8 @@ def embed_labels(args: argparse.Namespace) -> None:
     providers = head.get('text_embedding', [])
     providers = [providers] if isinstance(providers, Mapping) else list(providers)
     computing = [provider for provider in providers if provider['type'] != 'FileTextEmbedding']
+    if len(computing) > 1 and not args.hash:  # numbers without meaning are kept only where they are asked for
+        computing = [provider for provider in computing if provider['type'] != 'HashTextEmbedding']
     table = embed(label_set, computing)
     for reason in table.meta.pop('tried', []):
         console.say(f'not used: {reason}')
@@ -73,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('config', help='config file with a TextSCFHead; it is Python and is executed')
     parser.add_argument('--out', '-o', metavar='FILE', help='.npz or .safetensors (default: where the config looks)')
+    parser.add_argument(
+        '--hash', action='store_true', help='take hash numbers, which mean nothing, where no encoder works'
+    )
     add_common(parser)
     return parser
 

@@ -78,6 +78,18 @@ class Segmenter:
                 np.savez_compressed(stream, labels=labels)
         return labels
 
+    def told(self, volume: Volume, path: str = '') -> Volume:
+        """A label map that a user hands over, in the numbering of the label set.
+
+        It is read as this segmenter's own results are, unless it holds numbers that the segmenter does not have and the
+        label set does: then it is in the label set's numbering already.
+        """
+        values = set(np.unique(volume.array).tolist()) - {0}
+        numbers = {key for key in self.classes or () if isinstance(key, int)}
+        if not values <= numbers and values <= set(self.label_set.values):
+            return volume
+        return self._mapped(volume, path)
+
     def _file(self, image: np.ndarray, geometry: Geometry, path: str) -> Path | None:
         if self.cache_dir is None:
             return None

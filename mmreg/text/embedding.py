@@ -49,6 +49,11 @@ class TextEmbedding:
         self.background, self.background_scale = background, background_scale
 
     @property
+    def remote(self) -> bool:
+        """Whether it may have to fetch something: asked only when its rows are really needed."""
+        return False
+
+    @property
     def encoder(self) -> str:
         """What made the numbers: stored with them, and compared."""
         return type(self).__name__
@@ -116,6 +121,27 @@ def background_row(rows: np.ndarray, rule: str, scale: float = 1.0) -> np.ndarra
     for _ in range(2):  # the second time removes what rounding left
         direction = direction - basis @ (basis.T @ direction)
     return scale * direction / np.linalg.norm(direction)
+
+
+def embed_at_hand(
+    label_set: LabelSet, providers: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+) -> TextTable | TextEmbedding:
+    """As :func:`embed`, but nothing is fetched: the provider that would have to, where no one before it works.
+
+    Raises:
+        TextUnavailable: none works.
+        ConfigError: one is misconfigured, or has a file of another encoder.
+    """
+    configs = [providers] if isinstance(providers, Mapping) else list(providers)
+    for config in configs:
+        provider = TEXT_EMBEDDINGS.build(dict(config))
+        if provider.remote:
+            return provider
+        try:
+            return provider(label_set)
+        except TextUnavailable:
+            continue
+    return embed(label_set, configs)  # says why
 
 
 def embed(label_set: LabelSet, providers: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> TextTable:

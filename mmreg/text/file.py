@@ -25,6 +25,9 @@ class FileTextEmbedding:
         ConfigError: the file is of another encoder, or lacks a name.
     """
 
+    #: A file is at hand or is not.
+    remote = False
+
     def __init__(self, path: str, encoder: str | None = None):
         self.path, self.encoder = path, encoder
 

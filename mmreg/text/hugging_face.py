@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from mmreg.registry import TEXT_EMBEDDINGS
 
 from .embedding import TextEmbedding
-from .open_clip import warn_of_long
+from .open_clip import warn_of_long, why_not
 from .table import TextUnavailable
 
 
@@ -38,6 +39,11 @@ class HFTextEmbedding(TextEmbedding):
         self.options = {'revision': revision, 'local_files_only': local_files_only}
 
     @property
+    def remote(self) -> bool:
+        """The model is fetched unless it is a folder or may only come from the local store."""
+        return not self.options['local_files_only'] and not Path(self.model).is_dir()
+
+    @property
     def encoder(self) -> str:
         """Name of the encoder, without where it lies."""
         return self.model.rstrip('/').rpartition('/')[2]
@@ -53,7 +59,7 @@ class HFTextEmbedding(TextEmbedding):
             import torch
             import transformers
         except (ImportError, RuntimeError) as error:  # absent, or built for another torch
-            raise TextUnavailable('transformers cannot be imported: pip install "mmreg[hf]"') from error
+            raise TextUnavailable(why_not('transformers', 'hf', error)) from error
         try:
             config = transformers.AutoConfig.from_pretrained(self.model, **self.options)
             clip = config.model_type.startswith('clip')

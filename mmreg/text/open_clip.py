@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,11 @@ class OpenClipTextEmbedding(TextEmbedding):
         self.model, self.pretrained, self.cache_dir = model, pretrained, cache_dir
 
     @property
+    def remote(self) -> bool:
+        """Weights are downloaded where they are not kept yet, unless they are a file or random."""
+        return self.pretrained is not None and not Path(self.pretrained).is_file()
+
+    @property
     def encoder(self) -> str:
         """Name of the encoder."""
         return self.model
@@ -58,7 +65,7 @@ class OpenClipTextEmbedding(TextEmbedding):
             import open_clip
             import torch
         except (ImportError, RuntimeError) as error:  # absent, or built for another torch
-            raise TextUnavailable('open_clip_torch cannot be imported: pip install "mmreg[clip]"') from error
+            raise TextUnavailable(why_not('open_clip', 'clip', error)) from error
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter('ignore')  # about activations that the tag 'openai' sets right
@@ -74,6 +81,18 @@ class OpenClipTextEmbedding(TextEmbedding):
         warn_of_long(prompts, [len(tokenizer.encode(prompt)) + 2 for prompt in prompts], tokens.shape[1])
         with torch.no_grad():
             return tower.encode_text(tokens, normalize=False).float().numpy()
+
+
+def why_not(module: str, extra: str, error: Exception) -> str:
+    """Why a library cannot be imported: it is absent, or it is there and something that it needs does not fit."""
+    if find_spec(module) is None:
+        return f'{module} is not installed: pip install "mmreg[{extra}]"'
+    reason = ' '.join(str(error).split()).rstrip('.')
+    return (
+        f'{module} is installed but cannot be imported ({type(error).__name__}: {reason}); where torchvision is named, '
+        'it was built for another torch: install the torchvision of the same build (CPU or CUDA) as torch, from where '
+        'torch was installed'
+    )
 
 
 def warn_of_long(prompts: Sequence[str], lengths: Sequence[int], longest: int) -> None:

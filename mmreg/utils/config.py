@@ -162,11 +162,13 @@ def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
 
 
 def _move_data_root(node: Any, old: str, new: str) -> None:
-    """Every ``data_root`` that was the config's own becomes the new one; the data sets hold copies of it."""
+    """Every ``data_root`` that was the config's own becomes the new one, and so do paths below it (prompts, lists)."""
     children = node.items() if isinstance(node, MutableMapping) else enumerate(node)
     for key, child in list(children):
         if key == 'data_root' and child == old:
             node[key] = new
+        elif isinstance(child, str) and child.startswith(f'{old.rstrip("/")}/'):
+            node[key] = f'{new.rstrip("/")}/{child[len(old.rstrip("/")) + 1 :]}'
         elif isinstance(child, MutableMapping | list):
             _move_data_root(child, old, new)
 

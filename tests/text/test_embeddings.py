@@ -150,3 +150,91 @@ def test_the_tool_writes_where_the_config_looks(tmp_path, capsys):
     assert embed(get_label_set('acdc3'), providers).meta['provider'] == 'FileTextEmbedding'
     config.write_text('model = dict(type="Registrar", flow_head=dict(type="ConvFlowHead"))\n')
     assert main([str(config)]) == 2
+
+
+class Waits:
+    """Stands for a hub: counts how often it is asked."""
+
+    asked = 0
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    from mmreg.registry import TEXT_EMBEDDINGS
+    from mmreg.text.hashing import hash_vector
+    from mmreg.text.open_clip import OpenClipTextEmbedding
+
+    def encode(self, prompts):
+        Waits.asked += 1
+        return np.stack([hash_vector(prompt, 16, 4) for prompt in prompts])
+
+    assert TEXT_EMBEDDINGS.get('OpenClipTextEmbedding') is OpenClipTextEmbedding
+    monkeypatch.setattr(OpenClipTextEmbedding, 'encode', encode)
+    monkeypatch.setattr(OpenClipTextEmbedding, 'details', lambda self: {})
+    Waits.asked = 0
+    file = {'type': 'FileTextEmbedding', 'path': 'nowhere/{label_set}.npz', 'encoder': 'ViT-L-14-336'}
+    return [file, {'type': 'OpenClipTextEmbedding'}, {'type': 'HashTextEmbedding', 'dim': 16}]
+
+
+@pytest.mark.parametrize('background', ['orthogonal', 'learned'])
+def test_nothing_is_fetched_before_rows_are_needed(waiting, background):
+    import copy
+
+    import torch
+
+    from mmreg.models.base import FeatureSpec
+    from mmreg.models.flow_heads.textscf import TextSCFHead
+
+    waiting[1]['background'] = background
+
+    def build():
+        features = FeatureSpec(
+            ndim=2, channels=[4], strides=[(1, 1)], siamese=False, size_divisor=(1, 1), min_size=(1, 1)
+        )
+        return TextSCFHead(features, label_set='acdc3', text_embedding=waiting, text_dim=16, hidden_dim=8)
+
+    first = build()
+    second = copy.deepcopy(first)
+    assert Waits.asked == 0 and first.text.trained == ('background' if background == 'learned' else 'none')
+    table = first.filter_table()
+    assert Waits.asked == 1 and torch.isfinite(table).all() and first.text.meta['encoder'] == 'ViT-L-14-336'
+    assert torch.isfinite(second.filter_table()).all() and Waits.asked == 2
+    third = build()
+    third.load_state_dict(first.state_dict())
+    torch.testing.assert_close(third.filter_table(), table)
+    assert Waits.asked == 2, 'the checkpoint brought the rows'
+
+
+def test_listing_models_fetches_nothing(waiting):
+    from mmreg.cli import main as mmreg
+
+    assert mmreg(['models', 'textscf_oasis_oracle']) == 0
+    assert mmreg(['models', 'textscf_abdomenct', '--json']) == 0
+    assert Waits.asked == 0
+
+
+def test_hash_rows_are_written_only_when_asked(tmp_path, capsys):
+    """Without an encoder at hand nothing is written, and the exit code says so."""
+    from unittest import mock
+
+    from mmreg.text.open_clip import OpenClipTextEmbedding
+    from mmreg.text.table import TextUnavailable
+
+    def absent(self, prompts):
+        raise TextUnavailable('no encoder here')
+
+    out = tmp_path / 'rows.npz'
+    with mock.patch.object(OpenClipTextEmbedding, 'encode', absent):
+        assert main(['configs/textscf_oasis.py', '--out', str(out)]) == 2
+        assert not out.exists() and 'no encoder here' in capsys.readouterr().err
+        assert main(['configs/textscf_oasis.py', '--out', str(out), '--hash']) == 0
+    assert out.is_file()
+
+
+def test_why_a_library_cannot_be_imported():
+    from mmreg.text.open_clip import why_not
+
+    error = RuntimeError('operator torchvision::nms does not exist')
+    assert 'pip install "mmreg[clip]"' in why_not('no_such_module', 'clip', error)
+    told = why_not('json', 'clip', error)
+    assert 'torchvision::nms' in told and 'pip install' not in told

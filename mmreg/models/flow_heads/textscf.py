@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,8 +28,8 @@ from mmreg.models.blocks.textscf.prompt_map import (
 from mmreg.models.blocks.textscf.text_rows import TextRows
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import warp_labels
-from mmreg.text import TextUnavailable, get_label_set
-from mmreg.text.embedding import embed
+from mmreg.text import LabelSet, TextTable, TextUnavailable, get_label_set
+from mmreg.text.embedding import TextEmbedding, embed, embed_at_hand
 
 from .conv_flow import ConvFlowHead
 
@@ -115,22 +116,16 @@ class TextSCFHead(ConvFlowHead):
 
     def _text_rows(self, providers: Any, dim: int | None) -> TextRows:
         names = self.label_set.names
+        make = partial(_table, self.label_set, providers, dim)
         try:
-            table = embed(self.label_set, providers)
+            found = embed_at_hand(self.label_set, providers)
         except TextUnavailable as error:
             if dim is None:
                 raise
             return TextRows(None, names, dim, str(error))
-        if dim is not None and table.dim != dim:
-            raise ConfigError(
-                f'text_embedding: {table.meta.get("encoder")!r} gives {table.dim} numbers, expected text_dim={dim}.'
-            )
-        chosen = f'text embeddings: {table.meta.get("provider")}, encoder {table.meta.get("encoder")}'
-        print_log(chosen, logger='current')
-        if table.meta.get('tried') and str(table.meta.get('encoder')).startswith('hash'):
-            reasons = '; '.join(table.meta['tried'])
-            print_log(f'{chosen}: it knows no meanings, because {reasons}', logger='current', level=logging.WARNING)
-        return TextRows(table, names, dim)
+        if isinstance(found, TextEmbedding) and dim is not None:
+            return TextRows(None, names, dim, waiting=found, make=make)
+        return TextRows(make(), names, dim)
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
         """One velocity and one displacement; see :class:`ConvFlowHead`.
@@ -204,6 +199,21 @@ class TextSCFHead(ConvFlowHead):
     @staticmethod
     def _nowhere(like: Tensor, size: Sequence[int] | None = None) -> Tensor:
         return torch.zeros(like.shape[0], 1, *(size or like.shape[2:]), dtype=torch.int64, device=like.device)
+
+
+def _table(label_set: LabelSet, providers: Any, dim: int | None) -> TextTable:
+    """The rows of the first provider that works, and in the log which one it is."""
+    table = embed(label_set, providers)
+    if dim is not None and table.dim != dim:
+        raise ConfigError(
+            f'text_embedding: {table.meta.get("encoder")!r} gives {table.dim} numbers, expected text_dim={dim}.'
+        )
+    chosen = f'text embeddings: {table.meta.get("provider")}, encoder {table.meta.get("encoder")}'
+    print_log(chosen, logger='current')
+    if table.meta.get('tried') and str(table.meta.get('encoder')).startswith('hash'):
+        reasons = '; '.join(table.meta['tried'])
+        print_log(f'{chosen}: it knows no meanings, because {reasons}', logger='current', level=logging.WARNING)
+    return table
 
 
 def fold_text_head(model: nn.Module) -> nn.Module:

@@ -12,6 +12,7 @@ from mmreg.engine.plan import preprocess_of
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
 from mmreg.models import FlowHead
 from mmreg.registration.inputs import Image
+from mmreg.registration.working.intensities import transform_class
 from mmreg.registry import TRANSFORMS
 
 
@@ -37,7 +38,7 @@ def label_inputs(
     """
     wanted = head.prompt
     if wanted == 'fixed_prompt' and 'prompt' in labels:
-        return {wanted: _on(labels['prompt'].volume, grid)}
+        return {wanted: _on(_told(preprocess_of(cfg) or (), labels['prompt']), grid)}
     if wanted == 'fixed_prompt':
         made = _segmented(preprocess_of(cfg) or (), images['fixed'], prepared, grid)
         return {} if made is None else {wanted: made}
@@ -53,6 +54,15 @@ def needed_files(head: FlowHead) -> tuple[str, ...]:
     return {'fixed_prompt': ('fixed_prompt',), 'fixed_labels': ('fixed_labels',), 'propagate': ('moving_labels',)}.get(
         head.prompt or '', ()
     )
+
+
+def _told(preprocess: Sequence[Mapping[str, Any]], prompt: Image) -> Volume:
+    """The map that was handed over, in the numbers that training made of the segmenter's."""
+    for config in preprocess:
+        kind = transform_class(config)
+        if issubclass(kind, SegmentPrompt):
+            return TRANSFORMS.build(dict(config)).segmenter.told(prompt.volume, prompt.name)
+    return prompt.volume
 
 
 def _segmented(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.errors import CheckpointError, ConfigError
-from mmreg.text.table import TextTable, rows_by_name
+from mmreg.text.embedding import TextEmbedding
+from mmreg.text.table import TextTable, TextUnavailable, rows_by_name
 
 
 class TextRows(nn.Module):
@@ -26,16 +27,30 @@ class TextRows(nn.Module):
         names: Names of the label set.
         dim: Length of an embedding; needed where ``table`` is None.
         reason: Why there is no table.
+        waiting: A provider that would have to fetch something; asked by ``make`` when the rows are first needed, that
+            is unless a checkpoint brings them.
+        make: Makes the table.
     """
 
     embedding: Tensor
     record: Tensor
 
-    def __init__(self, table: TextTable | None, names: Sequence[str], dim: int | None, reason: str = ''):
+    def __init__(
+        self,
+        table: TextTable | None,
+        names: Sequence[str],
+        dim: int | None,
+        reason: str = '',
+        waiting: TextEmbedding | None = None,
+        make: Callable[[], TextTable] | None = None,
+    ):
         super().__init__()
         self.names = tuple(names)
         self.reason = reason
+        self.make = make
         self.trained = table.trained if table else 'none'
+        if waiting is not None and waiting.background == 'learned':
+            self.trained = 'background'
         if table is None:
             rows = torch.full((len(names), dim or 1), float('nan'))
         else:
@@ -45,7 +60,8 @@ class TextRows(nn.Module):
         else:
             self.register_buffer('embedding', rows)
         self.background = nn.Parameter(rows[0].clone()) if self.trained == 'background' else None
-        self.register_buffer('record', pack(self.names, table.prompts if table else (), table.meta if table else {}))
+        meta = table.meta if table else {'encoder': waiting.encoder} if waiting is not None else {}
+        self.register_buffer('record', pack(self.names, table.prompts if table else (), meta))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -58,6 +74,7 @@ class TextRows(nn.Module):
         Raises:
             ConfigError: there are none yet.
         """
+        self.fetch()
         if self.reason and not bool(torch.isfinite(self.embedding).all()):
             raise ConfigError(
                 f'the model has no text embeddings: {self.reason.rstrip(".")}; expected a checkpoint that holds them, '
@@ -66,6 +83,23 @@ class TextRows(nn.Module):
         if self.background is None:
             return self.embedding
         return torch.cat([self.background[None], self.embedding[1:]])
+
+    @torch.no_grad()
+    def fetch(self) -> None:
+        """Ask the provider that waits, once; where it cannot work, :attr:`reason` says why."""
+        if self.make is None or self.embedding.is_meta:
+            return
+        make, self.make = self.make, None
+        try:
+            table = make()
+        except TextUnavailable as error:
+            self.reason = str(error)
+            return
+        rows = torch.from_numpy(np.ascontiguousarray(table.embeddings, dtype=np.float32)).to(self.embedding)
+        self.embedding.copy_(rows)
+        if self.background is not None:
+            self.background.copy_(rows[0])
+        self.record = pack(self.names, table.prompts, table.meta).to(self.record.device)
 
     def adapt_weights(self, weights: MutableMapping[str, Any], prefix: str, source: str) -> None:
         """Bring the rows in ``weights`` into the order of this model's names, in place.
@@ -77,6 +111,7 @@ class TextRows(nn.Module):
         """
         rows, record = weights.get(f'{prefix}embedding'), weights.get(f'{prefix}record')
         if rows is None or record is None:
+            self.fetch()
             weights[f'{prefix}embedding'] = self.embedding.detach()
             weights[f'{prefix}record'] = self.record
             return
@@ -94,6 +129,7 @@ class TextRows(nn.Module):
                 'text_embedding (or set text_dim).'
             )
         weights[f'{prefix}embedding'] = rows[order]
+        self.make = None
         prompts = found['prompts']
         self.record = pack(self.names, [prompts[k] for k in order] if prompts else (), found['meta']).to(
             self.record.device
