@@ -66,7 +66,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Method:
+class ScoredMethod:
     """One line of the score: its name, the metric, and what that needs (labels, folder of the landmarks)."""
 
     name: str
@@ -90,7 +90,7 @@ class EvaluationConfig:
 
     name: str
     pairs: tuple[Pair, ...]
-    methods: tuple[Method, ...]
+    methods: tuple[ScoredMethod, ...]
     shape: tuple[int, ...]
     masked: bool = False
     path: Path = Path()
@@ -209,10 +209,10 @@ def _pair(entry: Any, path: Path) -> Pair:
     return Pair(str(entry['fixed']), str(entry['moving']))
 
 
-def _method(entry: Any, path: Path) -> Method:
+def _method(entry: Any, path: Path) -> ScoredMethod:
     if not isinstance(entry, Mapping) or entry.get('metric') not in METRICS:
         raise ConfigError(f'{path}: an evaluation method is {entry}, expected a metric of {METRICS}.')
-    return Method(
+    return ScoredMethod(
         name=str(entry.get('name', entry['metric'])),
         metric=entry['metric'],
         labels=_labels(entry.get('labels', ()), path),

@@ -14,14 +14,14 @@ from scipy import ndimage
 from mmreg.evaluation.functional import digital, jacobian, landmarks, overlap, surface
 
 from .case import ChallengeCase
-from .config import Method
+from .config import ScoredMethod
 
 #: Measured values of one method: name -> one number, or one per label or landmark.
 Values = dict[str, float | list[float]]
 CROP = 2
 
 
-def sdlogj(case: ChallengeCase, method: Method) -> Values:
+def sdlogj(case: ChallengeCase, method: ScoredMethod) -> Values:
     """SD of the logarithm of the determinant plus 3, and how often that sum is not positive."""
     determinants = jacobian.determinant_map(torch.from_numpy(case.displacement), CROP)
     mask = None if case.mask is None else torch.from_numpy(inside(case.mask))
@@ -31,13 +31,13 @@ def sdlogj(case: ChallengeCase, method: Method) -> Values:
     }
 
 
-def dice(case: ChallengeCase, method: Method) -> Values:
+def dice(case: ChallengeCase, method: ScoredMethod) -> Values:
     """Dice per label; NaN for a label that the fixed or the moving image lacks."""
     values = overlap.dice(warp_labels(case.moving_labels, case.displacement), case.fixed_labels, method.labels)
     return {method.name: _where_comparable(case, method, values)}
 
 
-def hd95(case: ChallengeCase, method: Method) -> Values:
+def hd95(case: ChallengeCase, method: ScoredMethod) -> Values:
     """HD95 per label in voxels; infinite for a label that the warp has wiped out."""
     warped = warp_labels(case.moving_labels, case.displacement)
     found = surface.label_surface_distances(case.fixed_labels, warped, method.labels)
@@ -45,7 +45,7 @@ def hd95(case: ChallengeCase, method: Method) -> Values:
     return {method.name: _where_comparable(case, method, values)}
 
 
-def tre(case: ChallengeCase, method: Method) -> Values:
+def tre(case: ChallengeCase, method: ScoredMethod) -> Values:
     """Landmark error: per landmark in mm for points, the mean in voxels for label volumes."""
     fixed, moving = case.points('fixed', method.dest), case.points('moving', method.dest)
     if fixed is None or moving is None:
@@ -54,7 +54,7 @@ def tre(case: ChallengeCase, method: Method) -> Values:
     return {method.name: landmarks.target_errors(warped, moving, case.geometry('moving').spacing).tolist()}
 
 
-def ndv(case: ChallengeCase, method: Method) -> Values:
+def ndv(case: ChallengeCase, method: ScoredMethod) -> Values:
     """Non-diffeomorphic volume in percent of the foreground of the moving image (2025: of the fixed one)."""
     mask = torch.from_numpy(case.foreground(case.volume))
     return {method.name: digital.digital_diffeomorphism(torch.from_numpy(case.displacement), mask).volume_percent}
@@ -79,7 +79,7 @@ def _centroid_error(case: ChallengeCase, dest: str) -> float:
     return float(np.nanmean(errors)) if not np.isnan(errors).all() else float('nan')
 
 
-def _where_comparable(case: ChallengeCase, method: Method, values: np.ndarray | list[float]) -> list[float]:
+def _where_comparable(case: ChallengeCase, method: ScoredMethod, values: np.ndarray | list[float]) -> list[float]:
     found = [set(np.unique(m).tolist()) for m in (case.fixed_labels, case.moving_labels)]
     return [float(v) if label in found[0] & found[1] else float('nan') for label, v in zip(method.labels, values)]
 

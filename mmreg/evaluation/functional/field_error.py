@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -70,32 +69,8 @@ def percentile(values: Tensor, percent: float) -> float:
 
 
 def root_mean_square(errors: Tensor) -> float:
-    """Square root of the mean square of ``values`` ``(*S)``."""
+    """Square root of the mean square of ``errors`` ``(*S)``."""
     return float(errors.double().square().mean().sqrt())
-
-
-def region_box(mask: np.ndarray, margin: float = 0.2, whole: bool = True) -> tuple[slice, ...]:
-    """A box around a mask, wider by a share of the room that is left.
-
-    On each axis both sides move out by ``floor(margin * m / 2)``, m the smaller distance of the box to the border.
-
-    Args:
-        mask: Non-empty mask.
-        margin: That share.
-        whole: False leaves the last row of the mask out, as published code does.
-
-    Raises:
-        DataError: the mask is empty.
-    """
-    inside = np.argwhere(mask)
-    if not len(inside):
-        raise DataError('the region of interest is empty, expected at least one voxel.')
-    box = []
-    for first, last, size in zip(inside.min(0), inside.max(0), mask.shape):
-        stop = int(last) + int(whole)
-        extra = math.floor(margin * min(int(first), size - stop) / 2)
-        box.append(slice(int(first) - extra, stop + extra))
-    return tuple(box)
 
 
 def _component_axis(field: Tensor, spacings: int | None, batched: bool | None) -> int:

@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 
 from mmreg.errors import DataError
-from mmreg.spatial import jacobian_determinant, spatial_gradient
+from mmreg.spatial import jacobian_determinant
 
 #: Determinants are clipped to this range before the logarithm (the published scorers' range).
 CLIP = (1e-9, 1e9)
@@ -77,14 +77,3 @@ def fold_percent(determinants: Tensor, mask: Tensor | None = None) -> float:
     """
     total = determinants.numel() if mask is None else int((mask > 0).sum())
     return 100.0 * fold_count(determinants, mask) / total if total else math.nan
-
-
-def determinant_roughness(determinants: Tensor) -> float:
-    """Mean over voxels and axes of the absolute central difference of the determinant (one-sided at the border).
-
-    Args:
-        determinants: ``(*spatial)``, the whole grid.
-
-    Source: ``gradirn.md`` section 6, ``mag_grad_det_J``.
-    """
-    return float(spatial_gradient(determinants[None, None], scheme='central').abs().double().mean())

@@ -18,7 +18,7 @@ _LEAKY = {'type': 'LeakyReLU', 'negative_slope': 0.2}
 DOWN = ('conv', 'max', 'avg')
 
 
-class Stage(nn.Module):
+class PyramidStage(nn.Module):
     """One level: halving (all but the first), then convolutions."""
 
     def __init__(self, down: nn.Module, convs: Sequence[nn.Module]):
@@ -82,7 +82,7 @@ class ConvPyramid(Backbone):
         self.stages = nn.ModuleList()
         below = image_channels if siamese else 2 * image_channels
         for level, width in enumerate(channels):
-            self.stages.append(Stage(self._halving(level, below), self._blocks(level, below, width)))
+            self.stages.append(PyramidStage(self._halving(level, below), self._blocks(level, below, width)))
             below = width
         coarsest = 2 ** (len(channels) - 1)
         self.spec = FeatureSpec(

@@ -16,7 +16,7 @@ from mmreg.models.blocks.layers import ConvBlock, act_layer
 Widths = Sequence[tuple[int, int]]
 
 
-class UpBlock(nn.Module):
+class StridedUpBlock(nn.Module):
     """Transposed convolution 2 with stride 2 and bias, then the activation."""
 
     def __init__(self, ndim: int, in_channels: int, out_channels: int, act_cfg: dict[str, Any] | None):
@@ -70,7 +70,7 @@ class StridedUNet(Backbone):
         outputs = [skips.pop()]
         for first, after in decoder:
             below = outputs[0]
-            self.up.append(UpBlock(ndim, below, below, act_cfg))
+            self.up.append(StridedUpBlock(ndim, below, below, act_cfg))
             self.mix.append(nn.Sequential(block(below + skips.pop(), first), block(first, after)))
             outputs.insert(0, after)
         first_level = len(encoder) - len(decoder)

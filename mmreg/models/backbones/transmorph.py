@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, require
 from mmreg.models.blocks.swin import Dropout, SwinEncoder
-from mmreg.models.blocks.swin.decoder import UpBlock, conv_unit
+from mmreg.models.blocks.swin.decoder import SkipUpBlock, conv_unit
 from mmreg.registry import BACKBONES
 
 
@@ -101,7 +101,7 @@ class TransMorph(Backbone):
 
     def _add(self, ndim: int, outputs: list[int], skip: int, out: int) -> None:
         """Another decoder level behind ``outputs`` (finest first)."""
-        self.up.append(UpBlock(ndim, outputs[0], skip, out))
+        self.up.append(SkipUpBlock(ndim, outputs[0], skip, out))
         outputs.insert(0, out)
 
     def forward(self, fixed: Tensor, moving: Tensor) -> list[LevelFeatures]:

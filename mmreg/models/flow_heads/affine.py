@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
-from mmreg.models.blocks.c2fvit import AffineStage, affine_from_parameters
+from mmreg.models.blocks.c2fvit import RegressionStage, affine_from_parameters
 from mmreg.models.integrators.identity import IdentityIntegrator
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import affine_displacement, warp
@@ -31,7 +31,7 @@ class AffineTransformerHead(FlowHead):
         stages: Number of stages.
         channels: Of a token.
         depths, heads: Blocks per stage, heads per block; one number or one per stage, coarsest first.
-        mlp_ratio: See :class:`~mmreg.models.blocks.c2fvit.AffineStage`.
+        mlp_ratio: See :class:`~mmreg.models.blocks.c2fvit.RegressionStage`.
         centred: Rotate, scale and shear about the moving image's centre of mass; otherwise about that of the grid.
 
     ``Fields``: one displacement. ``extras['affine']`` ``(N, ndim+1, ndim+1)``: fixed voxels -> moving voxels, which
@@ -75,7 +75,7 @@ class AffineTransformerHead(FlowHead):
                 f'{features.strides}.',
             )
             self.stages.append(
-                AffineStage(
+                RegressionStage(
                     features.ndim,
                     2 * features.channels[level],
                     channels,

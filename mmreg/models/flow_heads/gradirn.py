@@ -24,7 +24,7 @@ START = 'initial_displacement'
 
 
 @dataclass
-class Step:
+class DescentRecord:
     """One step as the head records it.
 
     Attributes:
@@ -69,7 +69,7 @@ class GraDIRNHead(FlowHead):
             the published regularity loss counts. Displacements are always in voxels.
 
     Attributes:
-        record: Put every :class:`Step` into ``Fields.extras['steps']``.
+        record: Put every :class:`DescentRecord` into ``Fields.extras['steps']``.
 
     Raises:
         ConfigError: no image pairs, lists of another length than the levels, an unknown option.
@@ -146,7 +146,7 @@ class GraDIRNHead(FlowHead):
         kept = len(schedule) if self.detach_steps is None else self.detach_steps
         displacement = self._start(images[-1][0], guidance.get(START))
         results = [displacement] * len(images)
-        steps: list[Step] = []
+        steps: list[DescentRecord] = []
         for level in reversed(range(len(images))):
             displacement = _to_grid(displacement, images[level][0].shape[2:])
             for number, (own, block, repeat) in enumerate(schedule):
@@ -188,13 +188,13 @@ class GraDIRNHead(FlowHead):
     @torch.no_grad()
     def _recorded(
         self, level: int, block: int, repeat: int, start: Tensor, end: Tensor, images: tuple[Tensor, Tensor]
-    ) -> Step:
+    ) -> DescentRecord:
         fixed, moving = images
         energies = [self.force.energy(warp_with_gradient(moving, d * kappa(d))[0], fixed) for d in (start, end)]
         increments = self._block(level, block).increments(self.force, start, fixed, moving)
-        return Step(level, block, repeat, end.detach() * kappa(end), increments, *energies)
+        return DescentRecord(level, block, repeat, end.detach() * kappa(end), increments, *energies)
 
-    def _fields(self, results: list[Tensor], integrator: Integrator, steps: list[Step]) -> Fields:
+    def _fields(self, results: list[Tensor], integrator: Integrator, steps: list[DescentRecord]) -> Fields:
         voxels = [field * kappa(field) for field in results]
         return Fields(
             [integrator(field) for field in voxels],

@@ -16,7 +16,7 @@ from mmreg.structures import Fields
 DIRECTIONS = ('none', 'networks')
 
 
-class Step(nn.Module):
+class NetworkStep(nn.Module):
     """One network at one resolution of the images.
 
     Args:
@@ -90,12 +90,12 @@ class MultiStepHead(FlowHead):
             level = step.get('level', 0)
             require(0 <= level < features.levels, self, f'got level={level}, expected 0 to {features.levels - 1}.')
         self.backward, self.padding = backward, padding
-        self.steps = nn.ModuleList(Step(features, **{'level': 0, **step}) for step in steps)
+        self.steps = nn.ModuleList(NetworkStep(features, **{'level': 0, **step}) for step in steps)
 
     @property
-    def networks(self) -> list[Step]:
+    def networks(self) -> list[NetworkStep]:
         """The steps in turn."""
-        return [cast(Step, step) for step in self.steps]
+        return [cast(NetworkStep, step) for step in self.steps]
 
     @property
     def size_divisor(self) -> tuple[int, ...]:

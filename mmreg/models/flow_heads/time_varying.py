@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
 from mmreg.models.blocks.flow_layer import FlowConv
-from mmreg.models.blocks.swin.decoder import UpBlock, conv_unit
+from mmreg.models.blocks.swin.decoder import SkipUpBlock, conv_unit
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize_field, warp
 from mmreg.spatial.sampler import SAMPLERS, as_sampled
@@ -84,7 +84,7 @@ class TimeVaryingHead(FlowHead):
         inner = features.channels[self.level] * (2 if features.siamese else 1)
         width = width or inner
         self.images = nn.ModuleList(conv_unit(ndim, 2 * features.image_channels, width, norm_cfg) for _ in range(steps))
-        self.up = nn.ModuleList(UpBlock(ndim, inner, width, channels) for _ in range(steps))
+        self.up = nn.ModuleList(SkipUpBlock(ndim, inner, width, channels) for _ in range(steps))
         self.flows = nn.ModuleList(FlowConv(ndim, channels, init_std=init_std) for _ in range(steps))
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:

@@ -15,7 +15,7 @@ from mmreg.spatial import resize
 from mmreg.spatial.precision import full_precision, without_autocast
 
 from .base import LabelLoss, prepare_mask, same_shape
-from .label_overlap import Overlap, label_overlap
+from .label_overlap import ClassSums, label_overlap
 
 
 class _DiceBase(LabelLoss):
@@ -56,7 +56,7 @@ class _DiceBase(LabelLoss):
         chosen = list(classes) if self.background else list(classes)[1:]
         return self.from_overlap(label_overlap(moving_labels, fixed_labels, displacement, chosen, self.squared, mask))
 
-    def from_overlap(self, overlap: Overlap) -> Tensor:
+    def from_overlap(self, overlap: ClassSums) -> Tensor:
         """The loss from sums per sample and class."""
         raise NotImplementedError
 
@@ -96,7 +96,7 @@ class Dice(_DiceBase):
             raise ConfigError(f'Dice: absent={absent!r} is unknown, expected "ignore" or "zero".')
         self.absent, self.smooth = absent, smooth
 
-    def from_overlap(self, overlap: Overlap) -> Tensor:
+    def from_overlap(self, overlap: ClassSums) -> Tensor:
         """One minus the mean Dice over sums ``(N, K)``."""
         both = overlap.warped + overlap.fixed
         loss = 1 - (2 * overlap.both + self.smooth) / (both + self.eps)
@@ -127,7 +127,7 @@ class GeneralisedDice(_DiceBase):
             raise ConfigError(f'GeneralisedDice: weighting={weighting!r} is unknown, expected {list(powers)}.')
         self.power = powers[weighting]
 
-    def from_overlap(self, overlap: Overlap) -> Tensor:
+    def from_overlap(self, overlap: ClassSums) -> Tensor:
         """One minus the Dice of sums ``(N, K)`` weighted by the classes' sizes."""
         size = overlap.fixed.detach()
         weight = torch.where(size > 0, size.clamp_min(torch.finfo(size.dtype).tiny) ** -self.power, 0)
@@ -139,9 +139,9 @@ class GeneralisedDice(_DiceBase):
         return (loss * (both.detach() > 0)).mean()
 
 
-def class_sums(warped: Tensor, fixed: Tensor, mask: Tensor | None = None, squared: bool = False) -> Overlap:
+def class_sums(warped: Tensor, fixed: Tensor, mask: Tensor | None = None, squared: bool = False) -> ClassSums:
     """Sums over space of two soft one-hot volumes (N, K, *S): their product, and each (squared if asked)."""
-    return Overlap(*_ClassSums.apply(warped, fixed, mask, squared))
+    return ClassSums(*_ClassSums.apply(warped, fixed, mask, squared))
 
 
 class _ClassSums(torch.autograd.Function):

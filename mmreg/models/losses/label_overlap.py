@@ -22,16 +22,16 @@ from .base import prepare_mask
 from .label_corners import Block, blocks, check_labels, class_index, corner_weights, interpolation_slopes, look_up
 
 
-class Overlap(NamedTuple):
+class ClassSums(NamedTuple):
     """Sums over space per sample and class, each (N, K): of ``p t``, of ``p`` and of ``t`` (or of their squares)."""
 
     both: Tensor
     warped: Tensor
     fixed: Tensor
 
-    def without_first(self) -> Overlap:
+    def without_first(self) -> ClassSums:
         """The same without the first class."""
-        return Overlap(*(x[:, 1:] for x in self))
+        return ClassSums(*(x[:, 1:] for x in self))
 
 
 def label_overlap(
@@ -41,7 +41,7 @@ def label_overlap(
     classes: Sequence[int],
     squared: bool = False,
     mask: Tensor | None = None,
-) -> Overlap:
+) -> ClassSums:
     """Overlap of ``moving_labels``, warped linearly as soft one-hot, with ``fixed_labels``.
 
     Equal to one-hot encoding, warping with zero padding and summing, at a cost that does not depend on the number of
@@ -65,7 +65,7 @@ def label_overlap(
         weight = None if mask is None else mask[:, 0].expand(fixed.shape)
         both, warped = _CornerSums.apply(displacement, moving, fixed, weight, len(classes), squared)
     sizes = _class_sizes(fixed, weight, len(classes))
-    return Overlap(both, warped, sizes.to(displacement.dtype))
+    return ClassSums(both, warped, sizes.to(displacement.dtype))
 
 
 def label_overlap_chunks(
@@ -76,7 +76,7 @@ def label_overlap_chunks(
     chunk: int = 4,
     squared: bool = False,
     padding: str = 'zeros',
-) -> Overlap:
+) -> ClassSums:
     """The same sums of ``(N, 1, *S)`` by warping ``chunk`` one-hot channels at a time, each chunk recomputed in the
     backward pass.
 
@@ -96,7 +96,7 @@ def label_overlap_chunks(
         for values in torch.as_tensor(classes, device=displacement.device).split(chunk):
             shaped = values.view(1, -1, *[1] * (displacement.dim() - 2))
             parts.append(checkpoint(sums, displacement, shaped, use_reentrant=False, preserve_rng_state=False))
-    return Overlap(*(torch.cat(column, 1) for column in zip(*parts)))
+    return ClassSums(*(torch.cat(column, 1) for column in zip(*parts)))
 
 
 class _CornerSums(torch.autograd.Function):

@@ -14,7 +14,16 @@ from mmreg.spatial.masked import masked_mean
 from mmreg.spatial.stored_gradient import stored_gradient
 
 from .base import ImageLoss
-from .self_similarity import FLOOR, HIGHEST, LOWEST, Measured, Pairs, Patches, descriptor, difference_of_descriptors
+from .self_similarity import (
+    FLOOR,
+    HIGHEST,
+    LOWEST,
+    MeasuredPatches,
+    Pairs,
+    Patches,
+    descriptor,
+    difference_of_descriptors,
+)
 
 #: Pairs of face neighbours at squared distance 2, in the channel order of the published descriptor.
 SSC_PAIRS: dict[int, Pairs] = {
@@ -92,7 +101,7 @@ class _SelfSimilarityLoss(ImageLoss):
         if mask is not None:
             total = mask.sum() * count
             weight = mask / torch.where(total > 0, total, torch.ones_like(total))
-        sides = Measured(warped, patches), Measured(fixed, patches)
+        sides = MeasuredPatches(warped, patches), MeasuredPatches(fixed, patches)
         return difference_of_descriptors(*sides, need, weight, self.penalty == 'l2')
 
 

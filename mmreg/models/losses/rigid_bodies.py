@@ -19,7 +19,7 @@ from mmreg.spatial.stored_gradient import inner_graph
 from .rigidity import BodyLoss
 
 
-class Body(NamedTuple):
+class SoftBody(NamedTuple):
     """One body of one sample: as labelled ``source`` (*S) and on the fixed grid ``warped`` (*S), both soft."""
 
     source: Tensor
@@ -56,13 +56,13 @@ class _BodiesLoss(BodyLoss):
         return torch.stack(values).mean()
 
     def sample_penalty(
-        self, field: Tensor, bodies: list[Body], mask: Tensor | None, generator: torch.Generator | None
+        self, field: Tensor, bodies: list[SoftBody], mask: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """Loss of one sample: ``field`` (ndim, *S)."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def bodies(self, field: Tensor, labels: Tensor) -> Iterator[Body]:
+    def bodies(self, field: Tensor, labels: Tensor) -> Iterator[SoftBody]:
         """Bodies of one sample that are large enough, in the order of their labels (1, *S)."""
         for value in present_classes(labels):
             source = labels == value
@@ -70,13 +70,13 @@ class _BodiesLoss(BodyLoss):
                 continue
             warped = self.on_grid(source[None], field[None])[0, 0]
             if float(warped.sum()) > self.min_voxels and bool((warped >= 0.5).any()):
-                yield Body(source[0].to(field.dtype), warped)
+                yield SoftBody(source[0].to(field.dtype), warped)
 
     def step(self, field: Tensor) -> Tensor:
         """Voxel size in the unit of the motion (ndim)."""
         return field.new_tensor(voxel_size(self.spacing, len(field), type(self).__name__))
 
-    def motions(self, field: Tensor, bodies: list[Body], generator: torch.Generator | None) -> RigidMotion:
+    def motions(self, field: Tensor, bodies: list[SoftBody], generator: torch.Generator | None) -> RigidMotion:
         """Best motions of the bodies under ``field`` (ndim, *S), coordinates = voxel index times voxel size.
 
         Points are voxels whose warped label is at least 0.5. As published, the bodies turn about the centres of mass
@@ -138,7 +138,7 @@ class RigidField(_BodiesLoss):
         self.of, self.through_motion = penalty, through_motion
 
     def sample_penalty(
-        self, field: Tensor, bodies: list[Body], mask: Tensor | None, generator: torch.Generator | None
+        self, field: Tensor, bodies: list[SoftBody], mask: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """Distance of ``field`` ``(ndim, *S)`` from rigid, over the bodies of one sample."""
         if not bodies:
@@ -153,7 +153,7 @@ class RigidField(_BodiesLoss):
         square = square if mask is None else square * mask
         return square.sum() / weight.sum().clamp_min(torch.finfo(field.dtype).tiny)
 
-    def _rigid_displacement(self, field: Tensor, bodies: list[Body], motion: RigidMotion) -> Tensor:
+    def _rigid_displacement(self, field: Tensor, bodies: list[SoftBody], motion: RigidMotion) -> Tensor:
         """``sum_k y_k (R_k x + t_k - x)`` (ndim, *S) in the unit of the motion."""
         points = identity_grid(field.shape[1:], device=field.device, dtype=field.dtype)
         points = points * self.step(field).view(-1, *[1] * (field.dim() - 1))
@@ -208,7 +208,7 @@ class RigidDice(_BodiesLoss):
         self.centre, self.margin, self.eps = centre, margin, eps
 
     def sample_penalty(
-        self, field: Tensor, bodies: list[Body], mask: Tensor | None, generator: torch.Generator | None
+        self, field: Tensor, bodies: list[SoftBody], mask: Tensor | None, generator: torch.Generator | None
     ) -> Tensor:
         """Mean over the bodies of one sample, ``field`` ``(ndim, *S)``."""
         if not bodies:
@@ -231,7 +231,7 @@ class RigidDice(_BodiesLoss):
         both = (warped[box] * rigid).sum()
         return 1 - (2 * both + self.eps) / (warped.sum() + rigid.sum() + self.eps)
 
-    def closest_motion(self, body: Body, start: RigidMotion, box: tuple[slice, ...]) -> RigidMotion:
+    def closest_motion(self, body: SoftBody, start: RigidMotion, box: tuple[slice, ...]) -> RigidMotion:
         """The motion, found from ``start``, by which the moved label resembles the warped one most inside ``box``."""
         step = self.step(body.source[None].expand(body.source.dim(), *body.source.shape))
         points, target = box_points(box, step), body.warped[box].flatten()
@@ -254,7 +254,7 @@ class RigidDice(_BodiesLoss):
         with torch.no_grad():
             return motion()
 
-    def rigid_label(self, body: Body, motion: RigidMotion, box: tuple[slice, ...]) -> Tensor:
+    def rigid_label(self, body: SoftBody, motion: RigidMotion, box: tuple[slice, ...]) -> Tensor:
         """``S(R x + t)`` inside ``box``, for the motion of one body."""
         step = self.step(body.source[None].expand(body.source.dim(), *body.source.shape))
         return moved_body(body.source, motion, box_points(box, step), step).view([s.stop - s.start for s in box])
@@ -297,6 +297,6 @@ def bounding_box(inside: Tensor, margin: int) -> tuple[slice, ...]:
     return tuple(box)
 
 
-def _swap(bodies: list[Body]) -> list[tuple[Tensor, Tensor]]:
+def _swap(bodies: list[SoftBody]) -> list[tuple[Tensor, Tensor]]:
     """(warped, source) of each body: the order in which a motion maps."""
     return [(body.warped, body.source) for body in bodies]

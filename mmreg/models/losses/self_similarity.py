@@ -105,7 +105,7 @@ def descriptor(image: Tensor, patches: Patches) -> Tensor:
     return torch.exp(-distance / torch.clamp(spread, LOWEST * middle, HIGHEST * middle).clamp(min=FLOOR))
 
 
-class Measured:
+class MeasuredPatches:
     """The descriptor of one image in the form its gradient needs.
 
     Attributes:
@@ -163,7 +163,7 @@ class Measured:
 
 
 def difference_of_descriptors(
-    first: Measured, second: Measured, need: tuple[bool, bool], weight: Tensor | float, squared: bool
+    first: MeasuredPatches, second: MeasuredPatches, need: tuple[bool, bool], weight: Tensor | float, squared: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Weighted sum of squared or absolute differences of two descriptors, and its gradients by both images.
 
@@ -194,7 +194,7 @@ def difference_of_descriptors(
 class _Side:
     """Gathers what one image's gradient needs while the pairs go by."""
 
-    def __init__(self, measured: Measured, sign: int):
+    def __init__(self, measured: MeasuredPatches, sign: int):
         self.measured, self.sign = measured, sign
         self.terms: list[Tensor] = []
         self.lowest: list[Tensor] = []

@@ -61,7 +61,7 @@ class GridBlock(nn.Module):
         return tokens + self.mlp(tokens, size)
 
 
-class AffineStage(nn.Module):
+class RegressionStage(nn.Module):
     """Patches of ``[moving, fixed]``, with what the stage before found added; blocks; the numbers of an affine map.
 
     Args:

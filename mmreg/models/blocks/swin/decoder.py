@@ -20,7 +20,7 @@ def conv_unit(ndim: int, in_channels: int, out_channels: int, norm_cfg: dict[str
     return ConvBlock(ndim, in_channels, out_channels, bias=False, norm_cfg=norm_cfg or NORM, act_cfg=ACT)
 
 
-class UpBlock(nn.Module):
+class SkipUpBlock(nn.Module):
     """Linear enlargement by 2 (outer edges aligned), ``[enlarged, skip]``, two units of convolution.
 
     Args:
