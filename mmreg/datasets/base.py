@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.dataset import BaseDataset, Compose
+from mmengine.logging import print_log
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.registry import TRANSFORMS
@@ -71,6 +73,9 @@ class PairDataset(BaseDataset):
     """
 
     PAIRING = 'listed'
+    #: Files whose paths the data set makes up by itself: where no image of a split has them (the labels of a test set
+    #: that are not given away), they are left out; where only some have them, the others are missing.
+    DERIVED: tuple[str, ...] = ()
     PREPROCESS: Sequence[dict[str, Any]] = (dict(type='LoadVolumes'),)
 
     def __init__(
@@ -140,6 +145,7 @@ class PairDataset(BaseDataset):
             DataError: listing them by path.
         """
         index = self.index()
+        self._drop_absent(index.sources)
         sources = self._limited(index.sources) if index.pairs is None else index.sources
         pairs = PAIRINGS[self.pairing](sources, index.pairs)
         problems = list(index.problems)
@@ -230,6 +236,15 @@ class PairDataset(BaseDataset):
             f'moving labels {_short(sorted(moving))} ({sample.get("moving_path")}) differ, expected the same label '
             f'set{hint}.'
         )
+
+    def _drop_absent(self, sources: list[Source]) -> None:
+        """Take away what is :attr:`DERIVED` and nowhere."""
+        for key in self.DERIVED:
+            named = [source for source in sources if source.get(key)]
+            if named and not any(Path(source[key]).exists() for source in named):
+                for source in named:
+                    del source[key]
+                print_log(f'{type(self).__name__}: no image below {self.data_root} has {key}.', logger='current')
 
     def _limited(self, sources: list[Source]) -> list[Source]:
         if self.limit is None:

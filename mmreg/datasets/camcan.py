@@ -41,6 +41,7 @@ class CamCANDataset(PairDataset):
     """
 
     PAIRING = 'random'
+    DERIVED = ('labels',)
     PREPROCESS = (
         dict(type='LoadVolumes'),
         dict(type='CenterCrop', size=(176, 192, 176)),

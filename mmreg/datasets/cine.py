@@ -55,6 +55,8 @@ class CineDataset(PairDataset):
     Source: Qiu et al., MICCAI 2022; golden gradirn/data.
     """
 
+    DERIVED = ('labels',)
+
     def __init__(
         self,
         data_root: str,

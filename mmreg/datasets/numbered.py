@@ -24,6 +24,7 @@ class NumberedDataset(PairDataset):
     """
 
     SPLITS: dict[str, tuple[int, ...]] = {}
+    DERIVED = ('labels',)
 
     def __init__(self, data_root: str, split: str = 'training', subjects: Sequence[int] | None = None, **kwargs: Any):
         if split not in self.SPLITS:

@@ -54,7 +54,8 @@ class CropAroundLabels:
 class CleanStackLabels:
     """Zeroes the labels of a slice in both frames unless every class overlaps there in at least one voxel.
 
-    For validation and test of M&Ms, whose outer slices are labelled in one frame only. Source: golden gradirn/data.
+    For validation and test of M&Ms, whose outer slices are labelled in one frame only. A pair without label maps stays
+    as it is. Source: golden gradirn/data.
 
     Args:
         classes: All of them, background included.
@@ -67,6 +68,8 @@ class CleanStackLabels:
 
     def __call__(self, sample: dict[str, Any]) -> dict[str, Any]:
         sample = dict(sample)
+        if sample.get('fixed_labels') is None or sample.get('moving_labels') is None:
+            return sample
         kept = overlapping_slices(sample['fixed_labels'][0], sample['moving_labels'][0], self.classes, self.axis)
         shape = [1] * sample['fixed_labels'].ndim
         shape[self.axis + 1] = -1
