@@ -22,7 +22,7 @@ CASES = {
     'eoir_acdc': ('ACDC', ['*/*_seg.nii.gz']),
     'gradirn_acdc': ('ACDC', ['*/*/*_gt.nii.gz']),
     'gradirn_ukbb': ('UKBB', ['*/*/label_*']),
-    'gradirn_mms': ('MMs', ['*/*/*_seg.nii.gz']),
+    'gradirn_mms_trained': ('MMs', ['*/*/*_seg.nii.gz']),
     'gradirn_camcan': ('CamCAN', ['*/*/*_tissues.nii.gz']),
     'pyramid_dwp_nlst': ('NLST', ['landmarksTr/*', 'keypointsTr/*', 'masksTr/*']),
     'spine_mind': ('SpineCTMR', ['*/*/mr_mask.nii.gz']),
@@ -67,7 +67,7 @@ def test_what_can_be_measured_is(cfg, stage):
 def _carried(sample):
     """The data sample as the model hands it over: with what the inputs carry."""
     carried = sample['data_samples']
-    carried.set_data({key: value for key, value in sample['inputs'].items()})
+    carried.set_data(dict(sample['inputs'].items()))
     return carried.to_dict()
 
 
