@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from mmreg.errors import ConfigError
-from mmreg.models import Objective
-from mmreg.models import objective as objective_module
+from mmreg.models import Objective, terms
 from mmreg.models.losses import MSE
 from mmreg.spatial import image_pyramid, warp, warp_across
 from mmreg.structures import Fields
@@ -88,7 +87,7 @@ def test_what_is_no_loss_is_refused():
 def test_every_list_of_fields_has_a_word():
     """A list that a head can return is one that a loss can be put on, and nothing else is."""
     lists = {one.name for one in dataclasses.fields(Fields) if one.name != 'extras'}
-    assert set(objective_module.FIELDS.values()) == lists
+    assert set(terms.FIELDS.values()) == lists
 
 
 def test_a_list_that_the_head_does_not_return_is_named():
