@@ -33,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     'stress': ('mmreg.commands.stress', 'measure how large a known misalignment a model can undo'),
     'complexity': ('mmreg.commands.complexity', 'count what models cost: parameters, multiply-adds, memory, time'),
+    'steps': ('mmreg.commands.steps', 'draw what every step of an unrolled optimisation (GraDIRN) does'),
+    'demo': ('mmreg.commands.demo', 'train a small network on simulated brains and see what it learned'),
     'config': ('mmreg.commands.config', 'print a config with everything merged'),
     'models': ('mmreg.commands.models', 'list the methods with config, paper, parameters and results'),
     'list': ('mmreg.commands.list', 'print every registered part'),

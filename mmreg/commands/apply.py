@@ -15,8 +15,9 @@ from mmreg.transforms.operations import IMAGE_MODES, LABEL_MODES, as_grid, refer
 from mmreg.transforms.outputs import Application, Moved, is_landmark_file, write_moved
 from mmreg.utils import console
 
+from .shared.options import add_debug
 from .shared.running import stopping_on_sigterm
-from .shared.transform_options import ORDER, add_debug, add_reference
+from .shared.transform_options import ORDER, add_reference
 
 
 def build_parser() -> argparse.ArgumentParser:

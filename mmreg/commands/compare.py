@@ -15,6 +15,8 @@ from mmreg.io.tables import read_rows, write_json, write_table
 from mmreg.utils import console
 from mmreg.utils.atomic import write_text
 
+from .shared.options import add_debug
+
 SUMMARY = ('metric', 'item', 'method', 'cases', 'missing', 'mean', 'sd', 'q25', 'median', 'q75')
 TEST_COLUMNS = (
     'metric', 'item', 'first', 'second', 'cases', 'difference', 'ci95_low', 'ci95_high', 'effect', 'p', 'p_holm',
@@ -124,5 +126,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--test', choices=TESTS, default='wilcoxon')
     parser.add_argument('--seed', type=int, default=0, help='of the bootstrap interval')
     parser.add_argument('--trade-off', nargs=2, metavar=('X', 'Y'), help='plot one metric against another')
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    add_debug(parser)
     return parser

@@ -18,6 +18,7 @@ from mmreg.io.tables import Row, write_json, write_rows
 from mmreg.utils import console
 
 from .shared.case_progress import track
+from .shared.options import add_debug
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,5 +96,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('-r', '--reference', help='fixed image that gives challenge files their geometry')
     parser.add_argument('-o', '--out', required=True, help='folder for the tables and figures')
     parser.add_argument('--maps', action='store_true', help='write the Jacobian determinants as NIfTI too')
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    add_debug(parser)
     return parser

@@ -19,6 +19,7 @@ from mmreg.io.tables import write_json, write_rows
 from mmreg.utils import console
 
 from .shared.case_progress import track
+from .shared.options import add_debug
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -108,5 +109,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--correct', action='store_true', help='our conventions instead of the published ones')
     parser.add_argument('-o', '--output', help='JSON in the form of the challenge')
     parser.add_argument('--csv', help='one row per case, measure and label, for compare_results.py')
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    add_debug(parser)
     return parser

@@ -9,7 +9,8 @@ from mmreg.transforms.operations import as_grid, invert_transform
 from mmreg.transforms.outputs import write_any
 from mmreg.utils import console
 
-from .shared.transform_options import ORDER, add_debug, add_out, add_reference
+from .shared.options import add_debug
+from .shared.transform_options import ORDER, add_out, add_reference
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -13,7 +13,8 @@ from mmreg.transforms.files import load_chain
 from mmreg.transforms.operations import LOG_FLOOR, jacobian_map, reference_grid
 from mmreg.utils import console
 
-from .shared.transform_options import ORDER, add_debug, add_out, add_reference
+from .shared.options import add_debug
+from .shared.transform_options import ORDER, add_out, add_reference
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from mmreg.evaluation.challenge.units import UnitWatch
 from mmreg.utils import console
 
 from .shared.case_progress import track
+from .shared.options import add_debug
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,5 +63,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--data-root', help='folder of the images, for their shapes; default: that of the JSON')
     parser.add_argument('--shape', nargs='+', type=int, help='spatial shape of all fields, where no image tells')
     parser.add_argument('-o', '--output', help='zip file to write')
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    add_debug(parser)
     return parser

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from mmreg.apis import init_model
-from mmreg.commands.shared.options import KeyValue
 from mmreg.errors import ConfigError, DataError
 from mmreg.evaluation.analysis import figures
 from mmreg.evaluation.functional.aggregate import nan_mean
@@ -26,6 +25,8 @@ from mmreg.evaluation.stress.harness import KINDS, Predictor, StressCase, Stress
 from mmreg.io.tables import write_json, write_table
 from mmreg.registry import DATASETS
 from mmreg.utils import console
+
+from .shared.options import KeyValue, add_debug
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -158,5 +159,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device')
     parser.add_argument('--cfg-options', nargs='+', action=KeyValue, default={}, metavar='KEY=VALUE')
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    add_debug(parser)
     return parser

@@ -11,6 +11,8 @@ from mmreg.utils import console
 from mmreg.zoo.entries import Entry
 from mmreg.zoo.published import known
 
+from .shared.options import add_debug
+
 EXAMPLES = """examples:
   mmreg weights                                  what there is
   mmreg weights show symnet_oasis                one entry, with all that it needs
@@ -28,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
+    add_debug(parser)
     doors = parser.add_subparsers(dest='door', metavar='{list,show,get,add,path}')
     shown = doors.add_parser('list', help='what there is (the default)')
     shown.add_argument('--json', action='store_true', help='print JSON')

@@ -1,25 +1,15 @@
 """The demonstration runs from end to end, and continues where it was stopped."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from mmreg.commands import demo
 
 pytest.importorskip('nilearn')
 
 
-@pytest.fixture
-def demo():
-    path = Path(__file__).parents[2] / 'tools' / 'demo.py'
-    spec = importlib.util.spec_from_file_location('demo', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.slow
 @pytest.mark.filterwarnings('default')
-def test_quick(demo, tmp_path, capfd):
+def test_quick(tmp_path, capfd):
     for _ in range(2):
         assert demo.main(['--out', str(tmp_path / 'out'), '--quick']) == 0
         out = capfd.readouterr().out

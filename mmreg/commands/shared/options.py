@@ -67,6 +67,11 @@ def add_common(parser: argparse.ArgumentParser, config_options: bool = True) -> 
         metavar='FILE',
         help='Python file (or module) that registers parts; may be given several times; it is executed',
     )
+    add_debug(parser)
+
+
+def add_debug(parser: argparse.ArgumentParser) -> None:
+    """Add ``--debug``."""
     parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
 
 

@@ -20,8 +20,3 @@ def add_reference(parser: argparse.ArgumentParser, text: str) -> None:
 def add_out(parser: argparse.ArgumentParser, text: str) -> None:
     """Add ``--out`` for a file, required."""
     parser.add_argument('--out', '-o', metavar='FILE', required=True, help=text)
-
-
-def add_debug(parser: argparse.ArgumentParser) -> None:
-    """Add ``--debug``."""
-    parser.add_argument('--debug', action='store_true', help='show the stack trace of an error')
