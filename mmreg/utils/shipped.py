@@ -57,4 +57,4 @@ def find_config(source: str | Path) -> Path:
         return known[name]
     close = get_close_matches(Path(name).name, known, n=3, cutoff=0.6)
     hint = f'; did you mean {" or ".join(map(repr, close))}?' if close else '.'
-    raise ConfigError(f'{text}: there is no such config file, nor a config of that name in mmreg{hint}')
+    raise ConfigError(f'{text}: there is no such config file{hint}')

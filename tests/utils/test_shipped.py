@@ -52,7 +52,7 @@ def test_as_a_base(tmp_path):
 
 @pytest.mark.parametrize('name', ['eoir_lumr', 'configs/eoir_lumr.py', 'mmreg::eoir_lumr.py'])
 def test_near_names_are_suggested(name):
-    with pytest.raises(ConfigError, match=r'there is no such config file.*did you mean .*eoir_lumir'):
+    with pytest.raises(ConfigError, match=r'there is no such config file; did you mean .*eoir_lumir'):
         find_config(name)
 
 
