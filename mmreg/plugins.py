@@ -81,7 +81,10 @@ def load_plugin(source: str | Path) -> None:
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ConfigError(
+            f'--plugin {text}: found the ending {path.suffix!r}, expected a Python file or a module name.'
+        )
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # classes of the plugin must be found again by loader workers
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -54,7 +55,10 @@ class TermConfig:
     @classmethod
     def split(cls, name: str, config: dict[str, Any]) -> tuple[TermConfig, dict[str, Any]]:
         """The objective's keys of ``config``, and what is left for the constructor of the loss."""
+        if not isinstance(config, Mapping):
+            raise ConfigError(f'losses.{name} is {config!r:.60}, expected the config of a loss with its type.')
         rest = dict(config)
+        _check_numbers(name, rest)
         term = cls(
             weight=rest.pop('weight', 1.0),
             levels=tuple(rest.pop('levels', (1.0,))),
@@ -77,6 +81,21 @@ class TermConfig:
                     f'expected one per level ({len(term.levels)}).'
                 )
         return term, rest
+
+
+def _check_numbers(name: str, config: Mapping[str, Any]) -> None:
+    """The weight is a number, or None; levels are numbers or None, per level an entry."""
+    levels, per_level = config.get('levels', (1.0,)), config.get('per_level', {})
+    if not _is_weight(config.get('weight', 1.0)):
+        raise ConfigError(f'losses.{name}.weight is {config["weight"]!r:.60}, expected a number.')
+    if not isinstance(levels, list | tuple) or not levels or not all(map(_is_weight, levels)):
+        raise ConfigError(f'losses.{name}.levels is {levels!r:.60}, expected a weight per level, the finest first.')
+    if not isinstance(per_level, Mapping) or not all(isinstance(v, list | tuple) for v in per_level.values()):
+        raise ConfigError(f'losses.{name}.per_level is {per_level!r:.60}, expected lists by argument.')
+
+
+def _is_weight(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value))
 
 
 class Term(nn.Module):

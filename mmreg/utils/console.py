@@ -16,10 +16,9 @@ from rich.table import Table
 
 from mmreg.errors import DataWarning, InputError
 
+from .built import CLASS_PREFIX, while_building
 from .surroundings import around
 
-#: Left behind by the engine in front of what a constructor said.
-_CLASS_PREFIX = re.compile(r'^(?:class `[^`]+` in [^\s:]+: )+')
 #: A misspelt `type=`, wherever the engine wrapped it.
 _UNKNOWN_TYPE = re.compile(r"type='[^\n]*? is not a registered [^\n]*?every registered part\.")
 #: Characters that a terminal acts upon; tabs and line breaks of our own stay.
@@ -70,16 +69,19 @@ def sentence(error: BaseException) -> str | None:
     """The one sentence for a user's mistake; None for everything that is a bug of ours."""
     text = ' '.join(str(error.args[0] if error.args else error).split())
     if isinstance(error, InputError):
-        return _CLASS_PREFIX.sub('', text)
+        return CLASS_PREFIX.sub('', text)
     outside = around(error)
     if outside is not None:
         return outside
-    if isinstance(error, KeyError):
-        unknown = _UNKNOWN_TYPE.search(text)
-        return unknown.group(0) if unknown else None
+    unknown = _UNKNOWN_TYPE.search(text) if isinstance(error, KeyError) else None
+    if unknown:
+        return unknown.group(0)
     if isinstance(error, TypeError) and _BAD_ARGUMENT.search(text) and _raised_by_builder(error):
-        return f'a `type=` in the config has arguments that do not fit: {_CLASS_PREFIX.sub("", text)}.'
-    return None
+        return (
+            f'a `type=` in the config has arguments that do not fit: {CLASS_PREFIX.sub("", text)}; '
+            "a part that takes another's place is given whole, KEY=dict(type='NAME')."
+        )
+    return while_building(error)
 
 
 def _raised_by_builder(error: BaseException) -> bool:

@@ -19,6 +19,8 @@ from mmreg.utils.checkpoint import is_readable
 from mmreg.utils.config import fix_dataloaders, load_config, merge_options
 from mmreg.utils.training_state import check_optimizer
 
+from .run_checks import check_run
+
 _run_numbers = itertools.count()
 #: What the names of checkpoints with everything to resume from begin with.
 _PREFIXES = ('epoch_', 'iter_', 'interrupt_iter_', 'before_validation')
@@ -31,6 +33,7 @@ def read(args: argparse.Namespace) -> Config:
     register_all_modules(args.plugin)
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options)
+    check_run(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

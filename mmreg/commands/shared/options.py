@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, NoReturn
 
+from mmreg.errors import ConfigError
 from mmreg.utils.described import descriptions
+from mmreg.utils.option_values import parse_value
 
 #: Of every argument that is a config.
 CONFIG_HELP = 'config: a file (it is Python and is executed), or the name of one that comes with mmreg (`mmreg models`)'
@@ -26,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class KeyValue(argparse.Action):
-    """``--cfg-options key=value ...`` to a dictionary; values are parsed as numbers, booleans, lists or text."""
+    """``--cfg-options key=value ...`` to a dictionary; values are numbers, booleans, lists, text or configs."""
 
     def __call__(
         self,
@@ -35,17 +37,15 @@ class KeyValue(argparse.Action):
         values: str | Sequence[str] | None,
         option_string: str | None = None,
     ) -> None:
-        from mmengine.config import DictAction
-
         options = dict(getattr(namespace, self.dest, None) or {})
         for text in [values] if isinstance(values, str) else values or ():
             key, separator, value = text.partition('=')
             if not separator or not key:
                 parser.error(f'{option_string} {text}: expected KEY=VALUE')
             try:
-                options[key] = DictAction._parse_iterable(value)
-            except AssertionError:
-                parser.error(f'{option_string} {text}: the brackets do not match')
+                options[key] = parse_value(value, f'{option_string} {key}')
+            except ConfigError as error:
+                parser.error(str(error))
         setattr(namespace, self.dest, options)
 
 
@@ -58,7 +58,8 @@ def add_common(parser: argparse.ArgumentParser, config_options: bool = True) -> 
             action=KeyValue,
             default={},
             metavar='KEY=VALUE',
-            help='change config keys, e.g. optim_wrapper.optimizer.lr=1e-3; +key=value adds a new one',
+            help='change config keys, e.g. optim_wrapper.optimizer.lr=1e-3 or a whole part, '
+            'model.losses.similarity="dict(type=\'MIND\')"; +key=value adds a new one',
         )
     parser.add_argument(
         '--plugin',
