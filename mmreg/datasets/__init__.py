@@ -13,7 +13,7 @@ from mmreg.utils.discovery import find_parts
 from . import transforms
 from .base import Index, PairDataset
 from .numbered import NumberedDataset
-from .pairing import Pair
+from .pairing import IndexPair
 from .seeding import stable_seed
 from .simulated import SimulatedDataset
 from .transforms import PackRegInputs
@@ -24,7 +24,7 @@ __all__ = [
     'Index',
     'NumberedDataset',
     'PackRegInputs',
-    'Pair',
+    'IndexPair',
     'PairDataset',
     'SimulatedDataset',
     'stable_seed',

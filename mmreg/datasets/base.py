@@ -16,7 +16,7 @@ from mmreg.registry import TRANSFORMS
 
 from .cache import Volumes, build_volumes
 from .loader import Loader
-from .pairing import PAIRINGS, Pair
+from .pairing import PAIRINGS, IndexPair
 from .seeding import decode_index, seeded_sample
 from .transforms.roles import FIXED, MOVING, SUBJECT, Group
 from .verify import Problem, report, verify_sources
@@ -40,7 +40,7 @@ class Index:
     """
 
     sources: list[Source]
-    pairs: list[Pair] | None = None
+    pairs: list[IndexPair] | None = None
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -193,7 +193,7 @@ class PairDataset(BaseDataset):
         """Choose, load, join and transform pair ``idx``."""
         rng = np.random.default_rng(np.random.randint(2**31))
         info = self.get_data_info(idx)
-        fixed_index, moving_index = Pair.from_dict(info).choose(len(self.sources), rng)
+        fixed_index, moving_index = IndexPair.from_dict(info).choose(len(self.sources), rng)
         fixed, moving = self.volume(fixed_index), self.volume(moving_index)
         sample = self.make_pair(fixed, moving)
         sample['case_id'] = info['case_id'] or f'{self.sources[fixed_index]["id"]}_{self.sources[moving_index]["id"]}'

@@ -10,7 +10,7 @@ from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset, Source
 from .fraction import seeded_fraction
-from .pairing import Pair
+from .pairing import IndexPair
 from .transforms.roles import MOVING
 from .verify import Problem
 
@@ -82,7 +82,7 @@ class CamCANDataset(PairDataset):
         problems = [] if sources else [Problem(str(folder), 'no subject was found')]
         if self.atlas is None:
             return Index(sources, problems=problems)
-        pairs = [Pair(moving=k + 1, fixed=0, case_id=source['id']) for k, source in enumerate(sources)]
+        pairs = [IndexPair(moving=k + 1, fixed=0, case_id=source['id']) for k, source in enumerate(sources)]
         return Index([self._source(Path(self.data_root) / self.atlas), *sources], pairs, problems)
 
     def _source(self, folder: Path) -> Source:

@@ -17,7 +17,7 @@ from mmreg.registry import DATASETS
 from .base import Index, PairDataset, Source, compose
 from .fraction import seeded_fraction
 from .numbered import ACDCDataset
-from .pairing import Pair
+from .pairing import IndexPair
 from .transforms.stacks import slice_positions, take_slice
 from .verify import Problem
 
@@ -104,7 +104,7 @@ class CineDataset(PairDataset):
         sources: list[Source] = []
         pairs = []
         for name, files in seeded_fraction(self.subjects(), self.fraction, self.fraction_seed):
-            pairs.append(Pair(moving=len(sources) + 1, fixed=len(sources), case_id=name))
+            pairs.append(IndexPair(moving=len(sources) + 1, fixed=len(sources), case_id=name))
             for role in ('fixed', 'moving'):
                 labels = files.get(f'{role}_labels')
                 sources.append({'id': f'{name}_{role}', 'image': files[role], **({'labels': labels} if labels else {})})

@@ -16,7 +16,7 @@ from mmreg.spatial import identity_grid, resize_field, scaling_and_squaring
 
 from .base import Index, PairDataset
 from .fraction import seeded_fraction
-from .pairing import Pair
+from .pairing import IndexPair
 from .seeding import stable_seed
 from .synthesis import smooth_noise
 from .transforms.roles import DISPLACEMENT, DISPLACEMENT_VALID
@@ -93,7 +93,7 @@ class BeatingHearts(PairDataset):
             for number in numbers
             for phase in ('ed', 'es')
         ]
-        pairs = [Pair(2 * k + 1, 2 * k, f'heart{number:04d}') for k, number in enumerate(numbers)]
+        pairs = [IndexPair(2 * k + 1, 2 * k, f'heart{number:04d}') for k, number in enumerate(numbers)]
         return Index(sources, pairs)
 
     def load_source(self, source: dict[str, Any]) -> dict[str, Any]:

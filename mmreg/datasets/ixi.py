@@ -10,7 +10,7 @@ from mmreg.errors import ConfigError
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset, Source
-from .pairing import Pair
+from .pairing import IndexPair
 from .verify import Problem
 
 #: FreeSurfer's values of the structures, in the order of the published numbers 1 to 45.
@@ -70,7 +70,9 @@ class IXIDataset(PairDataset):
             return Index([], problems=[Problem(str(folder), 'no pickles found, expected one per subject')])
         sources = [self._source(Path(self.data_root) / self.atlas, 'atlas')]
         sources += [self._source(path, path.stem) for path in subjects]
-        return Index(sources, [Pair(fixed=k, moving=0, case_id=source['id']) for k, source in enumerate(sources) if k])
+        return Index(
+            sources, [IndexPair(fixed=k, moving=0, case_id=source['id']) for k, source in enumerate(sources) if k]
+        )
 
     def _source(self, path: Path, name: str) -> Source:
         source = {'id': name, 'image': str(path), 'members': {'image': 0, 'labels': 1}}

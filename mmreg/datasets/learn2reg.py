@@ -11,7 +11,7 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset, Source
-from .pairing import Pair
+from .pairing import IndexPair
 from .verify import Problem
 
 #: Lists of the JSON that make up a split; the first that is there and not empty is taken.
@@ -109,7 +109,7 @@ class Learn2RegDataset(PairDataset):
                     numbers[source['image']] = len(index.sources)
                     index.sources.append(source)
                 ends.append(numbers[source['image']])
-            index.pairs.append(Pair(fixed=ends[0], moving=ends[1]))
+            index.pairs.append(IndexPair(fixed=ends[0], moving=ends[1]))
         return index
 
     def _unpaired(self, name: str, entries: Sequence[dict[str, Any]], content: dict[str, Any]) -> Index:
@@ -185,7 +185,7 @@ class LUMIRDataset(Learn2RegDataset):
             first = len(index.sources)
             numbers = range(first, first + len(labelled))
             index.sources += labelled
-            index.pairs += [Pair(moving=m, fixed=f) for m in numbers for f in numbers if m != f]
+            index.pairs += [IndexPair(moving=m, fixed=f) for m in numbers for f in numbers if m != f]
         return index
 
     def _sanity_checked(self) -> list[Source]:

@@ -10,7 +10,7 @@ from mmreg.errors import ConfigError
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset, Source
-from .pairing import Pair
+from .pairing import IndexPair
 
 
 class NumberedDataset(PairDataset):
@@ -125,7 +125,7 @@ class ACDCDataset(NumberedDataset):
         pairs = []
         for number in self.subjects:
             name = f'patient{number:03d}'
-            pairs.append(Pair(moving=len(sources), fixed=len(sources) + 1, case_id=name))
+            pairs.append(IndexPair(moving=len(sources), fixed=len(sources) + 1, case_id=name))
             values = {'folder': 'train' if number <= 100 else 'test', 'id': number}
             for phase in ('ed', 'es'):
                 files = {key: self.path(t, phase=phase, **values) for key, t in self.templates.items()}

@@ -11,7 +11,7 @@ from mmreg.registry import DATASETS
 
 from .base import Index, Source
 from .learn2reg import Learn2RegDataset
-from .pairing import Pair
+from .pairing import IndexPair
 from .verify import Problem
 
 #: Positions in the tuples of a subject's and of a pair's pickle.
@@ -77,7 +77,7 @@ class OASISDataset(Learn2RegDataset):
         pairs = []
         for path in files:
             fixed, moving = _id(pattern, path, 1), _id(pattern, path, 2)
-            pairs.append(Pair(fixed=len(sources), moving=len(sources) + 1, case_id=f'{fixed}_{moving}'))
+            pairs.append(IndexPair(fixed=len(sources), moving=len(sources) + 1, case_id=f'{fixed}_{moving}'))
             sources += [_pickled(path, fixed, _FIXED), _pickled(path, moving, _MOVING)]
         return Index(sources, pairs)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Pair:
+class IndexPair:
     """Two positions in a data set's list of sources.
 
     Attributes:
@@ -30,7 +30,7 @@ class Pair:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, info: dict[str, Any]) -> Pair:
+    def from_dict(cls, info: dict[str, Any]) -> IndexPair:
         """The pair that :meth:`as_dict` made."""
         return cls(info['moving'], info['fixed'], info['case_id'], info['exchange'])
 
@@ -44,42 +44,42 @@ class Pair:
         return self.fixed, self.moving
 
 
-Listed = Sequence[Pair] | None
+Listed = Sequence[IndexPair] | None
 
 
-def _listed(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
+def _listed(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[IndexPair]:
     return list(pairs) if pairs is not None else _ordered(sources, pairs)
 
 
-def _random(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
-    return [Pair(moving) for moving in range(len(sources))] if len(sources) > 1 else []
+def _random(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[IndexPair]:
+    return [IndexPair(moving) for moving in range(len(sources))] if len(sources) > 1 else []
 
 
-def _ordered(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
+def _ordered(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[IndexPair]:
     count = len(sources)
-    return [Pair(moving, fixed) for moving in range(count) for fixed in range(count) if moving != fixed]
+    return [IndexPair(moving, fixed) for moving in range(count) for fixed in range(count) if moving != fixed]
 
 
-def _next(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
+def _next(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[IndexPair]:
     count = len(sources)
-    return [Pair((fixed + 1) % count, fixed) for fixed in range(count)] if count > 1 else []
+    return [IndexPair((fixed + 1) % count, fixed) for fixed in range(count)] if count > 1 else []
 
 
-def _exchange(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
-    return [Pair(p.moving, p.fixed, p.case_id, exchange=True) for p in _listed(sources, pairs)]
+def _exchange(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[IndexPair]:
+    return [IndexPair(p.moving, p.fixed, p.case_id, exchange=True) for p in _listed(sources, pairs)]
 
 
-def _both(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[Pair]:
+def _both(sources: Sequence[dict[str, Any]], pairs: Listed) -> list[IndexPair]:
     both = []
     for pair in _listed(sources, pairs):
         assert pair.fixed is not None
-        back = Pair(pair.fixed, pair.moving, f'{pair.case_id}_reverse' if pair.case_id else '')
+        back = IndexPair(pair.fixed, pair.moving, f'{pair.case_id}_reverse' if pair.case_id else '')
         both += [pair, back]
     return both
 
 
 #: Name of a pairing -> function of (sources, listed pairs).
-PAIRINGS: dict[str, Callable[[Sequence[dict[str, Any]], Listed], list[Pair]]] = {
+PAIRINGS: dict[str, Callable[[Sequence[dict[str, Any]], Listed], list[IndexPair]]] = {
     'listed': _listed,
     'random': _random,
     'ordered': _ordered,

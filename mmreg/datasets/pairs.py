@@ -11,7 +11,7 @@ from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset
-from .pairing import Pair
+from .pairing import IndexPair
 from .verify import Problem
 
 _ROLES = ('fixed', 'moving')
@@ -59,7 +59,7 @@ class PairListDataset(PairDataset):
                     numbers[key] = len(index.sources)
                     index.sources.append(source)
                 ends.append(numbers[key])
-            index.pairs.append(Pair(fixed=ends[0], moving=ends[1], case_id=str(row.get('case_id') or '')))
+            index.pairs.append(IndexPair(fixed=ends[0], moving=ends[1], case_id=str(row.get('case_id') or '')))
         return index
 
 

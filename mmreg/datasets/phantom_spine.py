@@ -10,7 +10,7 @@ import numpy as np
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset
-from .pairing import Pair
+from .pairing import IndexPair
 from .spine_synthesis import SpineVariation, simulate_spine
 from .transforms.roles import DISPLACEMENT, DISPLACEMENT_VALID
 
@@ -66,7 +66,7 @@ class ArticulatedSpinePhantom(PairDataset):
     def index(self) -> Index:
         """One pair per number of the range."""
         numbers = range(self.first, self.first + self.count)
-        pairs = [Pair(moving=k, fixed=k, case_id=f'spine{number:04d}') for k, number in enumerate(numbers)]
+        pairs = [IndexPair(moving=k, fixed=k, case_id=f'spine{number:04d}') for k, number in enumerate(numbers)]
         return Index([{'id': pair.case_id, 'number': number} for pair, number in zip(pairs, numbers)], pairs)
 
     def load_source(self, source: dict[str, Any]) -> dict[str, Any]:

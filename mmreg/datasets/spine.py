@@ -11,7 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.registry import DATASETS
 
 from .base import Index, PairDataset, Source
-from .pairing import Pair
+from .pairing import IndexPair
 from .verify import Problem
 
 #: Files of a case by the role of their image.
@@ -79,7 +79,7 @@ class SpineCTMRDataset(PairDataset):
             index.sources += [_source(case, 'fixed'), _source(case, 'moving')]
             for sample in range(self.num_samples):
                 name = case.name if self.num_samples == 1 else f'{case.name}_{sample}'
-                index.pairs.append(Pair(fixed=first, moving=first + 1, case_id=name))
+                index.pairs.append(IndexPair(fixed=first, moving=first + 1, case_id=name))
         unlabelled = [source['id'] for source in index.sources[::2] if 'labels' not in source]
         if unlabelled:
             print_log(

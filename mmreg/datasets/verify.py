@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mmreg.errors import DataError
 from mmreg.io import Geometry, read_geometry
 
-from .pairing import Pair
+from .pairing import IndexPair
 
 #: Entries of a source that are files on the image's grid.
 ON_GRID = ('labels', 'mask', 'prompt')
@@ -42,7 +42,7 @@ def report(dataset: str, data_root: str, problems: Sequence[Problem]) -> None:
 
 
 def verify_sources(
-    sources: Sequence[dict[str, Any]], pairs: Iterable[Pair], headers: bool = True, same_shape: bool = True
+    sources: Sequence[dict[str, Any]], pairs: Iterable[IndexPair], headers: bool = True, same_shape: bool = True
 ) -> list[Problem]:
     """Check that files exist and, by their headers, that what belongs together has one shape.
 
@@ -85,7 +85,7 @@ def _verify_source(source: dict[str, Any], headers: bool) -> tuple[list[Problem]
 
 
 def _verify_shapes(
-    sources: Sequence[dict[str, Any]], geometries: Sequence[Geometry | None], pairs: Iterable[Pair]
+    sources: Sequence[dict[str, Any]], geometries: Sequence[Geometry | None], pairs: Iterable[IndexPair]
 ) -> list[Problem]:
     """Pairs whose images differ in shape; where partners are drawn, every image is compared with the first."""
     problems = []

@@ -8,6 +8,7 @@ from mmreg.models.backbones.image_pyramid import ImagePyramid
 from mmreg.registration.optimisation import Settings, optimise
 from mmreg.registration.optimisation.folding import folded, unfold
 from mmreg.registration.optimisation.levels import Grid, make_stages
+from mmreg.registration.sources.refinement import last_level
 from mmreg.registry import FLOW_HEADS, REGISTRARS
 from mmreg.spatial import compose, gaussian_filter, invert, jacobian_determinant, warp
 
@@ -102,7 +103,7 @@ def test_start_is_where_it_begins():
 
 
 def test_refinement_is_the_last_level_alone():
-    settings = Settings.parse(dict(levels=LEVELS, step=0.3)).refinement(4)
+    settings = Settings.parse(dict(levels=last_level(dict(levels=LEVELS), 4), step=0.3))
     assert [(level.scale, level.iterations, level.step) for level in settings.levels] == [(1, 4, 0.3)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mmreg.errors import DataError
 from mmreg.io import Geometry, read_geometry, read_image, read_labels, read_landmarks, read_mask
 
-from .config import Pair
+from .config import ScoredPair
 
 
 class ChallengeCase:
@@ -25,7 +25,7 @@ class ChallengeCase:
             the non-diffeomorphic volume.
     """
 
-    def __init__(self, root: Path, pair: Pair, displacement: np.ndarray, masked: bool, volume: str = 'moving'):
+    def __init__(self, root: Path, pair: ScoredPair, displacement: np.ndarray, masked: bool, volume: str = 'moving'):
         self.root, self.pair, self.displacement, self.masked = root, pair, displacement, masked
         self.volume = volume
 

@@ -23,7 +23,7 @@ CHALLENGES = ('learn2reg', 'lumir', 'lumir25')
 
 
 @dataclass(frozen=True)
-class Pair:
+class ScoredPair:
     """A fixed and a moving image, as paths relative to the ground-truth folder.
 
     Attributes:
@@ -89,7 +89,7 @@ class EvaluationConfig:
     """
 
     name: str
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ScoredPair, ...]
     methods: tuple[ScoredMethod, ...]
     shape: tuple[int, ...]
     masked: bool = False
@@ -179,7 +179,7 @@ def read_config(path: Path) -> EvaluationConfig:
     )
 
 
-def named(pairs: list[Pair], where: str) -> list[Pair]:
+def named(pairs: list[ScoredPair], where: str) -> list[ScoredPair]:
     """The pairs, with file names that tell them apart: the scorer's, and the full ones where two would be the same.
 
     Raises:
@@ -203,10 +203,10 @@ def _entries(content: Mapping[str, Any], key: str, path: Path) -> list[Any]:
     return content[key]
 
 
-def _pair(entry: Any, path: Path) -> Pair:
+def _pair(entry: Any, path: Path) -> ScoredPair:
     if not isinstance(entry, Mapping) or not {'fixed', 'moving'} <= set(entry):
         raise ConfigError(f'{path}: an entry of eval_pairs is {entry}, expected one with fixed and moving.')
-    return Pair(str(entry['fixed']), str(entry['moving']))
+    return ScoredPair(str(entry['fixed']), str(entry['moving']))
 
 
 def _method(entry: Any, path: Path) -> ScoredMethod:

@@ -13,7 +13,7 @@ from mmreg.errors import DataError
 from mmreg.io import read_learn2reg_nifti, read_npz
 from mmreg.io.learn2reg import ZOOM_ORDER
 
-from .config import EvaluationConfig, Pair
+from .config import EvaluationConfig, ScoredPair
 
 ENDINGS = ('.nii.gz', '.npz', '.nii')
 
@@ -21,7 +21,7 @@ _FLOATS = {sitk.sitkFloat32: 'float32', sitk.sitkFloat64: 'float64'}
 _VECTORS = {sitk.sitkVectorFloat32: 'float32', sitk.sitkVectorFloat64: 'float64'}
 
 
-def find_fields(folder: Path, configs: Sequence[EvaluationConfig]) -> dict[Pair, Path]:
+def find_fields(folder: Path, configs: Sequence[EvaluationConfig]) -> dict[ScoredPair, Path]:
     """The file of every pair of ``configs``, after a look into all of them: nothing is scored before all is well.
 
     Raises:
@@ -59,7 +59,7 @@ def inner_folder(folder: Path) -> Path:
     return inside[0] if len(inside) == 1 else folder
 
 
-def named_files(folder: Path, pair: Pair) -> list[Path]:
+def named_files(folder: Path, pair: ScoredPair) -> list[Path]:
     """Files in ``folder`` under the names that a pair's field may have: the scorer's, else the full one."""
     for stem in pair.accepted_stems:
         found = [path for ending in ENDINGS if (path := folder / f'{stem}{ending}').is_file()]

@@ -13,15 +13,15 @@ from mmreg.errors import DataError
 from mmreg.io import read_displacement_image
 from mmreg.utils.atomic import replacing
 
-from .config import Pair
+from .config import ScoredPair
 from .fields import check_header, inner_folder, layout, named_files, read_field, read_header
 from .profiles import Profile
 from .units import UnitWatch
 
 #: What `mmreg infer` calls the field of a case in its folder, and its relatives.
 ITK_NAMES = ('displacement.nii.gz', 'displacement.mha', 'displacement.nrrd')
-Shapes = Mapping[Pair, tuple[int, ...]]
-Track = Callable[[Sequence[Pair]], Iterable[Pair]]
+Shapes = Mapping[ScoredPair, tuple[int, ...]]
+Track = Callable[[Sequence[ScoredPair]], Iterable[ScoredPair]]
 
 
 def package(
@@ -64,12 +64,12 @@ def package(
         validate(temporary, profile, shapes, name=archive.name)
 
 
-def collect(folder: Path, shapes: Shapes) -> dict[Pair, Path]:
+def collect(folder: Path, shapes: Shapes) -> dict[ScoredPair, Path]:
     """The prediction of every pair, after a look at all of them."""
     if not folder.is_dir():
         raise DataError(f'{folder} is not a folder, expected one with predictions.')
     folder = inner_folder(folder)
-    files: dict[Pair, Path] = {}
+    files: dict[ScoredPair, Path] = {}
     problems = []
     for pair, shape in shapes.items():
         found = _candidates(folder, pair)
@@ -178,7 +178,7 @@ def _file_problem(file: Path, profile: Profile, shape: Sequence[int], watch: Uni
     return None
 
 
-def _candidates(folder: Path, pair: Pair) -> list[Path]:
+def _candidates(folder: Path, pair: ScoredPair) -> list[Path]:
     direct = named_files(folder, pair)
     folders = [folder / stem.removeprefix('disp_') for stem in (*pair.accepted_stems, pair.result_folder)]
     return [

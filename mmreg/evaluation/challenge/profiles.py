@@ -13,7 +13,7 @@ from mmreg.datasets.learn2reg import SPLITS, read_json
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry, write_learn2reg_nifti, write_learn2reg_npz
 
-from .config import Pair, named
+from .config import ScoredPair, named
 
 Writer = Callable[[str | Path, np.ndarray], None]
 
@@ -49,7 +49,7 @@ class Profile:
         """The same with the files in ``folder``."""
         return replace(self, folder=folder)
 
-    def member(self, pair: Pair, stem: str | None = None) -> str:
+    def member(self, pair: ScoredPair, stem: str | None = None) -> str:
         """Name of a pair's file inside the archive."""
         name = f'{stem or pair.field_stem}{self.ending}'
         return f'{self.folder}/{name}' if self.folder else name
@@ -63,7 +63,7 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[Pair]:
+def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[ScoredPair]:
     """The pairs that a data set's JSON lists for a split; by default validation, else test.
 
     Raises:
@@ -81,7 +81,7 @@ def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[Pair]:
     raise DataError(f'{json_file}: no pairs (fixed, moving) under {" or ".join(splits)}, expected some to package.')
 
 
-def wanted_shape(json_file: str | Path, pair: Pair, data_root: str | Path | None = None) -> tuple[int, ...]:
+def wanted_shape(json_file: str | Path, pair: ScoredPair, data_root: str | Path | None = None) -> tuple[int, ...]:
     """Spatial shape of a pair's field: that of its fixed image where the file is there, else what the JSON says.
 
     (Shapes in the JSON or README of a challenge have been misprinted; the images are right.)
@@ -100,10 +100,10 @@ def wanted_shape(json_file: str | Path, pair: Pair, data_root: str | Path | None
     raise DataError(f'{image} does not exist and {json_file} has no tensorImageShape, expected one; or give --shape.')
 
 
-def _pairs(entries: Any) -> list[Pair]:
+def _pairs(entries: Any) -> list[ScoredPair]:
     items = entries.values() if isinstance(entries, Mapping) else entries if isinstance(entries, list) else []
     return [
-        Pair(str(e['fixed']), str(e['moving']))
+        ScoredPair(str(e['fixed']), str(e['moving']))
         for e in items
         if isinstance(e, Mapping) and {'fixed', 'moving'} <= set(e)
     ]

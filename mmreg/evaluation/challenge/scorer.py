@@ -13,13 +13,13 @@ from mmreg.io.tables import Row
 
 from . import correct, published
 from .case import ChallengeCase
-from .config import EvaluationConfig, Pair
+from .config import EvaluationConfig, ScoredPair
 from .editions import PUBLISHED, Edition
 from .fields import find_fields, read_field
 from .published import Values
 from .units import UnitWatch
 
-Track = Callable[[Sequence[tuple[EvaluationConfig, Pair]]], Iterable[tuple[EvaluationConfig, Pair]]]
+Track = Callable[[Sequence[tuple[EvaluationConfig, ScoredPair]]], Iterable[tuple[EvaluationConfig, ScoredPair]]]
 
 
 def score(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .images import Level
-from .objective import Objective
+from .images import AffineLevel
+from .objective import AffineObjective
 from .optimise import climb
 from .parameters import about
 from .result import AffineStage
@@ -49,26 +49,25 @@ class Candidate:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class AffineChoice:
     """The start to continue from, and what was tried."""
 
     best: Candidate
     stages: list[AffineStage]
-    searched: bool
 
 
-def merit(objective: Objective, matrices: Sequence[np.ndarray]) -> np.ndarray:
+def merit(objective: AffineObjective, matrices: Sequence[np.ndarray]) -> np.ndarray:
     """Similarity of each matrix, ``(B,)``."""
     return objective.score(np.stack(matrices))[0]
 
 
 def choose_start(
-    levels: tuple[Level, Level],
-    objectives: tuple[Objective, Objective, Objective],
+    levels: tuple[AffineLevel, AffineLevel],
+    objectives: tuple[AffineObjective, AffineObjective, AffineObjective],
     settings: AffineSettings,
     initial: np.ndarray | None,
     flat: np.ndarray | None,
-) -> Choice:
+) -> AffineChoice:
     """Try the starts that ``settings.search`` names at one level.
 
     Args:
@@ -83,13 +82,13 @@ def choose_start(
     mode = 'none' if initial is not None and settings.search == 'auto' else settings.search
     if mode == 'none':
         value = float(merit(objective, [first.matrix])[0])
-        return Choice(Candidate(first.name, first.matrix, value, value), [], False)
+        return AffineChoice(Candidate(first.name, first.matrix, value, value), [])
     trial = _Trial(objective, 'translation' if settings.transform == 'translation' else 'rigid', flat)
     bodies = find_body(levels[0]), find_body(levels[1])
     trial.follow([first])
     trial.follow_new(trial.ranked(_simple(*bodies, flat, initial))[:_FEW])
     if flat is not None or settings.transform == 'translation':
-        return Choice(trial.best(), trial.stages(), False)
+        return AffineChoice(trial.best(), trial.stages())
     axes = axis_starts(*bodies)
     if settings.reflections:
         axes += axis_starts(*bodies, mirrored=True)
@@ -98,20 +97,22 @@ def choose_start(
     return _searched(trial, search_starts(*bodies, first.matrix, extent, settings.reflections), quick, full, mode)
 
 
-def _searched(trial: _Trial, around: list[Start], quick: Objective, full: Objective, mode: str) -> Choice:
+def _searched(
+    trial: _Trial, around: list[Start], quick: AffineObjective, full: AffineObjective, mode: str
+) -> AffineChoice:
     """Look at rotations all around; follow them far if they do not point to the best place found before."""
     if mode == 'moments':
-        return Choice(trial.finish(full), trial.stages(), False)
+        return AffineChoice(trial.finish(full), trial.stages())
     sorter = _Trial(quick, trial.transform, trial.flat)
     around = sorter.ranked(around)
     near = quick.points.distance(around[0].matrix, trial.best().matrix) < _CONFIRMED * quick.points.radius
     if mode == 'auto' and near:
         trial.follow_new(around[:_MANY], _FEW)
-        return Choice(trial.finish(full), trial.stages(), False)
+        return AffineChoice(trial.finish(full), trial.stages())
     sorter.follow_new(around, _SORTED, _SHORT)
     found = sorted(sorter.tried, key=lambda candidate: -candidate.after)
     trial.follow_new([Start(c.name, c.matrix) for c in found], _MANY)
-    return Choice(trial.finish(full), trial.stages(), True)
+    return AffineChoice(trial.finish(full), trial.stages())
 
 
 def _simple(fixed: Body, moving: Body, flat: np.ndarray | None, initial: np.ndarray | None) -> list[Start]:
@@ -131,7 +132,7 @@ def _simple(fixed: Body, moving: Body, flat: np.ndarray | None, initial: np.ndar
 class _Trial:
     """Candidates so far."""
 
-    def __init__(self, objective: Objective, transform: str, flat: np.ndarray | None):
+    def __init__(self, objective: AffineObjective, transform: str, flat: np.ndarray | None):
         self.objective, self.transform, self.flat = objective, transform, flat
         self.tried: list[Candidate] = []
 
@@ -161,7 +162,7 @@ class _Trial:
         far = _SAME_PLACE * self.objective.spacing
         return all(self.objective.points.distance(matrix, known.matrix) > far for known in self.tried)
 
-    def finish(self, objective: Objective) -> Candidate:
+    def finish(self, objective: AffineObjective) -> Candidate:
         """The best place after longer climbs from the best few with more points: first steps do not tell who wins."""
         order = sorted(self.tried, key=lambda candidate: -candidate.after)
         rivals = [c for c in order[:_FINALISTS] if c.after >= _RIVAL * order[0].after]

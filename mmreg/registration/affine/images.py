@@ -28,7 +28,7 @@ _POOL = {2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
 @dataclass(frozen=True, eq=False)
-class Level:
+class AffineLevel:
     """One image at one resolution.
 
     Attributes:
@@ -71,7 +71,7 @@ def working_spacings(fixed: Geometry, moving: Geometry, levels: int, finest: flo
 
 def make_levels(
     volume: Volume, mask: Volume | None, spacings: Sequence[float], device: str, name: str, equalise: bool = False
-) -> list[Level]:
+) -> list[AffineLevel]:
     """The image at each working spacing, finest first.
 
     An axis is pooled by the whole number of voxels that fits into the working spacing, then smoothed a little;
@@ -83,7 +83,7 @@ def make_levels(
     shown = None if mask is None else _mask(mask, volume, name)
     array = torch.from_numpy(_normalised(volume, shown, name)).to(device)[None]
     weight = None if shown is None else torch.from_numpy(shown).to(device)[None, None]
-    levels: list[Level] = []
+    levels: list[AffineLevel] = []
     affine = volume.geometry.affine.copy()
     for spacing in spacings:
         array, weight, affine = _pooled(array, weight, affine, spacing)
@@ -93,7 +93,7 @@ def make_levels(
         width = _SIGMA if levels else _SIGMA_FINEST
         sigma = [width * min(1.0, spacing / s) if n > 2 else 0.0 for s, n in zip(sizes, array.shape[2:])]
         smooth = _averaged(partial(gaussian_filter, sigma=sigma, padding='border'), array, weight)
-        levels.append(Level(smooth, weight, affine))
+        levels.append(AffineLevel(smooth, weight, affine))
     return levels
 
 

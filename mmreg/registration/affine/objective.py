@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mmreg.spatial.grid import half_extent
 
-from .images import Level
+from .images import AffineLevel
 from .parameters import exponential, translation_matrix
 from .points import Points, block_points, scattered_points
 from .settings import AffineSettings
@@ -30,7 +30,7 @@ _LEAST_LEFT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Objective:
+class AffineObjective:
     """Points of the fixed image, the moving image, and what compares them.
 
     Attributes:
@@ -42,7 +42,7 @@ class Objective:
     """
 
     points: Points
-    moving: Level
+    moving: AffineLevel
     similarity: PointSimilarity
     index: int
     spacing: float
@@ -79,7 +79,7 @@ class Objective:
         (gradient,) = torch.autograd.grad(similarity, theta)
         return float(similarity.detach()), gradient.numpy()
 
-    def within(self, matrix: np.ndarray, least: float) -> Objective:
+    def within(self, matrix: np.ndarray, least: float) -> AffineObjective:
         """The same with those points only that lie well inside the moving image after ``matrix``.
 
         Steps of up to a voxel of the level neither gain nor lose points, so that the border of the image has no pull.
@@ -145,8 +145,8 @@ class Objective:
 
 
 def make_objective(
-    fixed: Level, moving: Level, settings: AffineSettings, index: int, spacing: float, count: int, seed: int
-) -> Objective:
+    fixed: AffineLevel, moving: AffineLevel, settings: AffineSettings, index: int, spacing: float, count: int, seed: int
+) -> AffineObjective:
     """Choose points of the fixed level and make the similarity for them."""
     if settings.similarity == 'lncc':
         points = block_points(fixed, count, seed, settings.window)
@@ -155,4 +155,4 @@ def make_objective(
     # Few points in many bins look dependent by chance: the expected excess is about bins^2 / (2 points).
     bins = min(settings.bins, max(8, round(points.count ** (1 / 3))))
     similarity = make_similarity(settings.similarity, points.values, points.block, bins)
-    return Objective(points, moving, similarity, index, spacing)
+    return AffineObjective(points, moving, similarity, index, spacing)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from .objective import Objective
+from .objective import AffineObjective
 from .parameters import generators
 
 #: Starts of L-BFGS within one climb, and the relative gain below which there is no further one.
@@ -37,7 +37,7 @@ class Climbed:
 
 
 def climb(
-    objective: Objective,
+    objective: AffineObjective,
     start: np.ndarray,
     transform: str,
     iterations: int,

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmreg.errors import DataError
 from mmreg.spatial import apply_affine, identity_grid, sample
 
-from .images import Level
+from .images import AffineLevel
 
 #: Blocks with less than this share of the mean variance tell nothing about position.
 _FLAT = 0.05
@@ -55,7 +55,7 @@ class Points:
         return max(float(self.world[:-1].double().square().sum(0).mean().sqrt()), 1e-6)
 
 
-def scattered_points(level: Level, count: int, seed: int) -> Points:
+def scattered_points(level: AffineLevel, count: int, seed: int) -> Points:
     """Voxels drawn at random (a small image several times), each moved at random within its voxel.
 
     The random part keeps points off the moving image's grid: a joint histogram of two equal grids has false optima
@@ -70,7 +70,7 @@ def scattered_points(level: Level, count: int, seed: int) -> Points:
     return _points(level, voxels, block=len(voxels))
 
 
-def block_points(level: Level, count: int, seed: int, window: int) -> Points:
+def block_points(level: AffineLevel, count: int, seed: int, window: int) -> Points:
     """Small blocks of neighbouring voxels at random places; blocks without structure are passed over."""
     generator = torch.Generator().manual_seed(seed)
     edges = [min(window, n) for n in level.size]
@@ -94,7 +94,7 @@ def _subset(points: Points, blocks: Tensor) -> Points:
     return Points(of(points.world), of(points.values), of(points.weights), points.centre, points.block)
 
 
-def _inside(level: Level) -> Tensor:
+def _inside(level: AffineLevel) -> Tensor:
     """``(V, ndim)`` voxels that count, on the CPU (random numbers are the same on every device)."""
     if level.weight is None:
         return identity_grid(level.size).flatten(1).T
@@ -106,7 +106,7 @@ def _inside(level: Level) -> Tensor:
     return inside
 
 
-def _points(level: Level, voxels: Tensor, block: int) -> Points:
+def _points(level: AffineLevel, voxels: Tensor, block: int) -> Points:
     device = level.image.device
     limit = torch.tensor(level.size) - 1.0
     voxels = torch.clamp(voxels, torch.zeros_like(limit), limit).to(device)

@@ -12,8 +12,8 @@ import numpy as np
 from mmreg.errors import DataError
 from mmreg.io import Volume, affine_transform
 
-from .choose import Choice, choose_start
-from .images import Level, make_levels, working_spacings
+from .choose import AffineChoice, choose_start
+from .images import AffineLevel, make_levels, working_spacings
 from .objective import make_objective
 from .optimise import climb
 from .result import AffineResult, AffineStage, stretches
@@ -98,7 +98,7 @@ class _Run:
             make_objective(f, m, settings, i, spacings[i], max(100, int(settings.samples * _FEWER**i)), seed + i)
             for i, (f, m) in enumerate(zip(*levels))
         ]
-        self.coarsest: tuple[Level, Level] = (levels[0][-1], levels[1][-1])
+        self.coarsest: tuple[AffineLevel, AffineLevel] = (levels[0][-1], levels[1][-1])
         last = len(spacings) - 1
         few, more = (
             make_objective(*self.coarsest, settings, last, spacings[last], min(count, settings.samples), seed + last)
@@ -156,7 +156,7 @@ class _Run:
         self.stages.append(AffineStage(name, level, objective.spacing, top.before, top.after, len(top.curve)))
         return top.matrix
 
-    def _judged(self, matrix: np.ndarray, choice: Choice) -> AffineResult:
+    def _judged(self, matrix: np.ndarray, choice: AffineChoice) -> AffineResult:
         """Keep the start if nothing better was found; say what a user should know."""
         pair = np.stack([self.first, matrix])
         shared, overlap = self.objectives[0].score(pair)[1]

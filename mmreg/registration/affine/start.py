@@ -10,7 +10,7 @@ import torch
 
 from mmreg.spatial import apply_affine, identity_grid
 
-from .images import Level
+from .images import AffineLevel
 from .parameters import about
 
 
@@ -41,7 +41,7 @@ class Body:
     lengths: np.ndarray
 
 
-def find_body(level: Level) -> Body:
+def find_body(level: AffineLevel) -> Body:
     """Centres and principal axes of an image; a mask weights them."""
     image = level.image[0].mean(0).double().cpu()
     weight = torch.ones_like(image) if level.weight is None else level.weight[0, 0].double().cpu()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from mmreg.errors import ConfigError
@@ -99,10 +99,6 @@ class Settings:
         _check_range('optimisation.floor', settings.floor, 0, 1)
         _check_range('optimisation.metric', settings.metric, 0, 2)
         return settings
-
-    def refinement(self, iterations: int) -> Settings:
-        """The finest level alone with so many iterations: what follows a field that is already good."""
-        return replace(self, levels=(replace(self.levels[-1], iterations=iterations),))
 
 
 def _level(number: int, config: Mapping[str, Any]) -> Level:

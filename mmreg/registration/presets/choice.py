@@ -27,7 +27,7 @@ _LUNG = 0.07
 
 
 @dataclass(frozen=True)
-class Choice:
+class PresetChoice:
     """A preset's name and the sentences that speak for it."""
 
     name: str
@@ -71,7 +71,7 @@ class Evidence:
 Rule = Callable[[Evidence], tuple[str, list[str]] | None]
 
 
-def choose_preset(pair: Pair) -> Choice:
+def choose_preset(pair: Pair) -> PresetChoice:
     """The preset for a pair: the first rule that applies names it.
 
     A preset that this installation lacks is replaced by the general one.
@@ -80,7 +80,7 @@ def choose_preset(pair: Pair) -> Choice:
     name, reasons = next(found for rule in RULES if (found := rule(evidence)) is not None)
     if name not in find_presets():
         reasons, name = [*reasons, f'there is no preset {name} here'], FALLBACK
-    return Choice(name, tuple(reasons))
+    return PresetChoice(name, tuple(reasons))
 
 
 def _flat(evidence: Evidence) -> tuple[str, list[str]] | None:

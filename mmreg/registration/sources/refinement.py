@@ -94,8 +94,7 @@ class Refining:
 
     def _make(self, key: str, preset: Preset, chosen: str, reasons: list[str]) -> Refinement:
         cfg = copy.deepcopy(preset.cfg)
-        last = (list(cfg.optimisation.get('levels') or []) or [{}])[-1]
-        cfg.optimisation.levels = [{**last, 'iterations': self.iterations}]
+        cfg.optimisation.levels = last_level(cfg.optimisation, self.iterations)
         if self.own:
             cfg.model.losses = self._own_losses()
             for name in ('pyramid', 'label_values'):
@@ -120,6 +119,12 @@ class Refining:
                 'name a preset instead.'
             )
         return kept
+
+
+def last_level(optimisation: Mapping[str, Any], iterations: int) -> list[dict[str, Any]]:
+    """The finest level of a config's ``optimisation`` alone: what follows a field that is already good."""
+    levels = list(optimisation.get('levels') or [{}])
+    return [{**levels[-1], 'iterations': iterations}]
 
 
 def _finest(loss: Mapping[str, Any]) -> dict[str, Any]:
