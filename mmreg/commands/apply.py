@@ -10,14 +10,16 @@ from pathlib import Path
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import Geometry, Transform
 from mmreg.io.transform_parts import own_grid
-from mmreg.transforms.files import load_chain, load_transform
+from mmreg.io.voxel_type import OUTPUT_TYPES
+from mmreg.transforms.files import Reading, load_chain, load_transform
 from mmreg.transforms.operations import IMAGE_MODES, LABEL_MODES, as_grid, reference_grid
 from mmreg.transforms.outputs import Application, Moved, is_landmark_file, write_moved
 from mmreg.utils import console
 
+from .shared.file_options import add_position
 from .shared.options import add_debug
 from .shared.running import stopping_on_sigterm
-from .shared.transform_options import ORDER, add_reference
+from .shared.transform_options import ORDER, add_reading, add_reference
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,7 +42,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--interpolation', choices=IMAGE_MODES, default='linear', help='for images')
     parser.add_argument('--label-interpolation', choices=LABEL_MODES, default='nearest',
                         help='for label maps; label: the one with the largest linear weight (slow)')  # fmt: skip
-    parser.add_argument('--fill', type=float, default=0.0, metavar='VALUE', help='of images outside (CT: -1000)')
+    parser.add_argument('--fill', type=float, metavar='VALUE',
+                        help='of images outside (default: what suits each: air of CT, no value where an image has such '
+                        'voxels, else 0)')  # fmt: skip
+    parser.add_argument('--output-type', choices=OUTPUT_TYPES, metavar='TYPE',
+                        help=f'of the voxels of images: {", ".join(OUTPUT_TYPES)}; input: that of the file (default: '
+                        'that of the file where rounding does not show, else float32)')  # fmt: skip
+    add_position(parser)
+    add_reading(parser, moving=False)
     add_debug(parser)
     return parser
 
@@ -73,7 +82,8 @@ def _apply(args: argparse.Namespace) -> None:
     points = [(path, 'fixed_to_moving') for path in args.fixed_landmarks]
     points += [(path, 'moving_to_fixed') for path in args.moving_landmarks]
     _check(args, kinds, points)
-    application = _application(args, load_chain(transforms), [path for path, _ in kinds])
+    images = [path for path, _ in kinds]
+    application = _application(args, load_chain(transforms, _reading(args, images)), images)
     jobs = [(path, partial(application.image, path, kind)) for path, kind in kinds]
     jobs += [(path, partial(application.landmarks, path, direction)) for path, direction in points]
     with stopping_on_sigterm():
@@ -86,14 +96,26 @@ def _split(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     first, rest = args.arguments[:1], args.arguments[1:]
     if not first and not args.transform:
         raise ConfigError('TRANSFORM is missing, expected a transform and at least one input.')
-    if args.transform and not (first and _is_transform(first[0])):
+    if args.transform and not (first and _is_transform(first[0], args)):
         return args.transform, args.arguments
     return first + args.transform, rest
 
 
-def _is_transform(name: str) -> bool:
+def _reading(args: argparse.Namespace, images: Sequence[str]) -> Reading:
+    """What is known of transforms that count in voxels: the two images."""
+    needs = args.format == 'fsl' or any('fsl:' in name for name in (*args.transform, *args.arguments[:1]))
+    if not needs:
+        return Reading(args.format, frame=args.frame)
+    there = as_grid(args.reference) if args.reference else None
+    given = args.moving or (images[0] if images else None)
+    here = as_grid(given) if given else None
+    fixed, moving = (here, there) if args.inverse and not args.moving else (there, here)
+    return Reading(args.format, fixed, moving, args.frame)
+
+
+def _is_transform(name: str, args: argparse.Namespace) -> bool:
     try:
-        load_transform(name)
+        load_transform(name, _reading(args, args.arguments[1:]))
     except DataError:
         return False
     return True
@@ -131,6 +153,8 @@ def _application(args: argparse.Namespace, chain: Transform, images: Sequence[st
         image_mode=args.interpolation,
         label_mode=args.label_interpolation,
         fill=args.fill,
+        output_type=args.output_type,
+        position=args.position,
         frame=args.landmark_frame,
     )
 

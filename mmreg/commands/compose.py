@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmreg.transforms.operations import as_grid, compose_transforms
-from mmreg.transforms.outputs import write_any
+from mmreg.transforms.files import load_chain
+from mmreg.transforms.operations import compose_transforms
 from mmreg.utils import console
 
 from .shared.options import add_debug
-from .shared.transform_options import ORDER, add_out, add_reference
+from .shared.transform_options import (
+    ORDER,
+    add_out,
+    add_reading,
+    add_reference,
+    add_writing,
+    reading_of,
+    write,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -24,6 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('transforms', nargs='+', metavar='TRANSFORM', help='in order')
     add_out(parser, 'ITK transform (.h5 .tfm .txt, .mat for an affine) or displacement image (.nii.gz .nii .nrrd .mha)')
     add_reference(parser, 'grid of a displacement image (default: that of the first transform)')
+    add_reading(parser)
+    add_writing(parser)
     add_debug(parser)
     return parser
 
@@ -35,7 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _compose(args: argparse.Namespace) -> None:
-    reference = as_grid(args.reference) if args.reference else None
-    chain = compose_transforms(args.transforms)
-    write_any(args.out, chain, reference)
+    chain = compose_transforms([load_chain(args.transforms, reading_of(args))])
+    write(args, chain)
     console.say(f'wrote {args.out}: {", then ".join(args.transforms)}')

@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmreg.transforms.files import load_chain
 from mmreg.transforms.operations import as_grid, invert_transform
-from mmreg.transforms.outputs import write_any
 from mmreg.utils import console
 
 from .shared.options import add_debug
-from .shared.transform_options import ORDER, add_out, add_reference
+from .shared.transform_options import (
+    ORDER,
+    add_out,
+    add_reading,
+    add_reference,
+    add_writing,
+    reading_of,
+    write,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,6 +33,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_reference(
         parser, 'grid of a displacement image (default: that of the displacement), and to invert B-splines on'
     )
+    add_reading(parser)
+    add_writing(parser)
     add_debug(parser)
     return parser
 
@@ -37,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _invert(args: argparse.Namespace) -> None:
     reference = as_grid(args.reference) if args.reference else None
-    inverse, residual = invert_transform(args.transform, reference)
-    write_any(args.out, inverse, reference)
+    inverse, residual = invert_transform(load_chain(args.transform, reading_of(args)), reference)
+    write(args, inverse, inverse=True)
     if residual.max == 0:
         console.say(f'wrote {args.out}, exact')
         return

@@ -14,7 +14,7 @@ from mmreg.transforms.operations import LOG_FLOOR, jacobian_map, reference_grid
 from mmreg.utils import console
 
 from .shared.options import add_debug
-from .shared.transform_options import ORDER, add_out, add_reference
+from .shared.transform_options import ORDER, add_out, add_reading, add_reference, reading_of
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--log', action='store_true',
                         help=f'natural logarithm of the determinant, of {LOG_FLOOR:g} at least')  # fmt: skip
     parser.add_argument('--mask', metavar='FILE', help='on the same grid: count only voxels that are not zero')
+    add_reading(parser)
     add_debug(parser)
     return parser
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _jacobian(args: argparse.Namespace) -> None:
-    chain = load_chain(args.transform)
+    chain = load_chain(args.transform, reading_of(args))
     grid = reference_grid(chain, args.reference)
     mask: np.ndarray | None = None
     if args.mask:

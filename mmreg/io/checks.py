@@ -23,6 +23,17 @@ def check_finite(array: np.ndarray, name: str) -> None:
         raise DataError(f'{name}: found {count} voxels that are NaN or infinite, expected finite numbers only')
 
 
+def check_not_infinite(array: np.ndarray, name: str) -> None:
+    """Refuse infinity; NaN is no value, and allowed as long as there are others."""
+    if not np.issubdtype(array.dtype, np.floating):
+        return
+    count = int(np.isinf(array).sum())
+    if count:
+        raise DataError(f'{name}: found {count} voxels that are infinite, expected finite numbers')
+    if np.isnan(array).all():
+        raise DataError(f'{name}: found no voxel with a value (all are NaN), expected finite numbers')
+
+
 def check_image(array: np.ndarray, name: str) -> None:
     """Refuse an intensity image with NaN or infinite voxels, or with one value everywhere."""
     check_finite(array, name)

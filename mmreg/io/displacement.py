@@ -17,6 +17,7 @@ from mmreg.errors import DataError
 
 from .atomic import split_suffix
 from .checks import check_displacement, check_finite
+from .formats.build import INTENT_NAME, fact
 from .geometry import Geometry, lps_flip
 from .volumes import Volume, read_sitk, write_sitk
 
@@ -63,13 +64,25 @@ def write_displacement_image(path: str | Path, displacement: np.ndarray, geometr
     write_sitk(path, displacement_to_sitk(displacement, geometry))
 
 
-def read_displacement_image(path: str | Path) -> tuple[np.ndarray, Geometry]:
+def read_displacement_image(path: str | Path, *, check: bool = True) -> tuple[np.ndarray, Geometry]:
     """Read an ITK/ANTs displacement-field image as ((ndim, *S) float32 voxels of its own grid, geometry).
 
+    Args:
+        path: the file.
+        check: refuse a field that names itself as one of NiftyReg or SPM.
+
     Raises:
-        DataError: unreadable, not one vector of ndim components per voxel, or not finite.
+        DataError: unreadable, not one vector of ndim components per voxel, not finite, or another program's.
     """
     image = read_sitk(path)
+    name = fact(image, INTENT_NAME) or ''
+    if check and name in ('NREG_TRANS', 'Mapping'):
+        raise DataError(
+            f'{path}: found a deformation of {"SPM" if name == "Mapping" else "NiftyReg"} ({name}), expected a '
+            'displacement field of ITK; read_transform reads it'
+        )
+    if image.GetDimension() == 2 and image.GetNumberOfComponentsPerPixel() == 3:
+        image = sitk.JoinSeries([image])  # one slice of a volume, of which NIfTI keeps no third axis
     ndim, count = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     if ndim not in (2, 3) or count != ndim:
         raise DataError(

@@ -20,6 +20,9 @@ MODES = {
     'label': sitk.sitkLabelLinear,
 }
 
+#: Hounsfield units: below the first and above the second an image is CT; the last is the darkest that air is.
+_AIR, _TISSUE, _DARKEST = -500.0, 50.0, -1024.0
+
 
 def resample_to(
     volume: Volume,
@@ -54,6 +57,8 @@ def resample_to(
         raise ConfigError(f"mode '{mode}' was given for {volume.array.dtype} voxels, expected 'nearest' or 'label'")
     if not integer and mode == 'label':
         raise ConfigError(f"mode 'label' was given for {volume.array.dtype} voxels, expected an integer label map")
+    if not integer and np.isnan(volume.array).any():
+        return _around_gaps(volume, geometry, mode, transform, fill)
     size, spacing, origin, direction = geometry.to_sitk()
     itk_transform = sitk.Transform(geometry.ndim, sitk.sitkIdentity) if transform is None else transform.itk
     image = volume.to_sitk()
@@ -70,6 +75,53 @@ def resample_to(
         fill is None,
     )
     return Volume(Volume.from_sitk(result).array.astype(volume.array.dtype, copy=False), geometry)
+
+
+def outside_value(array: np.ndarray) -> float:
+    """The value that suits the outside of an image: air of a CT, no value (NaN) where it has such voxels, else 0.
+
+    Of images with negative numbers other than CT, the smallest one where the corners are dark, 0 elsewhere.
+    """
+    if np.isnan(array).any():
+        return float('nan')
+    low, high = float(array.min()), float(array.max())
+    if low >= 0:
+        return 0.0
+    if low <= _AIR and high >= _TISSUE:
+        return max(low, _DARKEST)
+    ends = tuple(slice(None, None, n - 1) if n > 1 else slice(None) for n in array.shape[:3])
+    corner = float(np.median(array[ends]))
+    return low if abs(corner - low) < abs(corner) else 0.0
+
+
+def _around_gaps(
+    volume: Volume, geometry: Geometry, mode: str, transform: Transform | None, fill: float | None
+) -> Volume:
+    """Resampling of an image with voxels that are NaN."""
+
+    def sampled(array: np.ndarray, how: str, outside: float | None) -> np.ndarray:
+        part = Volume(np.ascontiguousarray(array, dtype=np.float32), volume.geometry)
+        return resample_to(part, geometry, how, transform=transform, fill=outside).array
+
+    known = np.isfinite(volume.array)
+    beyond = None if fill is None else 0.0
+    inside = sampled(np.ones(volume.array.shape[: volume.ndim]), 'nearest', beyond) > 0
+    there = sampled(known, 'nearest', beyond) > 0.5
+    values = np.where(known, volume.array, 0)
+    if mode == 'nearest':
+        found = sampled(values, mode, beyond)
+    else:  # a spline rings at the edge of a gap: weights of the linear interpolation there
+        weight = sampled(known, 'linear', beyond)
+        found = sampled(values, 'linear', beyond) / np.maximum(weight, 1e-6)
+        if mode == 'spline':
+            whole = weight > 1 - 1e-6
+            found = np.where(whole, sampled(values, mode, beyond), found)
+    if found.ndim > inside.ndim:
+        inside = np.broadcast_to(inside[..., None], found.shape)
+    result = np.where(there, found, np.where(inside, np.nan, np.nan if fill is None else fill)).astype(
+        volume.array.dtype
+    )
+    return Volume(result, geometry)
 
 
 def warp_to_fixed(

@@ -6,9 +6,11 @@ that pulls images back, and that ITK resamples with). Points here are RAS mm; th
 
 from __future__ import annotations
 
+import re
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -22,9 +24,15 @@ from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import itk_errors
 
+if TYPE_CHECKING:
+    from .foreign.space import Spaces
+
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
 READABLE = ('.h5', '.hdf5', '.hdf', '.tfm', '.txt', '.xfm', '.mat')
 WRITABLE = ('.h5', '.hdf5', '.tfm', '.txt', '.mat')
+
+#: Lists of transforms are text, and small.
+_MOST_TEXT = 64 << 20
 
 
 class Transform:
@@ -199,25 +207,82 @@ def write_inverse_itk_transform(
     write_transform(path, backward if affine is None else compose(affine_transform(affine).inverse(), backward))
 
 
-def read_transform(path: str | Path, *, invert: bool = False) -> Transform:
-    """Read a transform that ITK, ANTs or Slicer wrote: affine, B-spline, composite, or a displacement-field image.
+def _read_itk(path: Path, frame: int | None) -> Transform:
+    """A transform file of ITK; of a list of transforms the one that is chosen."""
+    text = _text_of(path)
+    parts = re.split(r'(?m)^#\s*Transform \d+.*$', text)[1:] if text is not None else []
+    if len(parts) > 1 and 'CompositeTransform' not in parts[0]:
+        if frame is None or not 1 <= frame <= len(parts):
+            asked = '' if frame is None else f' instead of {frame}'
+            raise DataError(
+                f'{path}: found {len(parts)} transforms, one per time point as it seems, expected one; --frame N, from '
+                f'1 to {len(parts)}, chooses it{asked}'
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            one = Path(folder) / 'one.tfm'
+            one.write_text(f'#Insight Transform File V1.0\n#Transform 0\n{parts[frame - 1].strip()}\n')
+            return _by_itk(one, path)
+    return _by_itk(path, path)
+
+
+def _by_itk(file: Path, path: Path) -> Transform:
+    with itk_errors(path, quiet=True, expected='an ITK transform file', warn=True):
+        return _known_type(sitk.ReadTransform(str(file)))
+
+
+def _text_of(path: Path) -> str | None:
+    """The text of an ITK transform file, None where it is binary."""
+    if path.suffix.lower() not in ('.tfm', '.txt', '.xfm') or path.stat().st_size > _MOST_TEXT:
+        return None
+    data = path.read_bytes()
+    return data.decode('latin-1') if data.startswith(b'#Insight') else None
+
+
+def read_itk_transform(path: str | Path, frame: int | None = None) -> Transform:
+    """Read what ITK, ANTs or Slicer wrote, the file taken for such a one: no questions are asked of its numbers.
 
     Args:
         path: transform file (.h5 .tfm .txt .xfm .mat) or displacement image (.nii .nii.gz .nrrd .nhdr .mha .mhd).
-        invert: return the inverse (linear transforms only).
+        frame: which one of a file with one transform per time point, counted from 1.
 
     Raises:
-        DataError: missing, not a transform, or not invertible though asked for.
+        DataError: missing, not a transform, or several of them and none chosen.
     """
     path = regular_file(path, 'a transform')
     if is_image_file(path):
-        displacement, geometry = read_displacement_image(path)
-        transform = displacement_transform(displacement, geometry)
-    elif path.suffix.lower() in READABLE:
-        with itk_errors(path, quiet=True, expected='an ITK transform file'):
-            transform = _known_type(sitk.ReadTransform(str(path)))
-    else:
-        raise DataError(f"{path}: found the ending '{path.suffix}', expected an ITK transform or a displacement image")
+        displacement, geometry = read_displacement_image(path, check=False)
+        return displacement_transform(displacement, geometry)
+    if path.suffix.lower() in READABLE:
+        return _read_itk(path, frame)
+    raise DataError(f"{path}: found the ending '{path.suffix}', expected an ITK transform or a displacement image")
+
+
+def read_transform(
+    path: str | Path,
+    *,
+    invert: bool = False,
+    form: str | None = None,
+    spaces: Spaces | None = None,
+    frame: int | None = None,
+) -> Transform:
+    """Read a transform that ITK, ANTs, Slicer or another program wrote, as a map fixed -> moving.
+
+    ITK's and ANTs' are affine, B-spline, composite, or a displacement-field image. Matrices and fields of FSL,
+    FreeSurfer, AFNI, SPM, NiftyReg and elastix are told by what they say of themselves.
+
+    Args:
+        path: the file.
+        invert: return the inverse (linear transforms only).
+        form: whose it is, one of :data:`mmreg.io.foreign.FORMATS`, where the file does not tell.
+        spaces: grids of the two images, which FSL's need.
+        frame: which one of a file with one transform per time point, counted from 1.
+
+    Raises:
+        DataError: missing, not a transform, one that may mean several things, or not invertible though asked for.
+    """
+    from .foreign import read_any
+
+    transform = read_any(path, spaces, form, frame)
     if not invert:
         return transform
     try:

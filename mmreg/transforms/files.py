@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,8 +13,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
-from mmreg.io import Transform, affine_transform, read_transform
+from mmreg.io import Geometry, Transform, affine_transform, read_transform
 from mmreg.io.displacement import is_image_file
+from mmreg.io.foreign import FORMATS, Spaces
 from mmreg.io.transform_parts import parts_of, simplified
 from mmreg.io.transforms import READABLE
 
@@ -27,8 +29,36 @@ _BRACKETS = re.compile(r'\[\s*(.+?)\s*,\s*([01])\s*\]$')
 _ANTS = re.compile(r'(\d+)(Warp\.nii(?:\.gz)?|InverseWarp\.nii(?:\.gz)?|\w+\.mat)$')
 
 
-def load_chain(sources: TransformLike | Sequence[TransformLike]) -> Transform:
+@dataclass(frozen=True)
+class Reading:
+    """How files are read that do not tell it themselves.
+
+    Attributes:
+        form: Whose they are, one of :data:`mmreg.io.foreign.FORMATS`.
+        fixed: Grid of the fixed image, which FSL's need.
+        moving: Grid of the moving image.
+        frame: Which one of a file with one transform per time point, from 1.
+    """
+
+    form: str | None = None
+    fixed: Geometry | None = None
+    moving: Geometry | None = None
+    frame: int | None = None
+
+    def read(self, path: str | Path) -> Transform:
+        """One file."""
+        return read_transform(path, form=self.form, spaces=Spaces(self.fixed, self.moving), frame=self.frame)
+
+
+_PLAIN = Reading()
+
+
+def load_chain(sources: TransformLike | Sequence[TransformLike], reading: Reading = _PLAIN) -> Transform:
     """One transform, or several chained: the first one meets the fixed point first, as in ``antsApplyTransforms``.
+
+    Args:
+        sources: See :data:`TransformLike`.
+        reading: What is known of files that do not tell it themselves.
 
     Raises:
         DataError: none is given, one cannot be read or inverted, or their dimensions differ.
@@ -36,7 +66,7 @@ def load_chain(sources: TransformLike | Sequence[TransformLike]) -> Transform:
     given = list(sources) if isinstance(sources, list | tuple) else [sources]
     if not given:
         raise DataError('transform: found none, expected at least one')
-    loaded = [load_transform(source) for source in given]
+    loaded = [load_transform(source, reading) for source in given]
     if len(loaded) == 1:
         return loaded[0]
     dimensions = [part.ndim for part in loaded]
@@ -46,12 +76,17 @@ def load_chain(sources: TransformLike | Sequence[TransformLike]) -> Transform:
     return _chain(loaded)
 
 
-def load_transform(source: TransformLike) -> Transform:
+def load_transform(source: TransformLike, reading: Reading = _PLAIN) -> Transform:
     """One transform, fixed world -> moving world; see :data:`TransformLike`.
 
-    ``'[path,1]'`` is the inverse of a file, as in ANTs; a displacement is inverted numerically. A folder of results
-    stands for its ``transform.h5``, and brings its ``inverse_transform.h5`` along. A prefix such as ``out_`` stands for
-    ANTs' ``out_1Warp.nii.gz`` after ``out_0GenericAffine.mat``, together with ``out_1InverseWarp.nii.gz``.
+    ``'[path,1]'`` is the inverse of a file, as in ANTs; a displacement is inverted numerically; ``'fsl:path'`` says
+    whose a file is. A folder of results stands for its ``transform.h5``, and brings its ``inverse_transform.h5`` along.
+    A prefix such as ``out_`` stands for ANTs' ``out_1Warp.nii.gz`` after ``out_0GenericAffine.mat``, together with
+    ``out_1InverseWarp.nii.gz``.
+
+    Args:
+        source: What was handed over.
+        reading: What is known of files that do not tell it themselves.
 
     Raises:
         DataError: not a transform, or not invertible though asked for.
@@ -59,9 +94,9 @@ def load_transform(source: TransformLike) -> Transform:
     if isinstance(source, str | Path):
         bracketed = _BRACKETS.match(str(source).strip())
         if bracketed:
-            transform = _load_path(Path(bracketed[1]))
+            transform = _load_path(Path(bracketed[1]), reading)
             return inverted(transform, bracketed[1]) if bracketed[2] == '1' else transform
-        return _load_path(Path(source))
+        return _load_path(Path(source), reading)
     if isinstance(source, Transform):
         return source
     if isinstance(source, sitk.Transform):
@@ -83,11 +118,12 @@ def inverted(transform: Transform, name: str = 'the transform') -> Transform:
     return invert_parts(transform, name=name)[0]
 
 
-def _load_path(path: Path) -> Transform:
+def _load_path(path: Path, reading: Reading) -> Transform:
     if path.is_dir():
         return _load_folder(path)
-    if path.is_file():
-        return _load_matrix(path) or read_transform(path)
+    form, colon, _ = str(path).partition(':')
+    if path.exists() or (colon and form in FORMATS):
+        return reading.read(path)
     found = ants_outputs(path)
     if found:
         return _load_ants(found)
@@ -106,20 +142,6 @@ def _load_folder(path: Path) -> Transform:
     if not (path / BACKWARD).is_file():
         return forward
     return Transform(forward.itk, read_transform(path / BACKWARD).itk)
-
-
-def _load_matrix(path: Path) -> Transform | None:
-    """The transform of a text file with 3x3 or 4x4 numbers; None for any other file."""
-    if path.suffix.lower() not in ('.txt', '.csv', '.mat'):
-        return None
-    try:
-        numbers = np.loadtxt(path, delimiter=',' if path.suffix.lower() == '.csv' else None, ndmin=2)
-    except ValueError:  # an ITK transform, text or binary
-        return None
-    try:
-        return affine_transform(numbers)
-    except DataError as error:
-        raise DataError(f'{path}: {error}') from error
 
 
 def ants_outputs(prefix: Path) -> list[Path]:

@@ -27,6 +27,7 @@ from mmreg.io import (
     resample_to,
 )
 from mmreg.io.point_inverse import inverse_points
+from mmreg.io.resample import outside_value
 from mmreg.io.transform_parts import own_grid, parts_of, simplified
 from mmreg.registration.results.inverse import InverseResidual
 from mmreg.registration.types import ImageLike, LandmarksLike
@@ -50,7 +51,7 @@ def apply_transform(
     kind: str = 'auto',
     mode: str | None = None,
     inverse: bool = False,
-    fill: float = 0.0,
+    fill: float | None = None,
 ) -> Volume:
     """Resample an image or label map once, through one transform or a chain.
 
@@ -62,7 +63,8 @@ def apply_transform(
         mode: 'linear' (default of images), 'spline' (cubic), 'nearest' (default of labels), or 'label' (labels: the
             one with the largest linear weight). Labels are never interpolated as numbers.
         inverse: use the inverse of the whole chain, moving world -> fixed world.
-        fill: value outside the image.
+        fill: value outside the image; by default what suits it, see :func:`mmreg.io.resample.outside_value`. Voxels
+            that are NaN are no value: what is interpolated leaves them out, and they stay NaN.
 
     Returns:
         The volume on the grid of ``reference``: float32 for images, the type of the labels for labels.
@@ -76,7 +78,8 @@ def apply_transform(
     moving = image if isinstance(image, MovingImage) else load_moving(image, 'image', kind)
     grid = reference_grid(chain, reference)
     _check_dimension(chain, moving.volume.ndim, moving.name)
-    return resample_to(moving.volume, grid, checked_mode(mode, moving), transform=chain, fill=fill)
+    outside = fill if fill is not None else 0.0 if moving.is_labels else outside_value(moving.volume.array)
+    return resample_to(moving.volume, grid, checked_mode(mode, moving), transform=chain, fill=outside)
 
 
 def checked_mode(mode: str | None, moving: MovingImage) -> str:

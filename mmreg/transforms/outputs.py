@@ -22,7 +22,7 @@ from mmreg.io import (
 from mmreg.io.displacement import is_image_file
 from mmreg.io.transform_parts import own_grid
 from mmreg.io.volumes import WRITABLE, write_sitk
-from mmreg.io.voxel_type import in_type_of
+from mmreg.io.voxel_type import as_type, in_type_of
 from mmreg.registration.results.folder import replacing_folder
 
 from .moving import as_image, load_moving
@@ -55,7 +55,10 @@ class Application:
         moving_grid: grid of the moving image.
         image_mode: interpolation of images.
         label_mode: interpolation of label maps.
-        fill: value of images outside.
+        fill: value of images outside; None for what suits each.
+        output_type: of the voxels of images, one of :data:`mmreg.io.voxel_type.OUTPUT_TYPES`; None for the file's own
+            where rounding does not show.
+        position: 'sform' or 'qform' of NIfTI headers.
         frame: of landmark CSVs.
     """
 
@@ -66,19 +69,25 @@ class Application:
     moving_grid: Geometry | None = None
     image_mode: str = 'linear'
     label_mode: str = 'nearest'
-    fill: float = 0.0
+    fill: float | None = None
+    output_type: str | None = None
+    position: str | None = None
     frame: str | None = None
 
     def image(self, path: str, kind: str, folder: Path) -> Moved:
         """Write ``<name>_warped`` of an image or a label map."""
-        moving = load_moving(path, path, kind)
+        moving = load_moving(path, path, kind, self.position)
         mode = self.label_mode if moving.is_labels else self.image_mode
         fill = 0.0 if moving.is_labels else self.fill
         warped = apply_transform(self.pull, moving, self.reference, mode=mode, fill=fill)
-        if not moving.is_labels:
-            warped = in_type_of(warped, moving.dtype)
+        if self.output_type is not None and not moving.is_labels:
+            warped = as_type(warped, self.output_type, moving.dtype, path)
+        elif not moving.is_labels:
+            warped = as_type(warped, 'input', moving.dtype, path) if moving.is_colour else (
+                in_type_of(warped, moving.dtype)
+            )  # fmt: skip
         name = _output_name(path)
-        write_sitk(folder / name, as_image(warped, moving.frames))
+        write_sitk(folder / name, as_image(warped, moving))
         count = len(np.unique(moving.volume.array[moving.volume.array != 0])) if moving.is_labels else 0
         remark = f'label map with {count} labels, {mode}' if moving.is_labels else f'image, {mode}'
         empty = None if self._meets(moving.volume.geometry) else (

@@ -10,7 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from ..geometry import lps_flip
-from .build import COLOUR, SPACE, TIME_STEP, TIME_UNIT, fact
+from .build import COLOUR, INTENT_NAME, INTENT_PARAMETERS, SPACE, TIME_STEP, TIME_UNIT, fact
 from .nifti_header import TIME_UNITS
 
 #: ITK writes this code itself.
@@ -20,7 +20,9 @@ _LEVEL = 4
 
 def has_facts(image: sitk.Image) -> bool:
     """Whether an image says what only :func:`write_nifti` keeps."""
-    return fact(image, SPACE) not in (None, _SCANNER) or any(fact(image, key) for key in (TIME_STEP, COLOUR))
+    return fact(image, SPACE) not in (None, _SCANNER) or any(
+        fact(image, key) for key in (TIME_STEP, COLOUR, INTENT_NAME)
+    )
 
 
 def write_nifti(path: Path, image: sitk.Image) -> None:
@@ -67,4 +69,6 @@ def _describe(header: Any, image: sitk.Image, vector: bool) -> None:
     if fact(image, TIME_STEP) is not None and image.GetDimension() == 4:
         header['pixdim'][4] = float(fact(image, TIME_STEP) or 0)
     if vector:
-        header.set_intent('vector')
+        first = [float(p) for p in (fact(image, INTENT_PARAMETERS) or '0 0 0').split()]
+        header.set_intent('vector', name=fact(image, INTENT_NAME) or '')
+        header['intent_p1'], header['intent_p2'], header['intent_p3'] = first

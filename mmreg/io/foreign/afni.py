@@ -1,0 +1,74 @@
+"""AFNI: matrices (.aff12.1D) and warps, in its DICOM order, which is LPS; base (fixed) -> source (moving)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mmreg.errors import DataError
+
+from ..atomic import write_text
+from ..transforms import Transform
+from .fields import read_field, write_field
+from .fsl import _indices, _mapped
+from .space import Spaces, field_transform, from_lps, matrix_transform
+from .text import rows_of_numbers
+
+_LPS = np.array([-1.0, -1.0, 1.0])
+
+
+def read_matrices(path: Path) -> list[np.ndarray]:
+    """All matrices of a file as (4, 4) RAS, fixed -> moving: one per row of 12, or one in three rows of 4."""
+    rows = rows_of_numbers(path, 'rows of 12 numbers, or three of 4')
+    if len(rows) == 3 and all(len(row) == 4 for row in rows):
+        rows = [[value for row in rows for value in row]]
+    if any(len(row) != 12 for row in rows):
+        raise DataError(f'{path}: found rows of {sorted({len(r) for r in rows})} numbers, expected 12, or three of 4')
+    return [from_lps(np.vstack([np.reshape(row, (3, 4)), [0, 0, 0, 1]])) for row in rows]
+
+
+def write_matrix(path: Path, transform: Transform, spaces: Spaces) -> None:
+    """One row for ``3dAllineate -1Dmatrix_apply``."""
+    affine = transform.affine
+    if affine is None:
+        raise DataError(f'{path}: found a transform that is not linear, expected the ending .nii.gz for a warp of AFNI')
+    write_text(path, ' '.join(f'{v:.10g}' for v in from_lps(affine)[:3].ravel()) + '\n')
+
+
+def read_warp(path: Path, spaces: Spaces) -> Transform:
+    """A warp of 3dQwarp: displacements in LPS mm."""
+    field = read_field(path)
+    return field_transform(field.positions + field.vectors * _LPS, field.grid, path)
+
+
+def write_warp(path: Path, transform: Transform, spaces: Spaces) -> None:
+    """A warp for ``3dNwarpApply``, on the fixed grid."""
+    if spaces.fixed is None:
+        raise DataError(f'{path}: found no grid for a warp, expected one (--reference FIXED)')
+    grid = spaces.fixed
+    write_field(path, (_mapped(transform, grid) - grid.voxel_to_world(_indices(grid))) * _LPS, grid)
+
+
+def read_matrix(path: Path, spaces: Spaces, frame: int | None = None) -> Transform:
+    """One matrix; a file with several holds one per time point, of which ``frame`` (from 1) chooses."""
+    found = read_matrices(path)
+    return matrix_transform(found[chosen(len(found), frame, path)], path)
+
+
+def chosen(count: int, frame: int | None, path: Path) -> int:
+    """Index of the transform that is meant among several.
+
+    Raises:
+        DataError: none is named, or there is no such one.
+    """
+    if count == 1 and frame in (None, 1):
+        return 0
+    if frame is None:
+        raise DataError(
+            f'{path}: found {count} transforms, one per time point as it seems, expected one; --frame N, from 1 to '
+            f'{count}, chooses it'
+        )
+    if not 1 <= frame <= count:
+        raise DataError(f'{path}: found {count} transforms, expected a number from 1 to {count} instead of {frame}')
+    return frame - 1
