@@ -11,7 +11,7 @@ import torch
 
 from mmreg.io.tables import Row
 
-from .functional import jacobian, landmarks, overlap, surface
+from .functional import jacobian, landmarks, overlap, similarity, surface
 from .functional.aggregate import nan_mean
 from .functional.rigidity import BodyRigidity, body_rigidity
 
@@ -27,7 +27,8 @@ _BODY_ROWS = {
 
 @dataclass(frozen=True, eq=False)
 class AfterAndBefore:
-    """The same thing of a pair in three versions: label maps ``(*S)`` on the fixed grid, or points ``(P, ndim)`` in mm.
+    """The same thing of a pair in three versions: images or label maps ``(*S)`` on the fixed grid, or points
+    ``(P, ndim)`` in mm.
 
     Attributes:
         target: Of the fixed image; for points their true places in the moving image.
@@ -73,6 +74,9 @@ class Measured:
     Attributes:
         displacement: ``(ndim, *S)`` voxels.
         spacing: Voxel size in mm.
+        images: Fixed image, moving image warped and as it was (brought to the grid); None: no similarities.
+        where: ``(*S)`` bool: voxels at which images are compared; all by default.
+        mask: ``(*S)`` bool: the field's numbers are given inside it, too.
         label_maps: Fixed labels, moving labels warped and as they were; None where one is missing.
         points: In the moving image, world mm; None where one of both lists is missing.
         bodies: Warped labels ``(*S)`` whose motion is looked at; None where nobody asks.
@@ -81,6 +85,9 @@ class Measured:
 
     displacement: np.ndarray
     spacing: Sequence[float]
+    images: AfterAndBefore | None = None
+    where: np.ndarray | None = None
+    mask: np.ndarray | None = None
     label_maps: AfterAndBefore | None = None
     points: AfterAndBefore | None = None
     bodies: np.ndarray | None = None
@@ -88,13 +95,18 @@ class Measured:
 
 
 def measure_pair(case_id: str, given: Measured) -> PairNumbers:
-    """Dice and HD95 (mm) per label, TRE (mm) per landmark, SDlogJ, percentage of folds, rigidity per body."""
+    """Dice and HD95 (mm) per label, TRE (mm) per landmark, similarities, what the field is like, rigidity per body.
+
+    The field is judged on the whole grid; where a mask is given, inside it as well (``..._mask``).
+    """
     rows: list[Row] = []
     if given.label_maps is not None:
         rows += _label_rows(case_id, given.label_maps, given.spacing, given.labels)
     if given.points is not None:
         rows += _landmark_rows(case_id, given.points)
-    rows += _field_rows(case_id, given.displacement)
+    if given.images is not None:
+        rows += _similarity_rows(case_id, given.images, given.where, given.spacing)
+    rows += _field_rows(case_id, given.displacement, given.spacing, given.mask)
     if given.bodies is None:
         return PairNumbers(rows)
     field_, labels = torch.from_numpy(given.displacement), torch.from_numpy(given.bodies.astype(np.int64))
@@ -121,14 +133,39 @@ def _landmark_rows(case_id: str, points: AfterAndBefore) -> list[Row]:
     return [Row(case_id, 'tre', str(n), float(a), float(b)) for n, (a, b) in enumerate(zip(after, before))]
 
 
-def _field_rows(case_id: str, displacement: np.ndarray) -> list[Row]:
-    """Two voxels per side are left out, as the challenges do."""
-    crop = 2 if min(displacement.shape[1:]) > 6 else 0
-    determinants = jacobian.determinant_map(torch.from_numpy(displacement), crop)
-    return [
+def _similarity_rows(
+    case_id: str, images: AfterAndBefore, where: np.ndarray | None, spacing: Sequence[float]
+) -> list[Row]:
+    others = (images.after, images.before)
+    lncc = [similarity.local_correlation(images.target, other, where, spacing) for other in others]
+    nmi = [similarity.mutual_information(images.target, other, where) for other in others]
+    shown = [similarity.foreground_overlap(images.target, other) for other in others]
+    return [Row(case_id, 'lncc', '', *lncc), Row(case_id, 'nmi', '', *nmi), Row(case_id, 'foreground_dice', '', *shown)]
+
+
+def _field_rows(case_id: str, displacement: np.ndarray, spacing: Sequence[float], mask: np.ndarray | None) -> list[Row]:
+    """Of the whole grid: central differences, one-sided at the border; no motion is what it was before."""
+    determinants = jacobian.determinant_map(torch.from_numpy(displacement), crop=0)
+    steps = np.asarray(spacing, np.float32).reshape(-1, *(1,) * (displacement.ndim - 1))
+    lengths = np.sqrt(np.square(displacement * steps).sum(axis=0))
+    rows = [
         Row(case_id, 'sdlogj', '', jacobian.sd_log_jacobian(determinants), 0.0),
         Row(case_id, 'folds_percent', '', jacobian.fold_percent(determinants), 0.0),
     ]
+    ends = np.percentile(determinants.numpy(), (0, 1, 99, 100))
+    names = ('jacobian_min', 'jacobian_p1', 'jacobian_p99', 'jacobian_max')
+    rows += [Row(case_id, name, '', float(value), 1.0) for name, value in zip(names, ends)]
+    rows += [
+        Row(case_id, 'displacement_mean_mm', '', float(lengths.mean(dtype=np.float64)), 0.0),
+        Row(case_id, 'displacement_max_mm', '', float(lengths.max()), 0.0),
+    ]
+    if mask is not None and mask.any():
+        inside = torch.from_numpy(mask)
+        rows += [
+            Row(case_id, 'sdlogj_mask', '', jacobian.sd_log_jacobian(determinants, inside), 0.0),
+            Row(case_id, 'folds_percent_mask', '', jacobian.fold_percent(determinants, inside), 0.0),
+        ]
+    return rows
 
 
 def _body_rows(case_id: str, bodies: Sequence[BodyRigidity]) -> Iterator[Row]:

@@ -15,8 +15,19 @@ METRICS: dict[str, tuple[str, int]] = {
     'dice': ('Dice', 1),
     'hd95': ('HD95, mm', -1),
     'tre': ('landmark error (TRE), mm', -1),
-    'sdlogj': ('SDlogJ', 0),
-    'folds_percent': ('folds, % of voxels', 0),
+    'lncc': ('local correlation (LNCC), 0 to 1', 1),
+    'nmi': ('normalised mutual information, 0 to 1', 1),
+    'foreground_dice': ('overlap of what both images show (Dice)', 1),
+    'sdlogj': ('SDlogJ, whole grid', 0),
+    'folds_percent': ('folds, % of all voxels', 0),
+    'sdlogj_mask': ('SDlogJ inside the mask', 0),
+    'folds_percent_mask': ('folds inside the mask, % of its voxels', 0),
+    'jacobian_min': ('smallest Jacobian determinant', 0),
+    'jacobian_p1': ('Jacobian determinant, 1st percentile', 0),
+    'jacobian_p99': ('Jacobian determinant, 99th percentile', 0),
+    'jacobian_max': ('largest Jacobian determinant', 0),
+    'displacement_mean_mm': ('mean displacement, mm', 0),
+    'displacement_max_mm': ('largest displacement, mm', 0),
 }
 #: Text longer than this is shown as a block.
 _LONG = 200

@@ -22,7 +22,8 @@ def determinant_map(displacement: Tensor, crop: int = 2) -> Tensor:
 
     Args:
         displacement: ``(ndim, *spatial)`` in voxels, channel i along axis i.
-        crop: Voxels left out per side; with 0 the differences at the border are one-sided.
+        crop: Voxels left out per side, as some challenges do; with 0 the whole grid is judged, and the differences at
+            the border are one-sided.
 
     Returns:
         ``(*spatial - 2 * crop)``; 1 everywhere for the identity.

@@ -24,7 +24,7 @@ class JacobianMetric(CaseMetric):
 
     Args:
         scores: Which of the three.
-        crop: Voxels left out per side for SD log J and folds (2 as in the published scorers).
+        crop: Voxels left out per side for SD log J and folds; 0 judges the whole grid (2 as in the published scorers).
         convention: ``'exact'`` or ``'learn2reg'`` (3 is added before the logarithm), see
             :func:`mmreg.evaluation.functional.jacobian.sd_log_jacobian`; the latter's key is ``sdlogj_learn2reg``.
         mask: Name of a mask in the sample (``fixed_mask``) that restricts all three; default: whole volume.
@@ -37,7 +37,7 @@ class JacobianMetric(CaseMetric):
     def __init__(
         self,
         scores: Sequence[str] = SCORES,
-        crop: int = 2,
+        crop: int = 0,
         convention: str = 'exact',
         mask: str | None = None,
         **kwargs: Any,
@@ -58,8 +58,9 @@ class JacobianMetric(CaseMetric):
         """The shift, the clipping and the mask."""
         shift = jacobian.SHIFTS[self.convention]
         low, high = jacobian.CLIP
+        cut = f'{self.crop} voxels cut per side' if self.crop else 'nothing cut'
         where = f'inside {self.mask}' if self.mask else 'whole volume'
-        return f'log(clip(J + {shift:g}, {low:g}, {high:g})), {self.crop} voxels cut per side, {where}'
+        return f'log(clip(J + {shift:g}, {low:g}, {high:g})), {cut}, {where}'
 
     def measure(self, case: Case) -> Scores:
         """Smoothness and folds of the displacement."""

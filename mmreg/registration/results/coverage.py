@@ -10,6 +10,8 @@ from mmreg.errors import DataError
 from mmreg.io import Geometry, Volume
 from mmreg.registration.inputs import Image
 
+from .values import ResultValues
+
 #: More voxels than this are represented by every second one along each axis where only a percentage is asked for.
 _MANY = 1_000_000
 
@@ -62,3 +64,22 @@ def mapped_points(
     voxels = grid.reshape(geometry.ndim, -1).T
     points = geometry.voxel_to_world(voxels if where is None else voxels[where[cut[1:]].ravel()])
     return points if affine is None else points @ affine[:-1, :-1].T + affine[:-1, -1]
+
+
+def compared_voxels(result: ResultValues) -> np.ndarray:
+    """Voxels of the fixed grid ``(*S)`` bool at which both images show something before and after: what is compared.
+
+    Inside the moving image's field of view without and with the displacement; the fixed image's dark background does
+    not count.
+    """
+    geometry, moving = result.geometry, result.moving.geometry
+    grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float32) for n in geometry.shape], indexing='ij'))
+    inside = shown_voxels(result.fixed.volume)
+    affine = np.eye(geometry.ndim + 1) if result.affine is None else result.affine
+    for linear, field in ((np.eye(geometry.ndim + 1), None), (affine, result.displacement)):
+        to_moving = (np.linalg.inv(moving.affine) @ linear @ geometry.affine).astype(np.float32)
+        voxels = grid if field is None else grid + field
+        for row, size in zip(to_moving[:-1], moving.shape):
+            along = np.tensordot(row[:-1], voxels, axes=1) + row[-1]
+            inside &= (along >= -0.5) & (along <= size - 0.5)
+    return inside

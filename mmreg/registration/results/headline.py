@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Metric -> its title and the digits behind the point, in the order of importance.
-_NUMBERS = {'dice': ('Dice', 3), 'hd95': ('HD95, mm', 2), 'tre': ('TRE, mm', 2)}
+_NUMBERS = {
+    'dice': ('Dice', 3), 'hd95': ('HD95, mm', 2), 'tre': ('TRE, mm', 2), 'lncc': ('local correlation', 3),
+}  # fmt: skip
 
 
 def changes(metrics: Mapping[str, Any], arrow: str = '->') -> dict[str, str]:
@@ -21,14 +23,30 @@ def changes(metrics: Mapping[str, Any], arrow: str = '->') -> dict[str, str]:
 def facts(metrics: Mapping[str, Any]) -> dict[str, str]:
     """The same under their titles, and the folds, for a page."""
     found = {_NUMBERS[name][0]: text for name, text in changes(metrics, '\u2192').items()}
-    return found | _folds(metrics)
+    return found | _field(metrics)
 
 
 def headline(case_id: str, metrics: Mapping[str, Any]) -> str:
     """The pair and its main numbers in one line."""
-    parts = {**changes(metrics), **_folds(metrics)}
+    parts = {**changes(metrics), **_field(metrics)}
     return '   '.join([case_id, *(f'{name} {text}' for name, text in parts.items())])
 
 
-def _folds(metrics: Mapping[str, Any]) -> dict[str, str]:
-    return {'folds': f'{metrics["folds_percent"]["after"]:.3g} %'} if 'folds_percent' in metrics else {}
+def _field(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What the field is like: folds, range of the Jacobian determinant, how far it moves."""
+    found = {}
+    if 'folds_percent' in metrics:
+        found['folds'] = f'{metrics["folds_percent"]["after"]:.3g} %'
+    if 'jacobian_min' in metrics:
+        found['Jacobian'] = f'{metrics["jacobian_min"]["after"]:.2f} to {metrics["jacobian_max"]["after"]:.2f}'
+    if 'displacement_mean_mm' in metrics:
+        mean, largest = (metrics[f'displacement_{which}_mm']['after'] for which in ('mean', 'max'))
+        found['moves'] = f'{millimetres(mean)} on average, {millimetres(largest)} at most'
+    return found
+
+
+def millimetres(value: float) -> str:
+    """A length with the digits that a reader needs."""
+    if value < 0.001:
+        return '0 mm' if value == 0 else '< 0.001 mm'
+    return f'{value:.3f} mm' if value < 0.1 else f'{value:.2f} mm' if value < 10 else f'{value:.1f} mm'

@@ -11,7 +11,8 @@ from mmreg.registration.method import Method
 from mmreg.registration.working.preparation import range_warning
 from mmreg.zoo.suitability import warnings_of_weights
 
-from .coverage import inside_percent, mapped_points, shown_voxels
+from .coverage import compared_voxels, inside_percent, mapped_points, shown_voxels
+from .doubts import doubts_in_words
 from .values import ResultValues
 from .warnings import geometry_warnings, turn_warnings, warnings_in_words
 
@@ -43,6 +44,7 @@ def judge(
     result.warnings += _rigidity_warnings(numbers)
     result.warnings += pair.remarks
     result.warnings += _input_warnings(result, method)
+    result.warnings += doubts_in_words(numbers.summary)
     result.warnings += warnings_in_words(
         overlap, (before, after), numbers.folds_percent, result.inverse_residual, min(result.geometry.spacing)
     )
@@ -55,6 +57,7 @@ def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[in
     geometry = result.geometry
     scored, points = pair.scored, pair.points
     maps = places = None
+    mask = pair.masks.get('fixed')
     if len(scored) == 2 and result.warped_labels is not None:
         before = resample_to(scored['moving'].volume, geometry, 'nearest').array
         maps = AfterAndBefore(scored['fixed'].volume.array, result.warped_labels.array, before)
@@ -62,7 +65,16 @@ def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[in
         target = points['moving'].in_world(result.moving.geometry)
         places = AfterAndBefore(target, result.landmarks_in_moving.points, points['fixed'].in_world(geometry))
     bodies = result.warped_labels.array if rigidity and result.warped_labels is not None else None
-    return Measured(result.displacement, geometry.spacing, maps, places, bodies, labels)
+    return Measured(
+        result.displacement, geometry.spacing, _images(result), compared_voxels(result),
+        None if mask is None else mask.volume.array > 0, maps, places, bodies, labels,
+    )  # fmt: skip
+
+
+def _images(result: ResultValues) -> AfterAndBefore:
+    """First channels of the fixed image, the warped one and the moving one brought to its grid."""
+    arrays = (volume.channel_first()[0] for volume in (result.fixed.volume, result.warped, result.before))
+    return AfterAndBefore(*arrays)
 
 
 def _rigidity_warnings(numbers: PairNumbers) -> list[str]:
