@@ -11,6 +11,7 @@ default_hooks = dict(
     mean_loss=dict(type='MeanLossHook'),
     iter_seed=dict(type='IterSeedHook'),
     data_check=dict(type='DataCheckHook'),
+    schedule=dict(type='FollowLengthHook'),
     invalid_loss=dict(type='CheckInvalidLossHook', interval=1),
     graceful_stop=dict(type='GracefulStopHook'),
     progress=dict(type='ProgressHook'),

@@ -157,3 +157,31 @@ def test_missed_validation_is_done_on_resume(tmp_path, train):
     assert best[0] == best[1] != []
     errors = [[s['toy/error'] for s in scalars(tmp_path / d) if 'toy/error' in s] for d in ('whole', 'broken')]
     assert errors[0] == errors[1] and len(errors[0]) == 2
+
+
+def _rates(work_dir):
+    """Learning rate of every iteration, in the order in which they were written."""
+    return [s['lr'] for s in scalars(work_dir) if 'lr' in s and 'loss' in s]
+
+
+@pytest.mark.parametrize('schedule', ['PolynomialRounded', 'PolyLR', 'CosineAnnealingLR', 'LinearLR'])
+@pytest.mark.parametrize('loop', ['epoch', 'iter'])
+def test_schedules_follow_the_length_of_a_resumed_run(tmp_path, train, schedule, loop, capfd):
+    """Two epochs (six iterations), then twice as many: the rates from there on are those of the long run."""
+    short, long = (2, 4) if loop == 'epoch' else (6, 12)
+    kind = f"dict(type='{schedule}', by_epoch={loop == 'epoch'}"
+    kind += {'PolynomialRounded': ', power=0.9)', 'LinearLR': ', start_factor=0.1)'}.get(schedule, ')')
+    extra = f'param_scheduler = [{kind}]\n'
+    configs = {n: write_config(tmp_path / str(n), loop=loop, length=n, extra=extra) for n in (short, long)}
+    assert train(configs[short], tmp_path / 'run') == 0
+    capfd.readouterr()
+    assert train(configs[long], tmp_path / 'run', '--resume') == 0
+    log = capfd.readouterr()
+    text = log.out + log.err
+    assert train(configs[long], tmp_path / 'whole') == 0
+    resumed, whole = _rates(tmp_path / 'run'), _rates(tmp_path / 'whole')
+    assert len(resumed) == len(whole) == 12 and resumed[6:] == pytest.approx(whole[6:], rel=1e-6)
+    assert len(set(resumed[6:])) > 1 and 'Resumed with other schedules than before' in text
+    assert train(configs[long], tmp_path / 'run', '--resume') == 0
+    log = capfd.readouterr()
+    assert 'Resumed with other schedules' not in log.out + log.err

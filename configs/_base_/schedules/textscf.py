@@ -3,5 +3,5 @@
 _base_ = ['epochs_constant.py']
 
 optim_wrapper = dict(optimizer=dict(lr=1e-4, amsgrad=True))
-param_scheduler = [dict(type='PolyLR', power=0.9, begin=0, end=501, by_epoch=True)]
+param_scheduler = [dict(type='PolyLR', power=0.9, by_epoch=True)]
 train_cfg = dict(max_epochs=501, val_interval=5)

@@ -40,7 +40,9 @@ def read(args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('work_dirs', Path(args.config).stem)
     fix_dataloaders(cfg, torch.cuda.is_available())
-    cfg.setdefault('default_hooks', ConfigDict()).setdefault('data_check', ConfigDict(type='DataCheckHook'))
+    hooks = cfg.setdefault('default_hooks', ConfigDict())
+    for name, kind in (('data_check', 'DataCheckHook'), ('schedule', 'FollowLengthHook')):
+        hooks.setdefault(name, ConfigDict(type=kind))
     drop_hooks(cfg)
     return cfg
 
