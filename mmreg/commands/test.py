@@ -55,7 +55,13 @@ def _test(args: argparse.Namespace) -> None:
         runner.load_checkpoint(args.checkpoint)
     metrics = runner.test()
     if is_main_process():
-        report(metrics, args, runner.message_hub.runtime_info.get('test_lacks', ()))
+        report(metrics, args, _lacks(runner))
+
+
+def _lacks(runner: Any) -> Sequence[str]:
+    """What the test set lacks, as the check of the data told the runner; empty where nobody checked."""
+    hub = getattr(runner, 'message_hub', None)
+    return () if hub is None else hub.runtime_info.get('test_lacks', ())
 
 
 def prepare(args: argparse.Namespace) -> Config:

@@ -20,11 +20,14 @@ from .transforms import PackRegInputs
 
 _PARTS = find_parts(__name__, __path__, DATASETS, DATA_SAMPLERS)
 globals().update(_PARTS)
+#: Its name before 0.2.
+Pair = IndexPair
 __all__ = [
     'Index',
     'NumberedDataset',
     'PackRegInputs',
     'IndexPair',
+    'Pair',
     'PairDataset',
     'SimulatedDataset',
     'stable_seed',

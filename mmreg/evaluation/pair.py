@@ -74,24 +74,24 @@ class Measured:
     Attributes:
         displacement: ``(ndim, *S)`` voxels.
         spacing: Voxel size in mm.
-        images: Fixed image, moving image warped and as it was (brought to the grid); None: no similarities.
-        where: ``(*S)`` bool: voxels at which images are compared; all by default.
-        mask: ``(*S)`` bool: the field's numbers are given inside it, too.
         label_maps: Fixed labels, moving labels warped and as they were; None where one is missing.
         points: In the moving image, world mm; None where one of both lists is missing.
         bodies: Warped labels ``(*S)`` whose motion is looked at; None where nobody asks.
         labels: Which values count; all but background by default.
+        images: Fixed image, moving image warped and as it was (brought to the grid); None: no similarities.
+        where: ``(*S)`` bool: voxels at which images are compared; all by default.
+        mask: ``(*S)`` bool: the field's numbers are given inside it, too.
     """
 
     displacement: np.ndarray
     spacing: Sequence[float]
-    images: AfterAndBefore | None = None
-    where: np.ndarray | None = None
-    mask: np.ndarray | None = None
     label_maps: AfterAndBefore | None = None
     points: AfterAndBefore | None = None
     bodies: np.ndarray | None = None
     labels: Sequence[int] | None = field(default=None)
+    images: AfterAndBefore | None = None
+    where: np.ndarray | None = None
+    mask: np.ndarray | None = None
 
 
 def measure_pair(case_id: str, given: Measured) -> PairNumbers:

@@ -6,7 +6,8 @@ import os
 import re
 
 _MEMORY = re.compile(
-    r"not enough memory|can't allocate memory|out of memory|unable to allocate|failed to allocate|"
+    r"not enough memory|can't allocate memory|(?:cuda|hip|mps|xpu)\S* (?:error: )?out of memory|out of memory. tried|"
+    r'unable to allocate|failed to allocate|'
     r'memory allocation|bad_alloc|cannot allocate memory|allocation failed',
     re.IGNORECASE,
 )

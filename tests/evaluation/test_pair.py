@@ -38,7 +38,8 @@ def test_everything_at_once(maps):
 
 def test_only_the_field():
     numbers = measure_pair('case', Measured(np.zeros((2, 5, 6), np.float32), (1.0, 1.0)))
-    assert [row.metric for row in numbers.rows] == ['sdlogj', 'folds_percent']
+    assert [row.metric for row in numbers.rows][:2] == ['sdlogj', 'folds_percent']
+    assert {row.metric.partition('_')[0] for row in numbers.rows[2:]} == {'jacobian', 'displacement'}
     assert numbers.bodies is None
 
 

@@ -171,7 +171,8 @@ def test_a_smaller_label_set_takes_its_rows_by_name(tmp_path):
     torch.save({'state_dict': model.state_dict()}, tmp_path / 'model.pth')
     smaller = build(seed=1, labels={1: 'Spleen', 2: 'liver'})
     load_weights(smaller, tmp_path / 'model.pth')
-    assert torch.equal(smaller(batch).displacement, model(batch).displacement)
+    # products of three rows may round otherwise than those of four
+    assert torch.allclose(smaller(batch).displacement, model(batch).displacement, rtol=0, atol=1e-8)
 
 
 def test_checkpoints_that_do_not_fit_are_told_in_one_sentence():

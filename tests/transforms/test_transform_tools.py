@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
 import mmreg
+import mmreg.transforms.outputs
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import (
     Landmarks,

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from mmreg.errors import InputError
 from mmreg.spatial import resize, warp
+from mmreg.spatial.masked import masked_mean as masked_mean  # losses of plugins import it from here
 from mmreg.spatial.precision import full_precision, without_autocast
 
 KINDS = ('image', 'label', 'field', 'consistency', 'landmark')

@@ -66,8 +66,8 @@ def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[in
         places = AfterAndBefore(target, result.landmarks_in_moving.points, points['fixed'].in_world(geometry))
     bodies = result.warped_labels.array if rigidity and result.warped_labels is not None else None
     return Measured(
-        result.displacement, geometry.spacing, _images(result), compared_voxels(result),
-        None if mask is None else mask.volume.array > 0, maps, places, bodies, labels,
+        result.displacement, geometry.spacing, maps, places, bodies, labels,
+        images=_images(result), where=compared_voxels(result), mask=None if mask is None else mask.volume.array > 0,
     )  # fmt: skip
 
 

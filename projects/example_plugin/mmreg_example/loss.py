@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from mmreg.errors import ConfigError
-from mmreg.models.losses.base import ImageLoss, masked_mean
+from mmreg.models.losses.base import ImageLoss
 from mmreg.registry import LOSSES
+from mmreg.spatial.masked import masked_mean
 
 
 @LOSSES.register_module()
