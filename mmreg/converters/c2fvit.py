@@ -37,8 +37,11 @@ def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     first.
     """
     stages = len({key.split('.')[2] for key in state if key.startswith(f'{_STAGES}.')})
-    channels, both, *kernel = state[f'{_STAGES}.0.embed.weight'].shape
+    _, both, *kernel = state[f'{_STAGES}.0.embed.weight'].shape
     depths = [_depth(state, k) for k in range(stages)]
+    widths = [state[f'{_STAGES}.{k}.embed.weight'].shape[0] for k in range(stages)]
+    hidden = [state[f'{_STAGES}.{k}.blocks.0.mlp.fc1.weight'].shape[0] for k in range(stages)]
+    ratios = [wide / width for wide, width in zip(hidden, widths)]
     return {
         'type': 'CentredRegistrar',
         'ndim': len(kernel),
@@ -52,13 +55,19 @@ def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
         'flow_head': {
             'type': 'AffineTransformerHead',
             'stages': stages,
-            'channels': channels,
+            'channels': _one_or_all(widths),
             'depths': depths,
             'heads': _HEADS,
-            'mlp_ratio': state[f'{_STAGES}.0.blocks.0.mlp.fc1.weight'].shape[0] / channels,
+            'mlp_ratio': _one_or_all(ratios),
+            'patches': [state[f'{_STAGES}.{k}.embed.weight'].shape[-1] for k in range(stages)],
         },
         'integrator': {'type': 'IdentityIntegrator'},
     }
+
+
+def _one_or_all(values: list[Any]) -> Any:
+    """One number where all stages have the same."""
+    return values[0] if len(set(values)) == 1 else values
 
 
 def _depth(state: Mapping[str, Tensor], stage: int) -> int:
@@ -67,10 +76,12 @@ def _depth(state: Mapping[str, Tensor], stage: int) -> int:
 
 
 def configure(model: dict[str, Any], arguments: Mapping[str, Any]) -> None:
-    """Set the heads, which the shapes do not tell."""
-    heads = arguments.get('num_heads')
+    """Set the heads and the distance of the tokens, which the shapes do not tell."""
+    heads, strides = arguments.get('num_heads'), arguments.get('stride')
     if isinstance(heads, Sequence):
         model['flow_head']['heads'] = list(heads)
+    if isinstance(strides, Sequence) and strides[0] != 2:
+        model['flow_head']['token_stride'] = strides[0]
 
 
 FAMILY = Family(

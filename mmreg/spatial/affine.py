@@ -211,7 +211,7 @@ def affine_matrix(
     if scale is not None:
         linear = _expect(scale, ndim, 'scale').unsqueeze(-1) * linear
     if shear is not None:
-        rows, columns = torch.triu_indices(ndim, ndim, offset=1).unbind(0)
+        rows, columns = torch.triu_indices(ndim, ndim, offset=1, device=linear.device).unbind(0)
         upper = torch.eye(ndim, dtype=linear.dtype, device=linear.device).repeat(batch, 1, 1)
         upper[:, rows, columns] = _expect(shear, len(rows), 'shear').to(upper.dtype)
         linear = upper @ linear

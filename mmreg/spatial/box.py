@@ -49,7 +49,7 @@ def box_sum(x: Tensor, window: int | Sequence[int]) -> Tensor:
         [[[2.0, 3.0, 3.0, 2.0]]]
     """
     windows = per_axis(window, spatial_ndim(x, 'x'), 'window')
-    if any(w != int(w) or w < 1 for w in windows):
+    if not all(w >= 1 and w % 1 == 0 for w in windows):
         raise InputError(f'window is {window!r}, expected positive integers.')
     before = tuple(int(w) // 2 for w in windows)
     after = tuple(int(w) - 1 - b for w, b in zip(windows, before))
@@ -61,7 +61,10 @@ def box_sum(x: Tensor, window: int | Sequence[int]) -> Tensor:
 
 
 def _box(x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
-    """Sum over ``[-before, after]`` along each axis."""
+    """Sum over ``[-before, after]`` along each axis; a window needs to be no larger than the image."""
+    before, after = (
+        tuple(min(reach, max(n - 1, 0)) for reach, n in zip(ends, x.shape[2:])) for ends in (before, after)
+    )
     if serves_sums(x):
         return box(x, before, after)
     missing = 3 - len(before)

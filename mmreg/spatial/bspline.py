@@ -65,15 +65,15 @@ def bspline_field(control: Tensor, size: Sequence[int], spacing: int | Sequence[
     field = control.to(coordinate_dtype(control))
     with without_autocast(field):
         for axis, step in enumerate(per_axis(spacing, len(size), 'spacing')):
-            basis = _basis(size[axis], field.shape[axis + 2], step).to(field)
+            basis = _basis(size[axis], field.shape[axis + 2], step, field.device).to(field.dtype)
             field = torch.tensordot(field, basis, dims=([axis + 2], [1])).movedim(-1, axis + 2)
     return field.contiguous()
 
 
-def _basis(voxels: int, points: int, spacing: float) -> Tensor:
-    """``(voxels, points)`` float64: what every control point contributes to every voxel."""
-    positions = torch.arange(voxels, dtype=torch.float64)[:, None] / spacing + 1
-    return cubic_bspline(positions - torch.arange(points, dtype=torch.float64))
+def _basis(voxels: int, points: int, spacing: float, device: torch.device) -> Tensor:
+    """``(voxels, points)`` float64: what every control point contributes to every voxel; made on the device itself."""
+    positions = torch.arange(voxels, dtype=torch.float64, device=device)[:, None] / spacing + 1
+    return cubic_bspline(positions - torch.arange(points, dtype=torch.float64, device=device))
 
 
 def bspline_refine(control: Tensor, size: Sequence[int], factors: Sequence[float]) -> Tensor:
@@ -99,18 +99,19 @@ def bspline_refine(control: Tensor, size: Sequence[int], factors: Sequence[float
     out = control.to(coordinate_dtype(control))
     with without_autocast(out):
         for axis, (voxels, factor) in enumerate(zip(size, factors)):
-            basis = _edge_basis(voxels, out.shape[axis + 2], factor).to(out)
+            basis = _edge_basis(voxels, out.shape[axis + 2], factor, out.device).to(out.dtype)
             out = torch.tensordot(out, basis, dims=([axis + 2], [1])).movedim(-1, axis + 2)
     return out.contiguous()
 
 
-def _edge_basis(voxels: int, points: int, factor: float) -> Tensor:
+def _edge_basis(voxels: int, points: int, factor: float, device: torch.device) -> Tensor:
     """``(voxels, points)`` float64; points beyond the edges count for the edge."""
-    positions = (torch.arange(voxels, dtype=torch.float64, device='cpu')[:, None] + 0.5) / factor - 0.5
-    reach = torch.arange(-2, points + 2, device='cpu')
-    weights = cubic_bspline(positions - reach)
-    basis = torch.zeros(voxels, points, dtype=torch.float64, device='cpu')
-    return basis.index_add_(1, reach.clamp(0, points - 1), weights)
+    positions = (torch.arange(voxels, dtype=torch.float64, device=device)[:, None] + 0.5) / factor - 0.5
+    weights = cubic_bspline(positions - torch.arange(-2, points + 2, device=device))
+    basis = weights[:, 2:-2].clone()
+    basis[:, 0] += weights[:, :2].sum(1)
+    basis[:, -1] += weights[:, -2:].sum(1)
+    return basis
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,11 @@ from mmreg.errors import InputError
 
 from ._checks import coordinate_dtype, per_axis, spatial_ndim
 from ._linear import linear_map
+from .compiled.library import MOST_ELEMENTS
 from .compiled.summing import correlate, serves_sums
+
+#: Taps of a Gaussian; a smoothing wider than any image is a mistake in its unit.
+MOST_TAPS = 2**16 + 1
 
 
 def gaussian_kernel(
@@ -36,13 +40,15 @@ def gaussian_kernel(
         ``(size,) * ndim``.
 
     Raises:
-        InputError: negative sigma or even size.
+        InputError: negative sigma, even size, or too many taps.
 
     Example:
         >>> gaussian_kernel(1.0, size=5).shape
         torch.Size([5])
     """
     line = torch.tensor(_gaussian_taps(sigma, size, truncate), dtype=torch.float64)
+    if len(line) ** ndim > MOST_ELEMENTS:
+        raise InputError(f'sigma is {sigma}, which makes {len(line)} taps on each of {ndim} axes, expected fewer.')
     kernel = line
     for _ in range(ndim - 1):
         kernel = kernel.unsqueeze(-1) * line
@@ -50,15 +56,18 @@ def gaussian_kernel(
 
 
 def _gaussian_taps(sigma: float, size: int | None, truncate: float) -> list[float]:
-    if sigma < 0:
-        raise InputError(f'sigma is {sigma}, expected 0 or more.')
-    radius = int(truncate * sigma + 0.5) if size is None else size // 2
+    if not 0 <= sigma < math.inf:
+        raise InputError(f'sigma is {sigma}, expected a finite number, 0 or more.')
     if size is not None and size % 2 == 0:
         raise InputError(f'size is {size}, expected an odd number of taps.')
+    radius = int(truncate * sigma + 0.5) if size is None else size // 2
+    if radius > MOST_TAPS // 2:
+        raise InputError(f'sigma is {sigma}, which makes {2 * radius + 1} taps, expected {MOST_TAPS} at most.')
     if sigma == 0:
         return [1.0 if k == 0 else 0.0 for k in range(-radius, radius + 1)]
     taps = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(-radius, radius + 1)]
-    return [tap / sum(taps) for tap in taps]
+    total = sum(taps)
+    return [tap / total for tap in taps]
 
 
 def gaussian_filter(
@@ -83,7 +92,7 @@ def gaussian_filter(
         ``(N, C, *spatial)`` float32 or float64.
 
     Raises:
-        InputError: negative sigma, even size or unknown padding.
+        InputError: negative sigma, even size, too many taps or unknown padding.
 
     Example:
         >>> gaussian_filter(torch.ones(1, 1, 9, 9), 1.0, padding='border')[0, 0, 4, 4].round(decimals=4).item()
@@ -120,6 +129,7 @@ def separable_filter(x: Tensor, taps: Sequence[Sequence[float]], padding: str = 
     if padding not in ('zeros', 'border', 'reflect'):
         raise InputError(f"padding is {padding!r}, expected 'zeros', 'border' or 'reflect'.")
     x = x.to(coordinate_dtype(x))
+    taps = [_fitted(line, n, padding) for line, n in zip(taps, x.shape[2:])]
     if padding == 'border' and serves_sums(x) and not (torch.is_grad_enabled() and x.requires_grad):
         return correlate(x, taps, border=True)
     size = x.shape[2:]
@@ -134,6 +144,20 @@ def separable_filter(x: Tensor, taps: Sequence[Sequence[float]], padding: str = 
         for i, (radius, n) in enumerate(zip(radii, size)):
             out = out.narrow(i + 2, radius, n)
     return out
+
+
+def _fitted(line: Sequence[float], n: int, padding: str) -> Sequence[float]:
+    """The kernel for an axis of ``n`` voxels: taps that reach beyond it from every voxel read zeros, or its end."""
+    radius, reach = len(line) // 2, max(n - 1, 0)
+    if radius <= reach:
+        return line
+    if padding == 'reflect':
+        raise InputError(f'a kernel of {len(line)} taps on {n} voxels, expected fewer than {2 * n} to be reflected.')
+    inner, cut = list(line[radius - reach : radius + reach + 1]), radius - reach
+    if padding == 'border':
+        inner[0] += sum(line[:cut])
+        inner[-1] += sum(line[len(line) - cut :])
+    return inner
 
 
 def _correlate(x: Tensor, taps: tuple[tuple[float, ...], ...]) -> Tensor:

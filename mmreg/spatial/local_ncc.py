@@ -67,6 +67,8 @@ class LocalCorrelation:
         """Mean of the map, a differentiable scalar; ``mask`` ``(N, 1, *spatial)`` weights it."""
         if self.masked:
             moments = _masked_moments(warped, fixed, window, mask)
+        elif self._serves(window, warped, fixed):
+            return self._compiled(warped, fixed, (False, False), window, mask, None)[0]
         else:
             moments = _local_moments(warped, fixed, window)
         return masked_mean(self._power(*moments), mask)
@@ -119,7 +121,7 @@ class LocalCorrelation:
         counts: Tensor | None,
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Mean and gradients; ``counts`` ``(N, 1, *spatial)`` are the voxels that each window counts, where some."""
-        if window.taps is None and self.stabiliser == 'product' and serves_sums(warped) and serves_sums(fixed):
+        if self._serves(window, warped, fixed):
             return self._compiled(warped, fixed, need, window, mask, counts)
         volume = window.volume if counts is None else counts.clamp(min=1e-6)
         sum_w, sum_f = window.sum(warped), window.sum(fixed)
@@ -144,6 +146,12 @@ class LocalCorrelation:
         grad_w = gradient(warped, fixed, mean_w, mean_f, factor_f, free_w) if need[0] else None
         grad_f = gradient(fixed, warped, mean_f, mean_w, factor_w, free_f) if need[1] else None
         return mean, grad_w, grad_f
+
+    def _serves(self, window: Window, *images: Tensor) -> bool:
+        """Whether the kernel can do it: a box, and no graph to be recorded."""
+        graph = torch.is_grad_enabled() and any(image.requires_grad for image in images)
+        plain = window.taps is None and self.stabiliser == 'product'
+        return plain and not graph and all(map(serves_sums, images))
 
     def _compiled(
         self,

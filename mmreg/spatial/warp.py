@@ -13,6 +13,7 @@ from mmreg.errors import InputError
 
 from ._checks import PADDINGS, Padding, check_field, check_padding, coordinate_dtype, spatial_ndim
 from .compiled.warping import serves_warp, warp_backward, warp_forward, zero_gradient
+from .constants import constant
 from .grid import axis_index, grid_adjoint, half_extent, identity_grid, write_grid
 from .precision import without_autocast
 
@@ -179,7 +180,7 @@ def sample(image: Tensor, points: Tensor, padding: Padding = 'zeros') -> Tensor:
     if points.dim() != 3 or points.shape[-1] != ndim:
         raise InputError(f'points have shape {tuple(points.shape)}, expected (N, P, {ndim}) voxel coordinates.')
     dtype = coordinate_dtype(image, points)
-    halves = torch.tensor([half_extent(n) for n in image.shape[2:]], dtype=dtype, device=points.device)
+    halves = constant([half_extent(n) for n in image.shape[2:]], points, dtype)
     grid = (points.to(dtype) / halves - 1.0).flip(-1).view(*points.shape[:2], *[1] * (ndim - 1), ndim)
     batch = max(image.shape[0], points.shape[0])
     source, grid = image.to(dtype).expand(batch, *image.shape[1:]), grid.expand(batch, *grid.shape[1:])
@@ -216,6 +217,6 @@ def warp_across(image: Tensor, displacement: Tensor, padding: Padding = 'zeros')
     if size == full:
         return warp(image, displacement, padding=padding)
     dtype = coordinate_dtype(image, displacement)
-    ratio = torch.tensor([(n - 1) / max(m - 1, 1) for n, m in zip(full, size)], dtype=dtype, device=image.device)
+    ratio = constant([(n - 1) / max(m - 1, 1) for n, m in zip(full, size)], image, dtype)
     points = identity_grid(size, device=image.device, dtype=dtype) + displacement.to(dtype)
     return sample(image, points.flatten(2).mT * ratio, padding).view(-1, image.shape[1], *size[:ndim])

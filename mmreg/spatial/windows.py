@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mmreg.errors import ConfigError
+from mmreg.errors import ConfigError, InputError
 
 from ._checks import per_axis
 from .box import box_sum
@@ -70,6 +70,8 @@ def same_length(window: int | Sequence[int], spacing: Sequence[float]) -> tuple[
         (9, 9, 1)
     """
     assert isinstance(window, int)
+    if not all(0 < step < math.inf for step in spacing):
+        raise InputError(f'the voxel size is {tuple(spacing)}, expected positive lengths.')
     finest = min(spacing)
     return tuple(max(1, 2 * int((window * finest / step - 1 + 1e-6) // 2) + 1) for step in spacing)
 
@@ -83,7 +85,7 @@ def check_window(window: int | Sequence[int], kernel: str, sigma: float | Sequen
         mmreg.errors.ConfigError: window=4, expected odd positive integers.
     """
     sizes = window if isinstance(window, Sequence) else (window,)
-    if any(int(w) != w or w < 1 or w % 2 == 0 for w in sizes):
+    if not all(isinstance(w, (int, float)) and w >= 1 and w % 2 == 1 for w in sizes):
         raise ConfigError(f'window={window!r}, expected odd positive integers.')
     if kernel not in KERNELS:
         raise ConfigError(f'kernel={kernel!r}, expected one of {KERNELS}.')

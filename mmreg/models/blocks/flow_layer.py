@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import require
+from mmreg.spatial.constants import constant
 from mmreg.spatial.convert import displacement_to_voxel
 
 from .layers import conv_layer
@@ -70,7 +71,7 @@ class FlowConv(nn.Module):
             return displacement_to_voxel(flow, order=self.order)
         if self.unit == 'size_normalised':
             sizes = flow.shape[2:]
-            shrink = flow.new_tensor([(n - 1) / n for n in (sizes[::-1] if self.order == 'xyz' else sizes)])
+            shrink = constant([(n - 1) / n for n in (sizes[::-1] if self.order == 'xyz' else sizes)], flow)
             flow = flow * shrink.view(1, -1, *[1] * len(sizes))
         return flow.flip(1) if self.order == 'xyz' else flow
 

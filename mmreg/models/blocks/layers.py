@@ -13,6 +13,8 @@ from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmreg.errors import ConfigError
+
 from .branches import merge_branches
 from .convolve import convolve
 from .norm_act import eps_of, fusable, norm_act, slope_of
@@ -103,8 +105,9 @@ class LargeKernelBlock(nn.Module):
     normalisation, or with batch normalisation, the sum is one convolution: :meth:`reparameterise`.
 
     Args:
-        kernel: Odd size of the large kernel, above 3.
+        kernel: Odd size of the large kernel.
         fused: Build the one convolution right away, for weights that were re-parameterised.
+        bias: Whether the three convolutions have a bias; the one convolution always has.
     """
 
     regular: nn.Module
@@ -120,13 +123,14 @@ class LargeKernelBlock(nn.Module):
         norm_cfg: dict[str, Any] | None = None,
         act_cfg: dict[str, Any] | None = None,
         fused: bool = False,
+        bias: bool = True,
     ):
         super().__init__()
-        if kernel <= 3 or kernel % 2 == 0:
-            raise ValueError(f'kernel={kernel} of a large-kernel block, expected an odd number above 3.')
-        self.fused: nn.Module | None = conv_layer(ndim, in_channels, out_channels, kernel) if fused else None
+        if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
+            raise ConfigError(f'kernel={kernel!r} of a large-kernel block, expected an odd number.')
+        self.fused: nn.Module | None = conv_layer(ndim, in_channels, out_channels, max(kernel, 3)) if fused else None
         for name, size in () if fused else (('regular', 3), ('large', kernel), ('point', 1)):
-            self.add_module(name, ConvBlock(ndim, in_channels, out_channels, size, norm_cfg=norm_cfg))
+            self.add_module(name, ConvBlock(ndim, in_channels, out_channels, size, bias=bias, norm_cfg=norm_cfg))
         self.residual = in_channels == out_channels
         self.act = act_layer(act_cfg)
 
@@ -145,5 +149,6 @@ class LargeKernelBlock(nn.Module):
         """
         if self.fused is None:
             branches: list[Any] = [self.large, self.regular, self.point]
+            branches.sort(key=lambda branch: -branch.conv.kernel_size[0])
             self.fused = merge_branches([(branch.conv, branch.norm) for branch in branches], self.residual)
             del self.large, self.regular, self.point

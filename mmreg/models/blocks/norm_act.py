@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from mmreg.spatial.constants import constant
 from mmreg.spatial.precision import without_autocast
 
 from . import norm_rows
@@ -105,4 +106,4 @@ def slope_of(act: nn.Module, like: Tensor) -> Tensor:
     """Slope for negative values of a fusable activation, a number for every shape."""
     if isinstance(act, nn.PReLU):
         return act.weight
-    return like.new_tensor(act.negative_slope if isinstance(act, nn.LeakyReLU) else 0.0)
+    return constant(act.negative_slope if isinstance(act, nn.LeakyReLU) else 0.0, like)

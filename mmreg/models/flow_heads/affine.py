@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +30,10 @@ class AffineTransformerHead(FlowHead):
     Args:
         features: What the backbone returns: pairs at ``stages`` levels or more; the coarsest ones are used.
         stages: Number of stages.
-        channels: Of a token.
-        depths, heads: Blocks per stage, heads per block; one number or one per stage, coarsest first.
-        mlp_ratio: See :class:`~mmreg.models.blocks.c2fvit.RegressionStage`.
+        channels, depths, heads, mlp_ratio: Of a token, blocks per stage, heads per block, and see
+            :class:`~mmreg.models.blocks.c2fvit.RegressionStage`; one number or one per stage, coarsest first.
+        patches: Voxels of a patch per stage, odd; by default twice the distance of two less one.
+        token_stride: Voxels of the coarsest level between two tokens.
         centred: Rotate, scale and shear about the moving image's centre of mass; otherwise about that of the grid.
 
     ``Fields``: one displacement. ``extras['affine']`` ``(N, ndim+1, ndim+1)``: fixed voxels -> moving voxels, which
@@ -48,11 +50,13 @@ class AffineTransformerHead(FlowHead):
         self,
         features: FeatureSpec,
         stages: int = 3,
-        channels: int = 256,
+        channels: int | Sequence[int] = 256,
         depths: int | Sequence[int] = 4,
         heads: int | Sequence[int] = 2,
-        mlp_ratio: float = 2.0,
+        mlp_ratio: float | Sequence[float] = 2.0,
         centred: bool = True,
+        patches: Sequence[int] | None = None,
+        token_stride: int = 2,
     ):
         super().__init__(features)
         require(features.siamese, self, 'needs features of each image to warp one of them, found joint features.')
@@ -62,7 +66,17 @@ class AffineTransformerHead(FlowHead):
             f'got stages={stages}, expected 1 to {features.levels}, the levels of the backbone.',
         )
         self.levels = list(range(features.levels))[::-1][:stages]
-        token = [2 * s for s in features.strides[-1]]
+        widths, blocks, attended, ratios = (
+            self._per_stage(name, value, stages)
+            for name, value in (('channels', channels), ('depths', depths), ('heads', heads), ('mlp_ratio', mlp_ratio))
+        )
+        sizes = [None] * stages if patches is None else self._per_stage('patches', patches, stages)
+        require(
+            all(c % h == 0 for c, h in zip(widths, attended)),
+            self,
+            f'got channels={widths} and heads={attended}, expected the heads of a stage to divide its channels.',
+        )
+        token = [token_stride * s for s in features.strides[-1]]
         self.tokens = tuple(int(t) for t in token)
         self.stages = nn.ModuleList()
         for k, level in enumerate(self.levels):
@@ -78,17 +92,24 @@ class AffineTransformerHead(FlowHead):
                 RegressionStage(
                     features.ndim,
                     2 * features.channels[level],
-                    channels,
+                    widths[k],
                     strides.pop(),
-                    depths if isinstance(depths, int) else depths[k],
-                    heads if isinstance(heads, int) else heads[k],
-                    mlp_ratio,
-                    follows=k > 0,
+                    blocks[k],
+                    attended[k],
+                    ratios[k],
+                    before=widths[k - 1] if k else None,
+                    patch=sizes[k],
                 )
             )
         self.centred = centred
         #: Whether the features are the images, so that their centre of mass is that of the level's image.
         self._images = set(features.channels) == {features.image_channels}
+
+    def _per_stage(self, name: str, value: Any, stages: int) -> list[Any]:
+        """One number for all stages, or one per stage."""
+        values = [value] * stages if isinstance(value, (int, float)) else list(value)
+        require(len(values) == stages, self, f'got {name}={value}, expected one number or one per stage ({stages}).')
+        return values
 
     @property
     def size_divisor(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from mmreg.models.blocks.convolve import channels_minor, convolve
 from mmreg.models.blocks.layers import ConvBlock, LargeKernelBlock, conv_layer
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize, warp
+from mmreg.spatial.constants import constant
 
 _IN = {'type': 'IN'}
 _PRELU = {'type': 'PReLU'}
@@ -139,5 +140,5 @@ class CoarseToFineHead(FlowHead):
         finer = resize(field, size=list(target))
         if self.scale_all_axes:
             return finer * max(factors)
-        scale = finer.new_tensor([float(f) for f in factors]).view(1, -1, *[1] * self.features.ndim)
+        scale = constant([float(f) for f in factors], finer).view(1, -1, *[1] * self.features.ndim)
         return finer * scale

@@ -16,6 +16,7 @@ from mmreg.models.blocks.descent import DescentBlock, Regulariser, build_force
 from mmreg.models.blocks.descent.step import Increments, kappa
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize, resize_field
+from mmreg.spatial.constants import constant
 from mmreg.spatial.interpolation import warp_with_gradient
 from mmreg.structures import Fields
 
@@ -212,5 +213,5 @@ def _to_grid(displacement: Tensor, size: Sequence[int]) -> Tensor:
     old = displacement.shape[2:]
     if tuple(old) == tuple(size):
         return displacement
-    factors = displacement.new_tensor([m / n for n, m in zip(old, size)])
+    factors = constant([m / n for n, m in zip(old, size)], displacement)
     return resize(displacement, size=list(size)) * factors.view(1, -1, *[1] * len(size))

@@ -15,6 +15,7 @@ from mmreg.models.blocks.stages import per_level
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, warp
 from mmreg.spatial.bspline import bspline_refine, invertible_bound
+from mmreg.spatial.constants import constant
 from mmreg.spatial.crossing import coarse_centres
 from mmreg.structures import Fields
 
@@ -64,7 +65,7 @@ class ControlPoints(nn.Module):
         both = torch.cat([torch.cat([difference, total], dim=1), torch.cat([-difference, total], dim=1)])
         raw = self.flow(self.blocks(both))
         raw = raw if raw.dtype == torch.float64 else raw.float()
-        return raw.tanh() * raw.new_tensor(self._bound).view(1, -1, *[1] * (raw.dim() - 2))
+        return raw.tanh() * constant(self._bound, raw).view(1, -1, *[1] * (raw.dim() - 2))
 
 
 @FLOW_HEADS.register_module()
@@ -152,7 +153,7 @@ class SITRegHead(FlowHead):
             if ends:
                 moving, fixed = (_at_middle(f, end, factors) for f, end in zip((moving, fixed), ends))
             control = self.networks[index](moving, fixed)
-            control = control * control.new_tensor(factors).view(1, -1, *[1] * len(factors))
+            control = control * constant(factors, control).view(1, -1, *[1] * len(factors))
             return bspline_refine(control, size, factors)
 
         fixed, moving = pair
@@ -167,7 +168,7 @@ class SITRegHead(FlowHead):
 def _at_middle(features: Tensor, displacement: Tensor, factors: Sequence[float]) -> Tensor:
     """Feature map ``(N, C, *coarse)`` of an image, read at the middle; ``displacement`` in voxels of the full grid."""
     coarse = coarse_centres(displacement, features.shape[2:], factors)
-    coarse = coarse / coarse.new_tensor(factors).view(1, -1, *[1] * len(factors))
+    coarse = coarse / constant(factors, coarse).view(1, -1, *[1] * len(factors))
     return warp(features, coarse, padding='border')
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmreg.errors import ConfigError, DataError
 from mmreg.registry import LOSSES
 from mmreg.spatial import compose, identity_grid, sample
+from mmreg.spatial.constants import constant
 from mmreg.spatial.grid import voxel_size
 from mmreg.spatial.precision import full_precision, without_autocast
 
@@ -122,8 +123,8 @@ class _OffGrid(ConsistencyLoss):
         """Length of one voxel per axis (ndim) in the unit."""
         size = field.shape[2:]
         if self.unit == 'unit':
-            return field.new_tensor([1 / max(n - 1, 1) for n in size])
-        return field.new_tensor(voxel_size(self.spacing if self.unit == 'mm' else None, len(size), type(self).__name__))
+            return constant([1 / max(n - 1, 1) for n in size], field)
+        return constant(voxel_size(self.spacing if self.unit == 'mm' else None, len(size), type(self).__name__), field)
 
     def _points(self, field: Tensor) -> Tensor:
         """Noisy grid points (N, P, ndim) in voxels."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.constants import constant
 from mmreg.spatial.histogram import bin_centres, gaussian_weights
 
 from .additive import AdditiveLoss, Prepared, chunk_size
@@ -87,7 +88,7 @@ class CorrelationRatio(ImageLoss):
         if self.intensity_range is None:
             return image.min(), image.max()
         low, high = self.intensity_range
-        return image.new_tensor(low), image.new_tensor(high)
+        return constant(low, image), constant(high, image)
 
     def _sums(self, warped: Tensor, fixed: Tensor, weights: Tensor, *whole: Tensor) -> Tensor:
         """``(B, directions, 2 bins + 2)``: per bin the weight and the sum, then sum of squares and voxel count."""

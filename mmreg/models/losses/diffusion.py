@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.constants import constant
 
 from .field_base import FieldLoss, forward_difference
 
@@ -115,10 +116,10 @@ def _power_sum(difference: Tensor, weight: Tensor | None, scale: Sequence[float]
     if weight is not None:
         magnitude *= weight
     per_component = magnitude.sum(dim=[0, *range(2, magnitude.dim())])
-    return per_component @ per_component.new_tensor(scale)
+    return per_component @ constant(scale, per_component)
 
 
 def _per_component(scale: Sequence[float], field: Tensor, factor: Tensor) -> Tensor:
     """``factor * scale`` shaped to multiply (N, ndim, *S)."""
-    values = field.new_tensor(scale) * factor
+    values = constant(scale, field) * factor
     return values.view(1, -1, *[1] * (field.dim() - 2))

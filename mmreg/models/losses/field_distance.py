@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.spatial import resize
+from mmreg.spatial.constants import constant
 from mmreg.spatial.masked import masked_mean
 
 from .base import prepare_mask
@@ -58,7 +59,7 @@ def pyramid_distillation(
     for level, field in enumerate(fields[1:]):
         scale = [m / n for m, n in zip(field.shape[2:], target.shape[2:])]
         resized = resize(target, size=tuple(field.shape[2:]))
-        target = resized * target.new_tensor(scale).view(1, -1, *[1] * len(scale))
+        target = resized * constant(scale, target).view(1, -1, *[1] * len(scale))
         mask = None if masks is None else prepare_mask(masks[level], field)
         total = total + field_distance(field - target, penalty, mask)
     return total

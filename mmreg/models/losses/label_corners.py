@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.errors import DataError
+from mmreg.spatial.constants import constant
 from mmreg.spatial.grid import axis_index
 
 #: Voxels handled at once: on the CPU few enough for the working buffers to stay in cache.
@@ -38,17 +39,19 @@ class Block(NamedTuple):
 
 def class_index(labels: Tensor, classes: Sequence[int]) -> Tensor:
     """Position of each label (N, 1, *S) in ``classes`` as int32 (N, *S); ``len(classes)`` for labels not listed."""
-    values = torch.as_tensor(list(classes), device=labels.device)
     labels = labels[:, 0] if labels.dtype == torch.long else labels[:, 0].int()
-    if len(values) and int(values.min()) >= 0 and int(values.max()) < LARGEST:
-        top = int(values.max()) + 1
-        table = torch.full((top + 2,), len(values), dtype=torch.int32, device=labels.device)
+    listed = [int(value) for value in classes]
+    if listed and min(listed) >= 0 and max(listed) < LARGEST:
+        top = max(listed) + 1
         # the first entry is for labels below 0, the last for those beyond all classes
-        table[values + 1] = torch.arange(len(values), dtype=torch.int32, device=labels.device)
+        entries = [len(listed)] * (top + 2)
+        for place, value in enumerate(listed):
+            entries[value + 1] = place
+        table = constant(entries, labels, torch.int32)
         return table.index_select(0, (labels.clamp(-1, top) + 1).flatten()).view(labels.shape)
-    if len(values) == 0:
+    if not listed:
         return torch.zeros_like(labels, dtype=torch.int32)
-    values, order = values.sort()
+    values, order = constant(listed, labels, torch.long).sort()
     place = torch.searchsorted(values, labels.contiguous()).clamp_max_(len(values) - 1)
     return torch.where(values[place] == labels, order[place], len(values)).int()
 
@@ -69,7 +72,7 @@ def blocks(field: Tensor, moving: Tensor, fixed: Tensor, mask: Tensor | None, cl
     padded = F.pad(moving, [2] * (2 * ndim), value=classes)
     strides = padded.stride()
     offsets = sum(
-        torch.tensor([0, stride], device=field.device).view([2 if a == axis else 1 for a in range(ndim)] + [1])
+        constant([0, stride], field, torch.long).view([2 if a == axis else 1 for a in range(ndim)] + [1])
         for axis, stride in enumerate(strides)
     )
     padded = padded.flatten()

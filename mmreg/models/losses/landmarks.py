@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
+from mmreg.spatial.constants import constant
 from mmreg.spatial.grid import voxel_size
 from mmreg.spatial.precision import full_precision, without_autocast
 
@@ -47,7 +48,7 @@ class LandmarkDistance(Loss):
         same_shape(self, warped_points=warped_points, target_points=target_points)
         warped, target = full_precision(warped_points, target_points)
         with without_autocast(warped):
-            step = warped.new_tensor(voxel_size(self.spacing, warped.shape[-1], 'LandmarkDistance'))
+            step = constant(voxel_size(self.spacing, warped.shape[-1], 'LandmarkDistance'), warped)
             known = (warped.isfinite() & target.isfinite()).all(-1, keepdim=True)
             away = torch.where(known, warped - target, 0) * step
             return self._rho(away).sum() / known.sum().clamp_min(1)

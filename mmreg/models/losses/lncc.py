@@ -15,6 +15,7 @@ from mmreg.spatial.stored_gradient import stored_gradient
 from mmreg.spatial.windows import Window, build_window, check_window, same_length
 
 from .base import ImageLoss
+from .representable import representable
 
 
 @LOSSES.register_module()
@@ -33,6 +34,8 @@ class LNCC(ImageLoss):
 
     Value: dimensionless. ``squared``, ``fourth``: 0 (perfect) to 1; ``signed``: 0 to 2; with ``negative`` one less.
     Symmetric. Away from flat regions and the border unchanged by affine changes of either image's intensities.
+
+    Images that are not finite, or larger than 1e15: the value and all gradients are NaN.
 
     Saves for backward: the two images and one volume per image that needs a gradient. The gradient is differentiable
     once more (the second pass rebuilds the graph from the images).
@@ -106,6 +109,7 @@ class LNCC(ImageLoss):
             mean = scalar(warped, fixed)
         else:
             mean = stored_gradient(warped, fixed, scalar, partial(of.mean_and_gradients, window=window, mask=mask))
+        mean = mean * representable(warped, fixed)
         return -mean if self.negative else 1 - mean
 
     def correlation(self, warped: Tensor, fixed: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from mmreg.spatial.masked import masked_mean
 from mmreg.spatial.stored_gradient import stored_gradient
 
 from .base import ImageLoss
+from .representable import representable
 from .self_similarity import (
     FLOOR,
     HIGHEST,
@@ -52,13 +53,19 @@ SELF_PAIRS: dict[int, Pairs] = {
 }
 
 
+#: Windows and distances may be larger than a small image (the coarse levels of a pyramid), up to this many voxels.
+_REACH = 64
+
+
 class _SelfSimilarityLoss(ImageLoss):
     pairs: dict[int, Pairs]
 
     def __init__(self, radius: int = 2, dilation: int = 2, penalty: str = 'l2'):
         super().__init__()
-        if radius < 0 or dilation < 1:
-            raise ConfigError(f'radius={radius}, dilation={dilation}; expected radius >= 0 and dilation >= 1.')
+        if not (isinstance(radius, int) and isinstance(dilation, int) and radius >= 0 and dilation >= 1):
+            raise ConfigError(
+                f'radius={radius!r}, dilation={dilation!r}; expected whole numbers, radius >= 0 and dilation >= 1.'
+            )
         if penalty not in ('l1', 'l2'):
             raise ConfigError(f"penalty={penalty!r}, expected 'l1' or 'l2'.")
         self.radius, self.dilation, self.penalty = radius, dilation, penalty
@@ -68,7 +75,8 @@ class _SelfSimilarityLoss(ImageLoss):
         mask = None if mask is None else mask.expand(warped.shape).reshape(first.shape)
         patches = self._patches(warped)
         scalar = partial(self._distance, patches=patches, mask=mask)
-        return stored_gradient(first, second, scalar, partial(self._closed_form, patches, mask))
+        value = stored_gradient(first, second, scalar, partial(self._closed_form, patches, mask))
+        return value * representable(warped, fixed)
 
     def descriptor(self, image: Tensor) -> Tensor:
         """Descriptor ``(N * C, pairs, *spatial)`` of ``(N, C, *spatial)``, channel by channel."""
@@ -78,11 +86,17 @@ class _SelfSimilarityLoss(ImageLoss):
         ndim = image.ndim - 2
         if ndim not in self.pairs:
             raise InputError(f'{type(self).__name__} got an image with {ndim} spatial axes, expected 2 or 3.')
+        reach, most = max(self.radius, self.dilation), max(_REACH, *image.shape[2:])
+        if reach > most:
+            raise InputError(
+                f'{type(self).__name__} with radius={self.radius}, dilation={self.dilation} got an image of size '
+                f'{tuple(image.shape[2:])}, expected neither to be more than {most} voxels.'
+            )
         return Patches(self.pairs[ndim], self.radius, self.dilation)
 
     def _distance(self, warped: Tensor, fixed: Tensor, patches: Patches, mask: Tensor | None) -> Tensor:
         graph = torch.is_grad_enabled() and (warped.requires_grad or fixed.requires_grad)
-        if not graph and serves_descriptors(len(patches.pairs), warped, fixed):
+        if not graph and serves_descriptors(len(patches.pairs), warped, fixed, radius=patches.radius):
             return self._closed_form(patches, mask, warped, fixed, (False, False))[0]
         difference = descriptor(warped, patches) - descriptor(fixed, patches)
         return masked_mean(difference.square() if self.penalty == 'l2' else difference.abs(), mask)
@@ -91,7 +105,7 @@ class _SelfSimilarityLoss(ImageLoss):
         self, patches: Patches, mask: Tensor | None, warped: Tensor, fixed: Tensor, need: tuple[bool, bool]
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         count = len(patches.pairs)
-        if serves_descriptors(count, warped, fixed):
+        if serves_descriptors(count, warped, fixed, radius=patches.radius):
             voxels = warped.numel() if mask is None else float(mask.sum())
             return descriptor_difference(
                 *((warped, fixed), mask, need, 1 / (count * voxels) if voxels > 0 else 1.0, self.penalty == 'l2'),
@@ -117,7 +131,8 @@ class MINDSSC(_SelfSimilarityLoss):
     Source: Heinrich et al., MICCAI 2013; goldens spine_biomech/image_losses ``mind_*``, pyramid_designs/image_losses.
 
     Value: dimensionless, 0 (equal) to 1. Symmetric. Unchanged by affine changes of either image's intensities, also by
-    inverted contrast: for images of different modalities. Images of several channels: the mean over channels.
+    inverted contrast: for images of different modalities. Images of several channels: the mean over channels. NaN, as
+    all gradients, where an image is not finite or larger than 1e15.
 
     Saves for backward: the two images and one volume per image that needs a gradient. While it is computed the forward
     pass holds about 30 volumes in 3-D; with the compiled kernels 16, or 30 when both images need a gradient.

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mmreg.errors import ConfigError
 from mmreg.models.base import per_axis
 from mmreg.registry import LOSSES
+from mmreg.spatial.constants import constant
 from mmreg.spatial.histogram import (
     bin_centres,
     box_weights,
@@ -88,7 +89,7 @@ class _Histogram(ImageLoss):
         if self.intensity_range is None or self.kernel == 'b-spline':
             return image.min(), image.max()
         low, high = self.intensity_range
-        return image.new_tensor(low), image.new_tensor(high)
+        return constant(low, image), constant(high, image)
 
     def _histogram(self, warped: Tensor, fixed: Tensor, weights: Tensor, *ranges: Tensor) -> Tensor:
         """Joint histograms ``(B, bins, bins)`` of values ``(B, V)``."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import spatial_gradient
+from mmreg.spatial.constants import constant
 from mmreg.spatial.masked import masked_mean
 
 from .field_base import FieldLoss, forward_difference, inner_mask, need_voxels, second_difference, sum_of_terms, window
@@ -50,7 +51,7 @@ class BendingEnergy(FieldLoss):
         ndim = len(step)
 
         def term(u: Tensor, a: int, b: int) -> Tensor:
-            scale = u.new_tensor([v / (step[a] * step[b]) for v in value]).view(1, -1, *[1] * ndim)
+            scale = constant([v / (step[a] * step[b]) for v in value], u).view(1, -1, *[1] * ndim)
             return _energy(second(u, a, b) * scale, weight) * (1 if a == b else 2)
 
         return sum_of_terms((partial(term, a=a, b=b) for a in range(ndim) for b in range(a, ndim)), field)
@@ -75,7 +76,7 @@ class Curvature(FieldLoss):
         ndim = len(step)
 
         def term(u: Tensor) -> Tensor:
-            scale = u.new_tensor(value).view(1, -1, *[1] * ndim)
+            scale = constant(value, u).view(1, -1, *[1] * ndim)
             laplacian = sum(second_difference(u, a, a) / step[a] ** 2 for a in range(ndim))
             return _energy(laplacian * scale, inner_mask(mask))
 
@@ -113,7 +114,7 @@ class LinearElastic(FieldLoss):
         """Mean elastic energy of ``field`` ``(N, ndim, *S)``."""
         need_voxels(field, 3, self)
         value, step = self.lengths(field.shape[2:])
-        scale = field.new_tensor([[v / s for s in step] for v in value])
+        scale = constant([[v / s for s in step] for v in value], field)
 
         def term(u: Tensor) -> Tensor:
             gradient = spatial_gradient(u, 'central_cropped') * scale.view(1, *scale.shape, *[1] * len(step))
@@ -163,7 +164,7 @@ class TotalVariation(FieldLoss):
 
         def term(u: Tensor) -> Tensor:
             gradient = spatial_gradient(u, 'forward')
-            scale = u.new_tensor([[v / s for s in step] for v in value]).view(1, ndim, ndim, *[1] * ndim)
+            scale = constant([[v / s for s in step] for v in value], u).view(1, ndim, ndim, *[1] * ndim)
             squares = (gradient * scale).square().sum(2)
             squares = squares.sum(1, keepdim=True) if self.coupled else squares
             variation = (torch.sqrt(squares + self.eps**2) - self.eps).sum(1, keepdim=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from mmreg.errors import ConfigError
 from mmreg.registry import LOSSES
 from mmreg.spatial import warp
+from mmreg.spatial.constants import constant
 from mmreg.spatial.rigidity import displacement_gradient, orthonormality, properness
 
 from .field_base import FieldLoss, inner_voxels, need_voxels, second_difference, sum_of_terms
@@ -149,7 +150,7 @@ class Linearity(_Condition):
     def condition(self, field: Tensor) -> Tensor:
         """Sum of squared second derivatives per inner voxel ``(N, *S)`` of ``field`` ``(N, ndim, *S)``."""
         value, step = self.lengths(field.shape[2:])
-        scale = field.new_tensor(value).view(1, -1, *[1] * len(step))
+        scale = constant(value, field).view(1, -1, *[1] * len(step))
         total = torch.zeros_like(inner_voxels(field)[:, 0])
         for a in range(len(step)):
             for b in range(a, len(step)):

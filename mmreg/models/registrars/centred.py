@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import compose, warp
+from mmreg.spatial.constants import constant
 from mmreg.spatial.mass import centre_of_mass
 from mmreg.structures import Fields
 
@@ -44,7 +45,7 @@ def translated(fields: Fields, start: Tensor) -> Fields:
     full = fields.displacement.shape[2:]
 
     def on(field: Tensor) -> Tensor:
-        ratio = start.new_tensor([m / n for m, n in zip(field.shape[2:], full)])
+        ratio = constant([m / n for m, n in zip(field.shape[2:], full)], start)
         return as_field(start * ratio, field.shape[2:]).to(field)
 
     extras = dict(fields.extras)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .library import call, sizes
+from .library import call
 
 #: Volumes of working room per volume.
 ROOM = 5
@@ -46,14 +46,15 @@ def local_correlation(
     weights = [None if m is None else m.expand(len(first), 1, *first.shape[2:]).contiguous() for m in (mask, counts)]
     missing = 5 - first.dim()
     size = [1] * missing + list(first.shape[2:])
-    reach = [0] * 2 * missing + [w // 2 for w in window for _ in range(2)]
+    reach = [0] * 2 * missing + [min(w // 2, n - 1) for w, n in zip(window, first.shape[2:]) for _ in range(2)]
     volumes = first.shape[0] * first.shape[1]
+    less = [image.view(volumes, -1).amin(1) for image in (first, second)]
     gradients = [torch.empty(first.shape) if wanted else None for wanted in need]
     room = torch.empty(ROOM * first.numel())
     total = torch.empty((), dtype=torch.float64)
     call(
         'mmreg_local_correlation',
-        *(first, second, *weights, *gradients, room, total, volumes, first.shape[1]),
-        *(sizes(size), sizes(reach), float(count), float(eps), float(scale), exponent),
+        *(first, second, *weights, *less, *gradients, room, total, volumes, first.shape[1]),
+        *(size, reach, count, eps, scale, exponent),
     )
     return total.float(), gradients[0], gradients[1]

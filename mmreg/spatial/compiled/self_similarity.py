@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from .library import call, serves, sizes
+from .library import call, serves
 
 Offset = tuple[int, ...]
 
 #: Bits of a number that tells which of the pairs are the most similar ones.
 MOST_PAIRS = 32
+#: A window's list of the rows that it reads grows with the square of its radius.
+MOST_RADIUS = 128
 
 
-def serves_descriptors(pairs: int, *images: Tensor) -> bool:
+def serves_descriptors(pairs: int, *images: Tensor, radius: int = 0) -> bool:
     """Whether the kernels can take images ``(N, 1, *spatial)`` of two or three axes, compared at so many pairs."""
-    return pairs <= MOST_PAIRS and all(4 <= x.dim() <= 5 and x.shape[1] == 1 for x in images) and serves(*images)
+    shaped = all(4 <= x.dim() <= 5 and x.shape[1] == 1 for x in images)
+    return shaped and pairs <= MOST_PAIRS and radius <= MOST_RADIUS and serves(*images)
 
 
 def descriptor_difference(
@@ -54,14 +56,13 @@ def descriptor_difference(
     missing = 5 - like.dim()
     size = [len(like), *[1] * missing, *like.shape[2:]]
     offsets = [dilation * step for pair in pairs for offset in pair for step in (*[0] * missing, *offset)]
-    shape = sizes([*size, dilation, len(pairs), 0 if missing else radius, radius]), sizes(offsets)
+    shape = [*size, dilation, len(pairs), 0 if missing else radius, radius], offsets
     padded = [_repeated_ends(x, dilation) for x in images]
     mask = None if mask is None else mask.contiguous()
     maps = [torch.empty(len(pairs) * x.numel()) if wanted else None for x, wanted in zip(images, need)]
     lowest = [torch.empty(x.numel(), dtype=torch.int32) if wanted else None for x, wanted in zip(images, need)]
     results = torch.empty(3, dtype=torch.float64)
-    factors = (ctypes.c_float * 4)(*limits, weight)
-    call('mmreg_self_similarity', *padded, mask, *maps, *lowest, results, *shape, factors, squared)
+    call('mmreg_self_similarity', *padded, mask, *maps, *lowest, results, *shape, (*limits, weight), squared)
     gradients: list[Tensor | None] = [None, None]
     for side in (0, 1):
         if need[side]:

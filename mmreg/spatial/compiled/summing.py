@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from .library import call, serves, sizes
+from .library import call, serves
 
 
 def serves_sums(x: Tensor) -> bool:
@@ -20,7 +19,7 @@ def box(x: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
     """Sum over ``[-before, after]`` along each axis of ``x`` ``(N, C, *spatial)``, zeros outside."""
     source, out, size, missing = _volumes(x)
     reach = [0, 0] * missing + [step for pair in zip(before, after) for step in pair]
-    call('mmreg_box', source, out, len(out), size, sizes(reach))
+    call('mmreg_box', source, out, len(out), size, reach)
     return out.view(x.shape)
 
 
@@ -29,13 +28,13 @@ def correlate(x: Tensor, taps: Sequence[Sequence[float]], border: bool = False) 
     source, out, size, missing = _volumes(x)
     lines = [(1.0,)] * missing + list(taps)
     weights = [tap for line in lines for tap in line]
-    radii = sizes([len(line) // 2 for line in lines])
-    call('mmreg_filter', source, out, len(out), size, (ctypes.c_float * len(weights))(*weights), radii, border)
+    radii = [len(line) // 2 for line in lines]
+    call('mmreg_filter', source, out, len(out), size, weights, radii, border)
     return out.view(x.shape)
 
 
-def _volumes(x: Tensor) -> tuple[Tensor, Tensor, object, int]:
+def _volumes(x: Tensor) -> tuple[Tensor, Tensor, list[int], int]:
     """``x`` and room for the result as ``(volumes, depth, height, width)``, its size, and how many axes were added."""
     missing = 5 - x.dim()
     shape = [x.shape[0] * x.shape[1], *[1] * missing, *x.shape[2:]]
-    return x.contiguous().view(shape), torch.empty(shape), sizes(shape[1:]), missing
+    return x.contiguous().view(shape), torch.empty(shape), shape[1:], missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .library import call, serves, sizes
+from .library import call, serves
 
 
 def serves_warp(image: Tensor, displacement: Tensor) -> bool:
@@ -26,7 +26,7 @@ def warp_forward(image: Tensor, displacement: Tensor, border: bool, composed: bo
     image, image_step = _laid_out(image, inside)
     field, field_step = _laid_out(displacement, False)
     out = torch.empty(image.shape, memory_format=_layout(inside))
-    shape = (image.shape[0], image.shape[1], sizes(image.shape[2:]), image_step, field_step, border)
+    shape = (image.shape[0], image.shape[1], image.shape[2:], image_step, field_step, border)
     if inside:
         call('mmreg_warp_rows', image, field, out, *shape)
         return out
@@ -62,7 +62,7 @@ def warp_backward(
     call(
         'mmreg_warp_rows_backward' if inside else 'mmreg_warp_planar_backward',
         *(grad, image, field, to_image, to_field, ranges),
-        *(batch, image.shape[1], sizes(image.shape[2:]), image_step, field_step, border),
+        *(batch, image.shape[1], image.shape[2:], image_step, field_step, border),
     )
 
 

@@ -15,13 +15,15 @@ from mmreg.registry import REGISTRARS
 from tests.golden import fill
 from tests.golden.harness import Case, runner
 
+from .inputs import at_stored
+
 
 def variant(case: Case) -> str:
     """Which of the three published networks a case was made with: ``EOIR``, ``EOIR_ACDC`` or ``EOIR_OASIS``."""
     named = re.search(r'EOIR_(ACDC|OASIS)', case.info['what'])
     if named:
         return named.group(0)
-    return 'EOIR_ACDC' if 'acdc' in case.name else 'EOIR'
+    return 'EOIR_ACDC' if case.info.get('config', {}).get('inplane') else 'EOIR'
 
 
 def model_config(case: Case, weights: Mapping[str, torch.Tensor]) -> dict:
@@ -52,7 +54,8 @@ def parse_inputs(texts: list[str] | str) -> torch.Tensor:
 def _call(text: str) -> np.ndarray:
     call = ast.parse(text, mode='eval').body
     function = {'image': fill.image, 'labels': fill.labels, 'flow': fill.flow}[call.func.id]
-    return function(*[ast.literal_eval(argument) for argument in call.args])
+    options = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
+    return function(*[ast.literal_eval(argument) for argument in call.args], **options)
 
 
 @runner('eoir', lambda case: '.forward(' in str(case.info.get('what')))
@@ -70,16 +73,10 @@ def forward_pass(case: Case) -> None:
     for level, pair in enumerate(features):
         results[f'fea_fixed_dw{level}'], results[f'fea_moving_dw{level}'] = pair
     for key, expected in case.arrays.items():
-        case.close(key, strided(results[key], expected.shape))
+        case.close(key, at_stored(results[key], expected, case.info.get('stored_stride')))
     for key, stats in case.info['stats'].items():
         assert list(results[key].shape) == stats['shape']
         case.close(key, results[key].abs().max(), stats['max_abs'], rtol=1e-3)
-
-
-def strided(tensor: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
-    """``tensor`` with the stride along the spatial axes that the stored ``shape`` tells."""
-    steps = [-(-n // m) for n, m in zip(tensor.shape[2:], shape[2:])]
-    return tensor[(..., *(slice(None, None, step) for step in steps))]
 
 
 @runner('eoir', 'train_')
@@ -108,6 +105,7 @@ def training_config(case: Case, setup: dict) -> dict:
         windows = ([int(w) for w in setup['sim'][3:]] + [int(setup['sim'][-1])] * 5)[: len(levels)]
         similarity = {'type': 'LNCC', 'form': 'squared', 'per_level': {'window': windows}}
     else:
+        assert setup['sim'] == 'mse', setup['sim']
         similarity = {'type': 'MSE'}
     losses = {
         'similarity': {**similarity, 'weight': setup['sim_w'], 'levels': levels},

@@ -12,7 +12,6 @@ from tests.golden.fill import image, labels
 from tests.golden.harness import Case, runner
 
 TOLERANCE = {'rtol': 1e-5, 'atol': 1e-5}
-_WINDOW = PercentileWindow(low=0.05, high=99.95)
 
 
 def _stack(seeds: list[int], shape: list[int], scale: float, shift: float = 0.0) -> np.ndarray:
@@ -34,6 +33,15 @@ def preprocessing(case: Case) -> None:
     assert done == set(case.arrays) | set(case.info['values'])
 
 
+def _classes(case: Case) -> int:
+    return int(_number(case, r'labels\([^)]*, (\d+)\)')[0])
+
+
+def _window(case: Case) -> PercentileWindow:
+    low, high = _number(case, r'the ([\d.]+) and ([\d.]+) percentiles')
+    return PercentileWindow(low=low, high=high)
+
+
 def _two_dimensional(case: Case) -> set[str]:
     given = case.info['inputs']
     seeds, shape = given['seeds'], given['shape2']
@@ -44,9 +52,9 @@ def _two_dimensional(case: Case) -> set[str]:
     more, brightness = _number(case, r'src is image\(seed\+(\d+), shape2\)\*([\d.]+)')
     source = _stack([seed + int(more) for seed in seeds], shape, brightness)
     for key, stack in (('norm2d_tar', target), ('norm2d_src', source)):
-        case.close(key, np.stack([_WINDOW({'image': one[None]})['image'][0] for one in stack]), **TOLERANCE)
+        case.close(key, np.stack([_window(case)({'image': one[None]})['image'][0] for one in stack]), **TOLERANCE)
     results: dict[str, list] = {'image': [], 'labels': []}
-    maps = [labels(seed, shape, 4) for seed in seeds]
+    maps = [labels(seed, shape, _classes(case)) for seed in seeds]
     for one, segmentation in zip(target, maps):
         changed = Resample(factor=given['factor2'])(
             {'image': one[None].astype(np.float32), 'labels': segmentation[None]}
@@ -63,11 +71,11 @@ def _three_dimensional(case: Case) -> set[str]:
     (scale,) = _number(case, r'image\(seeds\[0\], shape3\)\*([\d.]+)')
     sample = {
         'image': (image(given['seeds'][0], given['shape3']) * scale)[None],
-        'labels': labels(given['seeds'][1], given['shape3'], 4)[None],
+        'labels': labels(given['seeds'][1], given['shape3'], _classes(case))[None],
     }
     cropped = CenterCrop(size=given['crop3'])(sample)
     case.close('cropped3d', cropped['image'], **TOLERANCE)
-    prepared = Resample(size=given['resample3'])(_WINDOW(cropped))
+    prepared = Resample(size=given['resample3'])(_window(case)(cropped))
     case.close('prep3d_image', prepared['image'], **TOLERANCE)
     case.close('prep3d_label', prepared['labels'], rtol=0, atol=0)
     return {'cropped3d', 'prep3d_image', 'prep3d_label'}
@@ -83,9 +91,10 @@ def _slices(case: Case) -> set[str]:
             assert slice_positions(count, positions, None if limits[0] is None else tuple(limits)) == expected, key
             done.add(key)
     given = case.info['inputs']
-    target = np.stack([labels(seed, given['shape2'], 4) for seed in given['seeds']])
+    target = np.stack([labels(seed, given['shape2'], _classes(case)) for seed in given['seeds']])
     source = np.roll(target, given['roll'], (1, 2))
-    source[1][source[1] == 3] = 0
+    removed, place = (int(n) for n in _number(case, r'class (\d+) removed from slice (\d+)'))
+    source[place][source[place] == removed] = 0
     _check_cleaning(case, target, source)
     return done | {'clean_seg_kept_slices'}
 
@@ -97,7 +106,7 @@ def _positions_note(case: Case) -> str:
 
 def _check_cleaning(case: Case, target: np.ndarray, source: np.ndarray) -> None:
     """The note does not say from which of the two the class is removed before or after rolling: both agree."""
-    kept = overlapping_slices(target, source, range(4), axis=0)
+    kept = overlapping_slices(target, source, range(_classes(case)), axis=0)
     assert np.flatnonzero(kept).tolist() == case.info['values']['clean_seg_kept_slices']
     sample = {'fixed_labels': target[None], 'moving_labels': source[None]}
     cleaned = CleanStackLabels(axis=0)(sample)

@@ -117,13 +117,15 @@ def _similarity(case: Case, name: str, term: str, inputs: Inputs) -> None:
     block = DescentBlock(None, step_size=1.0, step_scale=1.0).double()
     found = block.increments(force, disp, fixed, moving).similarity
     (product,) = torch.autograd.grad((found * inputs['direction']).sum(), disp)
-    step = DescentBlock(None, step_size=0.05, step_scale=10.0).double().increments(force, disp, fixed, moving)
+    told = next(m for note in case.info['notes'] if (m := re.search(r'grad \* tau\(([\d.]+)\) \* ([\d.]+\d)', note)))
+    size, scale = (float(number) for number in told.groups())
+    step = DescentBlock(None, step_size=size, step_scale=scale).double().increments(force, disp, fixed, moving)
     warped, _ = warp_with_gradient(moving, disp * kappa(disp))
     case.close(f'{name} energy', force.energy(warped, fixed).mean(), values['energy'], **EXACT)
     for key, tensor in (('grad', found), ('step', step.similarity), ('grad_vjp', product)):
         if f'{name}_{key}' in case.arrays:
             case.close(f'{name}_{key}', tensor, **DOUBLE)
-    # 0.05 is a float32 parameter.
+    # The step size is a float32 parameter.
     for key, tensor, rtol in (('grad_l2', found, 1e-9), ('step_l2', step.similarity, 1e-7), ('hvp_l2', product, 1e-9)):
         case.close(f'{name} {key}', norm(tensor), values[key], rtol=rtol, atol=1e-10)
 

@@ -13,18 +13,14 @@ from mmreg.registry import REGISTRARS
 from mmreg.spatial import average_down, warp, warp_across
 from mmreg.spatial.convert import displacement_to_normalised
 from mmreg.structures import Fields
-from tests.golden import fill
 from tests.golden.harness import Case, runner
 
 from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
 
-#: Windows of the similarity of each published level, 1 the coarsest.
-_WINDOWS = {1: (3,), 2: (5, 3), 3: (7, 5, 3)}
-
 
 @runner('baselines', ('lapirn_', 'clapirn'))
 def lapirn(case: Case) -> None:
-    diffeomorphic = 'diffeomorphic' in case.info['what']
+    diffeomorphic = any('velocity' in key for key in case.info['outputs'])
     conditional = 'reg_code' in case.info['inputs']
     model = build(case, 'clapirn' if conditional else 'lapirn' if diffeomorphic else 'lapirn_disp')
     inputs = {'moving': seeded_image(case, 'moving'), 'fixed': seeded_image(case, 'fixed')}
@@ -34,7 +30,9 @@ def lapirn(case: Case) -> None:
         fields = model(inputs)
         check_outputs(case, {key: lapirn_output(key, fields, inputs) for key in case.info['outputs']})
         for level, stored in case.info.get('scalars', {}).items():
-            found = level_scalars(int(level.split()[-1]), diffeomorphic, fields, inputs)
+            weight = float(re.search(r'weight (\d+(?:\.\d+)?)', case.info['loss_notes']).group(1))
+            antifold = re.findall(r'antifold ([\d.]+)', ' '.join(stored))
+            found = level_scalars(int(level.split()[-1]), weight, float(antifold[0] if antifold else 0), fields, inputs)
             for key, expected in stored.items():
                 case.close(f'{level} {key}', found[key], expected)
 
@@ -53,7 +51,7 @@ def build(case: Case, name: str) -> Registrar:
 
 def lapirn_output(key: str, fields: Fields, inputs: dict[str, Tensor]) -> Tensor:
     """Our result for the stored name: ``[lvlK_](flow|velocity)[_raw]``, ``[lvlK_]warped``, ``lvlK_fixed``."""
-    found = re.fullmatch(r'(?:lvl(\d)_)?(flow|velocity|warped|fixed)(_raw)?', key)
+    found = re.fullmatch(r'(?:lvl(\d+)_)?(flow|velocity|warped|fixed)(_raw)?', key)
     assert found, key
     level = len(fields.displacements) - int(found.group(1) or len(fields.displacements))
     what, raw = found.group(2), found.group(3)
@@ -71,29 +69,30 @@ def pooled(image: Tensor, times: int) -> Tensor:
     return image
 
 
-def level_scalars(number: int, diffeomorphic: bool, fields: Fields, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Losses of the published level ``number`` as the recipe's config of named losses gives them."""
+def level_scalars(
+    number: int, weight: float, antifold: float, fields: Fields, inputs: dict[str, Tensor]
+) -> dict[str, Tensor]:
+    """Losses of the published level ``number``, 1 the coarsest, as the recipe's config of named losses gives them."""
     levels: list[float | None] = [None] * len(fields.displacements)
     levels[len(levels) - number] = 1.0
-    weight = 3.5 if diffeomorphic else 1.0
     losses = {
         'similarity': {
             'type': 'MultiScaleLNCC',
-            'windows': _WINDOWS[number],
+            'windows': tuple(range(2 * number + 1, 1, -2)),
             'negative': True,
             'source': 'full',
             'outside': 'border',
         },
         # Twice the voxel displacement, squared: 4.
         'smooth': {'type': 'Diffusion', 'on': 'velocity', 'weight': 4 * weight},
-        'neg_jacobian': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': 0},
+        'neg_jacobian': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': antifold},
     }
     terms = objective_terms({name: {**loss, 'levels': levels} for name, loss in losses.items()}, fields, inputs)
     return {
         'similarity': terms['similarity'],
         'smooth': 4 * terms['smooth'],
         'neg_jacobian': terms['neg_jacobian'],
-        'train_loss (antifold 0)': terms['loss_similarity'] + terms['loss_smooth'],
+        f'train_loss (antifold {antifold:g})': sum(value for key, value in terms.items() if key.startswith('loss_')),
     }
 
 
@@ -107,7 +106,7 @@ def symnet(case: Case) -> None:
     model = build(case, 'symnet')
     model.backbone.first = model.flow_head.first = 'moving'  # the case calls the first image X, whatever its role
     unit = float(case.info['constructor']['range_flow'])
-    x, y = (symnet_image(case, word) for word in 'XY')
+    x, y = (seeded_image(case, word) for word in 'XY')
     inputs = {'moving': x, 'fixed': y}
     with torch.no_grad():
         fields = model(inputs)
@@ -118,43 +117,37 @@ def symnet(case: Case) -> None:
         results |= {'half_xy': fields.halves[0], 'half_yx': fields.inverse_halves[0]}
         results |= {'warped_x': warp(x, forward), 'warped_y': warp(y, backward)}
         check_outputs(case, results)
-        check_scalars(case, symnet_scalars(fields, inputs))
+        check_scalars(case, {key: symnet_scalar(key, fields, inputs) for key in case.info.get('scalars', {})})
 
 
-def symnet_image(case: Case, word: str) -> Tensor:
-    """``image(seed,shape)``, the seeds of further samples following by the batch size."""
-    (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
-    found = re.search(r'image\(([\d]+),\s*shape\)', text)
-    if found is None:
-        return seeded_image(case, word)
-    return fill.batch(fill.image(int(found.group(1)), case.info['shape']))
-
-
-def symnet_scalars(fields: Fields, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The published loss as a config of named losses, and its terms under the stored names."""
-    similarity = {'type': 'LNCC', 'negative': True}
+def symnet_scalar(key: str, fields: Fields, inputs: dict[str, Tensor]) -> Tensor:
+    """The published loss, or a term of it, under its stored name, which tells window and weights."""
+    whole = re.fullmatch(
+        r'train_loss = mid \+ full \+ ([\d.]+) mag \+ ([\d.]+) jac \+ ([\d.]+) smooth \(win (\d+)\)', key
+    )
+    window = re.search(r'win ?(\d+)', key)
+    magnitude, folding, smooth = (float(number) for number in whole.groups()[:3]) if whole else (1.0, 1.0, 1.0)
+    similarity = {'type': 'LNCC', 'negative': True, 'window': int(window.group(1)) if window else 9}
     terms = objective_terms(
         {
-            'middle': {**similarity, 'window': 5, 'direction': 'middle'},
-            'middle7': {**similarity, 'window': 7, 'direction': 'middle', 'weight': 0},
+            'middle': {**similarity, 'direction': 'middle'},
             # 'both' is the mean of the two directions, published is the sum.
-            'similarity': {**similarity, 'window': 5, 'direction': 'both', 'weight': 2.0},
-            'magnitude': {'type': 'MagnitudeBalance', 'per_sample': False, 'on': 'half', 'weight': 0.1},
-            'folding': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': 100.0},
-            'inverse_folding': {'type': 'JacobianFolding', 'on': 'inverse_displacement', 'weight': 100.0},
-            'smoothness': {'type': 'Diffusion', 'on': 'velocity', 'weight': 3.0},
-            'inverse_smoothness': {'type': 'Diffusion', 'on': 'inverse_velocity', 'weight': 3.0},
+            'similarity': {**similarity, 'direction': 'both', 'weight': 2.0},
+            'magnitude': {'type': 'MagnitudeBalance', 'per_sample': False, 'on': 'half', 'weight': magnitude},
+            'folding': {'type': 'JacobianFolding', 'on': 'displacement', 'weight': folding},
+            'inverse_folding': {'type': 'JacobianFolding', 'on': 'inverse_displacement', 'weight': folding},
+            'smoothness': {'type': 'Diffusion', 'on': 'velocity', 'weight': smooth},
+            'inverse_smoothness': {'type': 'Diffusion', 'on': 'inverse_velocity', 'weight': smooth},
         },
         fields,
         inputs,
     )
-    total = sum(value for key, value in terms.items() if key.startswith('loss_'))
+    if whole:
+        return sum(value for name, value in terms.items() if name.startswith('loss_'))
     return {
-        'sim_mid win5': terms['middle'],
-        'sim_mid win7': terms['middle7'],
-        'sim_full win5': 2 * terms['similarity'],
+        'sim_mid': terms['middle'],
+        'sim_full': 2 * terms['similarity'],
         'magnitude': terms['magnitude'],
         'neg_jacobian': terms['folding'] + terms['inverse_folding'],
         'smooth': terms['smoothness'] + terms['inverse_smoothness'],
-        'train_loss = mid + full + 0.1 mag + 100 jac + 3 smooth (win 5)': total,
-    }
+    }[key.split()[0]]

@@ -19,6 +19,7 @@ from mmreg.spatial.convert import displacement_to_normalised
 from tests.golden import fill
 from tests.golden.harness import Case, runner
 
+from .expressions import evaluate
 from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
 
 #: The window that the published NCC takes when none is given, per number of axes.
@@ -46,7 +47,7 @@ def lkunet(case: Case) -> None:
                 f'warped{suffix}': warp(moving, displacement),
             }
         check_outputs(case, {key: results[key] for key in case.info['outputs']})
-        check_scalars(case, scalars(results, fixed))
+        check_scalars(case, {key: scalar(key, results, fixed) for key in case.info.get('scalars', {})})
 
 
 def build(case: Case, family: Family, integrator: dict) -> Registrar:
@@ -61,36 +62,42 @@ def build(case: Case, family: Family, integrator: dict) -> Registrar:
     return model
 
 
-def scalars(results: dict[str, Tensor], fixed: Tensor) -> dict[str, Tensor]:
-    """Our losses under the stored names."""
-    ndim = fixed.dim() - 2
-    # The published 2-D code divides by window^3.
-    kernel = 'box_cubed' if ndim == 2 else 'box'
-    ncc = {window: LNCC(window, negative=True, kernel=kernel) for window in (9, _DEFAULT_WINDOW[ndim])}
-    warped, smooth = results['warped'], Diffusion('l2', unit='lku')(results['flow'])
-    return {
-        'smooth (flow_raw)': smooth,
-        'mse': MSE()(warped, fixed),
-        'sad': L1()(warped, fixed),
-        'ncc win 9': ncc[9](warped, fixed),
-        'ncc default window': ncc[_DEFAULT_WINDOW[ndim]](warped, fixed),
-        'train_loss of the IXI recipe: ncc(fixed, warped_diff) + 5.0*smooth(flow_raw)': (
-            ncc[9](results['warped_diff'], fixed) + 5.0 * smooth
-        ),
-    }
+def scalar(key: str, results: dict[str, Tensor], fixed: Tensor) -> Tensor:
+    """Our loss under the stored name, which tells window, weights and which image."""
+    ndim, smooth = fixed.dim() - 2, Diffusion('l2', unit='lku')(results['flow'])
+
+    def ncc(warped: Tensor, window: int) -> Tensor:
+        # The published 2-D code divides by window^3.
+        return LNCC(window, negative=True, kernel='box_cubed' if ndim == 2 else 'box')(warped, fixed)
+
+    recipe = re.search(r'ncc\(fixed, (\w+)\) \+ ([\d.]+)\*smooth', key)
+    window = re.search(r'win (\d+)', key)
+    size = int(window.group(1)) if window else _DEFAULT_WINDOW[ndim]
+    if recipe:
+        return ncc(results[recipe.group(1)], int(window.group(1)) if window else 9) + float(recipe.group(2)) * smooth
+    losses = {'smooth': lambda: smooth, 'mse': lambda: MSE()(results['warped'], fixed)}
+    losses |= {'sad': lambda: L1()(results['warped'], fixed), 'ncc': lambda: ncc(results['warped'], size)}
+    return losses[key.split()[0]]()
 
 
 @runner('baselines', lambda case: case.name.startswith('lku_') and 'kernel_size' in case.info['constructor'])
 def large_kernel_block(case: Case) -> None:
     arguments, shape = case.info['constructor'], tuple(case.info['shape'])
     channels, kernel = arguments['in_channels'], arguments['kernel_size']
-    block = LargeKernelBlock(len(shape), channels, arguments['out_channels'], kernel, act_cfg={'type': 'PReLU'}).eval()
+    block = LargeKernelBlock(
+        len(shape),
+        channels,
+        arguments['out_channels'],
+        kernel,
+        {'type': 'BN'} if arguments.get('batchnorm') else None,
+        {'type': 'PReLU'},
+        bias=arguments.get('bias', True),
+    ).eval()
     family = FAMILIES['lkunet']
     weights = family.convert({f'ec3.{name}': value for name, value in published_weights(case).items()})
     block.load_state_dict({key.removeprefix('backbone.down.0.1.'): value for key, value in weights.items()})
     check_parameters(case, block, {})
-    assert case.info['inputs']['x'] == 'channel i = 2*image(1+i, shape, sigma=1.0) - 1'
-    x = torch.from_numpy(np.stack([2 * fill.image(1 + i, shape, sigma=1.0) - 1 for i in range(channels)])[None])
+    x = channels_of(case, channels, shape)
     with torch.no_grad():
         branches = block(x)
         check_outputs(case, {'y': branches})
@@ -98,3 +105,14 @@ def large_kernel_block(case: Case) -> None:
         fused = block(x)
     check_outputs(case, {'y': fused})
     torch.testing.assert_close(fused, branches, rtol=0, atol=1e-5)
+
+
+def channels_of(case: Case, channels: int, shape: tuple[int, ...]) -> Tensor:
+    """``channel i = FORMULA``, or ``channel i of sample b = FORMULA``: ``(N, channels, *shape)``."""
+    formula = case.info['inputs']['x'].split('=', 1)[1]
+    names = {'shape': shape, 'image': fill.image}
+    samples = [
+        np.stack([evaluate(formula, {**names, 'i': i, 'c': i, 'b': b}) for i in range(channels)])
+        for b in range(int(case.info.get('batch', case.info['outputs']['y']['shape'][0])))
+    ]
+    return torch.from_numpy(np.stack(samples).astype(np.float32))

@@ -94,16 +94,17 @@ def _eoir_hd95(case: Case, key: str, expected: dict) -> None:
 
 @runner('gradirn', 'metrics')
 def gradirn_metrics(case: Case) -> None:
-    inputs, values = case.info['inputs'], case.info['values']
-    stacks = {2: _gradirn_labels(inputs, 2), 3: _gradirn_labels(inputs, 3)}
+    values = case.info['values']
+    stacks = {2: _gradirn_labels(case, 2), 3: _gradirn_labels(case, 3)}
     for name in values:
         if name.startswith('seg2d'):
             prediction, target = (stack.copy() for stack in stacks[2])
             if name == 'seg2d_empty_classes':
-                prediction[1][prediction[1] == 3] = 0
-                target[0][target[0] == 2] = 0
-            elif name == 'seg2d_class1_missing_in_prediction':
-                prediction[prediction == 1] = 0
+                for volume, words in ((prediction, 'prediction'), (target, 'ground truth')):
+                    label, place = _noted(case, rf'empty_classes: .*in the {words} class (\d+) of slice (\d+)')
+                    volume[place][volume[place] == label] = 0
+            elif missing := re.fullmatch(r'seg2d_class(\d+)_missing_in_prediction', name):
+                prediction[prediction == int(missing.group(1))] = 0
             for variant, expected in values[name].items():
                 _gradirn_segmentation(case, f'{name} {variant}', prediction, target, expected, ndim=2)
         elif name.startswith('seg3d'):
@@ -114,9 +115,15 @@ def gradirn_metrics(case: Case) -> None:
         _gradirn_displacement(case, ndim)
 
 
-def _gradirn_labels(inputs: dict, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+def _noted(case: Case, pattern: str) -> list[int]:
+    """Numbers that a note of the case gives in words."""
+    return next([int(n) for n in m.groups()] for note in case.info['notes'] if (m := re.search(pattern, note)))
+
+
+def _gradirn_labels(case: Case, ndim: int) -> tuple[np.ndarray, np.ndarray]:
+    inputs, (classes,) = case.info['inputs'], _noted(case, r'labels\([^)]*, (\d+)\)')
     shape, roll = inputs[f'shape{ndim}'], inputs[f'roll{ndim}']
-    target = np.stack([labels(seed, shape, 4) for seed in inputs[f'lab{ndim}']])
+    target = np.stack([labels(seed, shape, classes) for seed in inputs[f'lab{ndim}']])
     return np.roll(target, roll, tuple(range(1, ndim + 1))), target
 
 
@@ -151,7 +158,8 @@ def _gradirn_displacement(case: Case, ndim: int) -> None:
     inputs, expected = case.info['inputs'], case.info['values'][f'disp_{ndim}d']
     shape, amplitude, seeds = expected['shape'], expected['amplitude'], inputs['flow']
     field, reference = (
-        torch.from_numpy(np.stack([flow(seed + more, shape, amplitude) for seed in seeds])) for more in (0, 50)
+        torch.from_numpy(np.stack([flow(seed + more, shape, amplitude) for seed in seeds]))
+        for more in (0, *_noted(case, r'flow\(seed\+(\d+)'))
     )
     region = np.zeros(shape, np.float32)
     region[tuple(slice(*edge) for edge in expected['roi'])] = 1
@@ -175,7 +183,9 @@ def _gradirn_displacement(case: Case, ndim: int) -> None:
         ('at_centre', determinants[0][centre]),
     ):
         case.close(f'corrected_det {key}', value, stored[key], rtol=1e-5, atol=1e-5)
-    images = [np.stack([image(seed + more, shape) for seed in seeds]) for more in (0, 50)]
+    images = [
+        np.stack([image(seed + more, shape) for seed in seeds]) for more in (0, *_noted(case, r'image\(seed\+(\d+)'))
+    ]
     difference = torch.from_numpy(images[0] - images[1])
     root = field_error.root_mean_square
     case.close('rmse_image', root(difference), case.info['values'][f'rmse_image_{ndim}d'], **EXACT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +10,8 @@ from torch import Tensor
 
 from tests.golden import fill
 from tests.golden.harness import Case
+
+from .inputs import batched
 
 #: ``absmax`` is stored with five decimals.
 _ROUNDED = 1e-5
@@ -36,11 +37,7 @@ def _factor(name: str, scale: Mapping[str, float]) -> float:
 def seeded_image(case: Case, word: str) -> Tensor:
     """The input whose description begins with ``word``: ``(N, 1, *spatial)``, one seed per sample."""
     (text,) = [text for key, text in case.info['inputs'].items() if key.split()[0] == word]
-    found = re.search(r'image\(seed,\s*shape\), seeds \[([\d,\s]+)\]|^image\((\d+),\s*shape\)', text)
-    assert found, f'{case.id}: input {word} is {text!r}'
-    seeds = [int(seed) for seed in (found.group(1) or found.group(2)).split(',')]
-    assert len(seeds) == case.info.get('batch', len(seeds))
-    return fill.batch(*[fill.image(seed, case.info['shape']) for seed in seeds])
+    return batched(text, case.info['shape'], case.info.get('batch'))
 
 
 def check_outputs(case: Case, results: Mapping[str, Tensor], atol: Mapping[str, float] | None = None) -> None:

@@ -17,15 +17,13 @@ from mmreg.structures import Fields
 from tests.golden import fill
 from tests.golden.harness import Case, runner
 
+from .inputs import at_stored, batched
 from .networks import published_weights
 
 
 def image_batch(text: str, shape: list[int], batch: int = 1) -> Tensor:
     """``image(SEED [+STEP ...], shape)`` for every element of the batch: ``(batch, 1, *shape)``."""
-    found = re.match(r'image\((\d+)(?: \[\+(\d+))?', text)
-    assert found and (found.group(2) or batch == 1), text
-    seed, step = int(found.group(1)), int(found.group(2) or 0)
-    return fill.batch(*[fill.image(seed + b * step, shape) for b in range(batch)])
+    return batched(text, shape, batch)
 
 
 def strided(value: Tensor, stride: int) -> Tensor:
@@ -77,7 +75,7 @@ def pooling_encoder(case: Case) -> None:
     features = {f'level{k + 1}': pair[0] for k, pair in enumerate(backbone(image, image))}
     assert set(features) == set(case.arrays)
     for name, value in features.items():
-        case.close(name, strided(value, steps.get(name, 1)))
+        case.close(name, at_stored(value, case.arrays[name], steps.get(name)))
 
 
 # --------------------------------------------------------------------------------------------------- correlation

@@ -18,9 +18,8 @@ from tests.golden import fill
 from tests.golden.harness import Case, runner
 
 from .calls import array
+from .inputs import at_stored, batched, seeds_of
 from .networks import published_weights
-
-_SHIFT = 100  # seed of the next batch element
 
 
 @runner('spine_biomech', lambda case: {'velocity', 'fwd_flow'} <= set(case.info.get('arrays', {})))
@@ -41,7 +40,9 @@ def registration_network(case: Case) -> None:
         results[f'y_{name}_oh'] = warp(bodies[name], flow)[:, 1:]
     tolerance = {name: case.info['tolerance'][name] for name in ('atol', 'rtol')}
     for key, shape in case.info['arrays'].items():
-        case.close(key, _subsampled(results[key], shape), **tolerance)
+        value = at_stored(results[key], shape)
+        assert list(value.shape) == shape, f'{case.id} {key}: {tuple(value.shape)}'
+        case.close(key, value, **tolerance)
 
 
 def build(case: Case) -> Registrar:
@@ -59,37 +60,25 @@ def build(case: Case) -> Registrar:
     return model
 
 
-def _seeds(case: Case, name: str) -> list[int]:
-    found = re.search(r'(?:image|labels)\((\d+)', case.info['inputs'][name])
-    assert found, f'{case.id}: input {name} is {case.info["inputs"][name]!r}'
-    return [int(found.group(1)) + _SHIFT * n for n in range(case.info['inputs']['batch'])]
-
-
 def _images(case: Case, name: str) -> Tensor:
-    return fill.batch(*[fill.image(seed, case.info['inputs']['shape']) for seed in _seeds(case, name)])
+    return batched(case.info['inputs'][name], case.info['inputs']['shape'], case.info['inputs']['batch'])
 
 
 def _one_hot(case: Case, name: str) -> Tensor:
     found = re.search(r'labels\([^)]*shape, (\d+)\)', case.info['inputs'][f'{name}_oh'])
     assert found, f'{case.id}: one-hot is {case.info["inputs"][f"{name}_oh"]!r}'
-    count, shape = int(found.group(1)), case.info['inputs']['shape']
-    maps = [fill.labels(seed, shape, count) for seed in _seeds(case, f'{name}_oh')]
+    count, inputs = int(found.group(1)), case.info['inputs']
+    seeds = seeds_of(inputs[f'{name}_oh'], inputs['batch'])
+    maps = [fill.labels(seed, inputs['shape'], count) for seed in seeds]
     return torch.from_numpy(np.stack([one_hot(labels, range(count)) for labels in maps])).float()
-
-
-def _subsampled(value: Tensor, shape: list[int]) -> Tensor:
-    """Every second voxel where fewer are stored than there are."""
-    steps = [1 if stored == n else 2 for stored, n in zip(shape[2:], value.shape[2:])]
-    value = value[(..., *(slice(None, None, step) for step in steps))]
-    assert list(value.shape) == shape
-    return value
 
 
 @runner('spine_biomech', lambda case: any('merge_mask_histogram' in r for r in _results(case)))
 def label_transforms(case: Case) -> None:
     for name, stored in case.info['results'].items():
         masks = [_mask(stored[key], stored['ids']) for key in ('mr_mask', 'ct_mask')]
-        _check_boxes(f'{case.id} {name}', masks, stored)
+        multiple = int(re.search(r'multiples of (\d+)', case.info['notes']).group(1))
+        _check_boxes(f'{case.id} {name}', masks, stored, multiple)
         _check_labels(f'{case.id} {name}', masks, stored)
 
 
@@ -111,11 +100,11 @@ def _as_lists(box: tuple[np.ndarray, np.ndarray]) -> list[list[int]]:
     return [[int(n) for n in corner] for corner in box]
 
 
-def _check_boxes(where: str, masks: list[np.ndarray], stored: dict) -> None:
+def _check_boxes(where: str, masks: list[np.ndarray], stored: dict, multiple: int) -> None:
     tight = [foreground_box(mask > 0) for mask in masks]
-    grown = [grow_to_multiple(box, 16) for box in tight]
+    grown = [grow_to_multiple(box, multiple) for box in tight]
     union = np.min([low for low, _ in grown], axis=0), np.max([high for _, high in grown], axis=0)
-    found = {'union_box': _as_lists(union), 'divisible_box': _as_lists(grow_to_multiple(union, 16))}
+    found = {'union_box': _as_lists(union), 'divisible_box': _as_lists(grow_to_multiple(union, multiple))}
     for key, boxes in (('tight_box', tight), ('per_mask_box', grown)):
         found[key] = [_as_lists(box) for box in boxes]
     for key, value in found.items():
@@ -128,7 +117,7 @@ def _check_boxes(where: str, masks: list[np.ndarray], stored: dict) -> None:
         'moving_labels': moving,
         'fixed_affine': np.eye(4),
     }
-    cropped = CropVertebrae(multiple=16)(sample)
+    cropped = CropVertebrae(multiple=multiple)(sample)
     low, high = stored['divisible_box']
     assert list(cropped['fixed'].shape[1:]) == [b - a for a, b in zip(low, high)], where
     assert cropped['fixed_affine'][:3, 3].tolist() == low, where

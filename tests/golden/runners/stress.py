@@ -12,6 +12,7 @@ from mmreg.evaluation.stress import deformations
 from tests.golden.harness import Case, runner
 
 from .calls import array
+from .inputs import at_stored
 
 
 @runner('pyramid_designs', 'stress_deformations')
@@ -26,10 +27,10 @@ def stress_deformations(case: Case) -> None:
         fields = deformations.velocity_fields(shape, spacing, inputs['target_mm'], generator, recipe, inside)
         _velocity(case, name, fields, spacing, inside, results[name])
     control = torch.from_numpy(array(inputs['control'], shape))
-    case.close('bspline_upsampled', _stride(deformations.bspline_upsample(control, shape)), **_tolerance(case))
+    _close(case, 'bspline_upsampled', deformations.bspline_upsample(control, shape))
     sigma = float(re.search(r'with sigma ([\d.]+)', inputs['smooth']).group(1))
     field = torch.from_numpy(array(inputs['smooth'], shape))[None]
-    case.close('gaussian_smoothed', _stride(deformations.smooth(field, sigma)), **_tolerance(case))
+    _close(case, 'gaussian_smoothed', deformations.smooth(field, sigma))
     seeds = [int(n) for n in re.findall(r'image\((\d+)\)', inputs['overlap'])]
     level = float(re.search(r'threshold ([\d.]+)', inputs['overlap']).group(1))
     masks = [torch.from_numpy(array(f'image({n}, shape)', shape) > level) for n in seeds]
@@ -69,8 +70,8 @@ def _translations(case: Case, expected: list, spacing: list[float], seed: int) -
 
 def _velocity(case: Case, name: str, fields: tuple, spacing: list[float], mask: torch.Tensor | None, expected) -> None:
     forward, inverse = fields
-    case.close(f'{name}_forward', _stride(forward), **_tolerance(case))
-    case.close(f'{name}_inverse', _stride(inverse), **_tolerance(case))
+    _close(case, f'{name}_forward', forward)
+    _close(case, f'{name}_inverse', inverse)
     size = lengths(forward[0], spacing)
     error = end_point_errors(forward[0], inverse[0], spacing)
     if mask is not None:
@@ -83,5 +84,7 @@ def _velocity(case: Case, name: str, fields: tuple, spacing: list[float], mask: 
         case.close(f'{name} error {key}', actual, value, **_tolerance(case))
 
 
-def _stride(field: torch.Tensor) -> torch.Tensor:
-    return field[(slice(None), slice(None), *(slice(None, None, 2),) * (field.dim() - 2))]
+def _close(case: Case, key: str, field: torch.Tensor) -> None:
+    told = re.search(r'stride (\d+)', case.info.get('subsample', ''))
+    value = at_stored(field, case.arrays[key], int(told.group(1)) if told else None)
+    case.close(key, value, **_tolerance(case))

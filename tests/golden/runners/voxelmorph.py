@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import Tensor
 
@@ -14,9 +16,6 @@ from mmreg.structures import Fields
 from tests.golden.harness import Case, runner
 
 from .networks import check_outputs, check_parameters, check_scalars, published_weights, seeded_image
-
-#: Weight of the regulariser in the published loss with MSE.
-_LAMBDA = 0.01
 
 
 @runner('baselines', 'vxm_')
@@ -60,10 +59,12 @@ def network_of(arguments: dict, ndim: int) -> dict:
 def objective(case: Case) -> dict:
     """The published training loss as a config of named losses."""
     arguments = case.info['constructor']
+    told = re.search(r'mse \+ ([\d.]+) \*', ' '.join(case.info.get('scalars', {})))
+    weight = float(told.group(1)) if told else 0.01
     direction = 'both' if arguments.get('bidir') else 'forward'
     return {
         'similarity': {'type': 'MSE', 'weight': 1.0, 'direction': direction},
-        'smoothness': {'type': 'Diffusion', 'penalty': 'l2', 'weight': _LAMBDA * arguments.get('int_downsize', 2)},
+        'smoothness': {'type': 'Diffusion', 'penalty': 'l2', 'weight': weight * arguments.get('int_downsize', 2)},
     }
 
 
@@ -85,10 +86,12 @@ def scalars(case: Case, model: Registrar, fields: Fields, moving: Tensor, fixed:
     warped, velocity = warp(moving, fields.displacement), fields.velocities[0]
     terms = model({'fixed': fixed, 'moving': moving}, mode='loss')
     total = sum(value for key, value in terms.items() if key.startswith('loss_'))
-    return {
-        'mse(fixed,warped)': MSE()(warped, fixed),
-        'grad_l2(velocity)': Diffusion('l2')(velocity),
-        'grad_l1(velocity)': Diffusion('l1')(velocity),
-        'ncc9(fixed,warped)': LNCC(9, negative=True)(warped, fixed),
-        f'train_loss mse + {_LAMBDA} * int_downsize * grad_l2': total,
-    }
+    result = {'mse(fixed,warped)': MSE()(warped, fixed)}
+    for key in case.info.get('scalars', {}):
+        if window := re.fullmatch(r'ncc(\d+)\(fixed,warped\)', key):
+            result[key] = LNCC(int(window.group(1)), negative=True)(warped, fixed)
+        elif penalty := re.fullmatch(r'grad_(l\d)\(velocity\)', key):
+            result[key] = Diffusion(penalty.group(1))(velocity)
+        elif key.startswith('train_loss'):
+            result[key] = total
+    return result

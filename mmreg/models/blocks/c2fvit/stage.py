@@ -53,7 +53,7 @@ class GridBlock(nn.Module):
     def __init__(self, ndim: int, channels: int, heads: int, mlp_ratio: float):
         super().__init__()
         self.attn = GlobalAttention(channels, heads)
-        self.mlp = GridPerceptron(ndim, channels, int(channels * mlp_ratio))
+        self.mlp = GridPerceptron(ndim, channels, round(channels * mlp_ratio))
 
     def forward(self, tokens: Tensor, size: tuple[int, ...]) -> Tensor:
         """Tokens ``(N, T, C)`` of a grid of ``size`` after attention and the layer with a convolution, same shape."""
@@ -68,11 +68,12 @@ class RegressionStage(nn.Module):
         ndim: Number of spatial axes.
         in_channels: Of both images (or features) together.
         channels: Of a token.
-        stride: Voxels between patches; their size is ``2 stride - 1``, so that they overlap.
+        stride: Voxels between patches.
         depth: Number of blocks.
         heads: Of every block.
         mlp_ratio: Hidden width of the perceptrons in units of ``channels``.
-        follows: Whether another stage comes before.
+        before: Channels of a token of the stage before, None for the first stage.
+        patch: Voxels of a patch, odd; by default ``2 stride - 1``, so that they overlap.
     """
 
     def __init__(
@@ -84,11 +85,12 @@ class RegressionStage(nn.Module):
         depth: int,
         heads: int,
         mlp_ratio: float,
-        follows: bool,
+        before: int | None = None,
+        patch: int | None = None,
     ):
         super().__init__()
-        self.embed = conv_layer(ndim, in_channels, channels, 2 * stride - 1, stride=stride)
-        self.squeeze = conv_layer(ndim, channels, channels) if follows else None
+        self.embed = conv_layer(ndim, in_channels, channels, patch or 2 * stride - 1, stride=stride)
+        self.squeeze = None if before is None else conv_layer(ndim, before, channels)
         self.blocks = nn.ModuleList(GridBlock(ndim, channels, heads, mlp_ratio) for _ in range(depth))
         self.head = nn.Sequential(
             nn.Linear(channels, channels // 2, bias=False),

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mmreg.models.base import require
 from mmreg.models.blocks.layers import ConvBlock
+from mmreg.spatial.constants import constant
 from mmreg.spatial.interpolation import warp_with_gradient
 from mmreg.spatial.precision import without_autocast
 
@@ -33,7 +34,7 @@ def kappa(field: Tensor) -> Tensor:
     ``(N, ndim, *spatial)``.
     """
     size: Sequence[int] = field.shape[2:]
-    return field.new_tensor([(n - 1) / n for n in size]).view(1, -1, *[1] * len(size))
+    return constant([(n - 1) / n for n in size], field).view(1, -1, *[1] * len(size))
 
 
 class Regulariser(nn.Module):

@@ -75,7 +75,7 @@ class SwinBlock(nn.Module):
         self.norm1 = nn.LayerNorm(channels)
         self.attn = WindowAttention(channels, heads, window, qkv_bias, relative_bias, drop, always_drop)
         self.norm2 = nn.LayerNorm(channels)
-        self.mlp = Perceptron(channels, int(channels * mlp_ratio), drop, always_drop)
+        self.mlp = Perceptron(channels, round(channels * mlp_ratio), drop, always_drop)
         self.drop_path = DropPath(drop_path)
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:

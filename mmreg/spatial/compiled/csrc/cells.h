@@ -7,14 +7,18 @@
 #define CHUNK 64
 
 /* One axis. `low`, `high`: index of both neighbours times `stride`, inside the volume; `below`, `above`: their weights,
-   0 outside the volume; `slope_below`, `slope_above`: derivatives of the weights by the displacement. */
+   0 outside the volume; `slope_below`, `slope_above`: derivatives of the weights by the displacement; `reads`: 1 where
+   at least one neighbour lies inside the volume, else 0. */
 typedef struct {
-    int32_t low[CHUNK], high[CHUNK];
+    int32_t low[CHUNK], high[CHUNK], reads[CHUNK];
     float below[CHUNK], above[CHUNK], slope_below[CHUNK], slope_above[CHUNK];
 } axis_cells;
 
+/* `reads`: 1 where at least one of the eight neighbours lies inside the volume. Elsewhere nothing may be read or written:
+   zero times what is not finite is not zero. */
 typedef struct {
     axis_cells z, y, x;
+    int32_t reads[CHUNK];
 } cells;
 
 typedef struct {
@@ -36,8 +40,8 @@ MMREG_INSIDE void find_axis(axis_cells *out, const float *displacement, int64_t 
     for (int64_t i = 0; i < count; i++) {
         float normalised = (displacement[i] + (index + (float)(int32_t)i * step)) / half - 1.0f;
         float raw = (normalised + 1.0f) / 2.0f * extent;
-        float position = raw >= bottom ? raw : bottom; /* also where it is not a number */
-        position = position <= top ? position : top;
+        float position = raw <= top ? raw : top; /* also where it is not a number: grid_sample reads the last voxel */
+        position = position >= bottom ? position : bottom;
         int32_t floor = (int32_t)position;
         floor -= position < (float)floor;
         float fraction = position - (float)floor;
@@ -45,6 +49,7 @@ MMREG_INSIDE void find_axis(axis_cells *out, const float *displacement, int64_t 
         float in_low = floor >= 0 && floor <= last ? 1.0f : 0.0f, in_high = next <= last ? 1.0f : 0.0f;
         float moves = n > 1 && (border ? raw > 0.0f && raw < extent : raw >= bottom && raw < top) ? 1.0f : 0.0f;
         int32_t low = floor < 0 ? 0 : floor, high = next < 0 ? 0 : next;
+        out->reads[i] = border ? raw == raw : (raw >= bottom) & (raw < top);
         out->low[i] = (low > last ? last : low) * pitch;
         out->high[i] = (high > last ? last : high) * pitch;
         out->below[i] = (1.0f - fraction) * in_low;
@@ -61,6 +66,7 @@ MMREG_INSIDE void find_cells(cells *out, const float *field, int64_t voxels, int
     find_axis(&out->z, field, count, (float)z, 0.0f, v->depth, v->height * row, v->border);
     find_axis(&out->y, field + voxels, count, (float)y, 0.0f, v->height, row, v->border);
     find_axis(&out->x, field + 2 * voxels, count, (float)x, 1.0f, v->width, v->stride, v->border);
+    for (int64_t i = 0; i < count; i++) out->reads[i] = out->z.reads[i] & out->y.reads[i] & out->x.reads[i];
 }
 
 /* Derivatives, by the three components of the displacement, of the value between eight neighbours `p` (x fastest). */

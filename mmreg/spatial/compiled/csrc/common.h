@@ -1,13 +1,11 @@
-/* What all kernels share: the version that the loader checks, one clone per instruction set, and threads. */
+/* What all kernels share: one clone per instruction set, threads, and the room in which each of them works. */
 #ifndef MMREG_COMMON_H
 #define MMREG_COMMON_H
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Raised with every change of a function's arguments; mmreg/spatial/compiled/library.py asks for the same number. */
-#define MMREG_KERNELS 4
+#include "kernels.h"
 
 /* The loader of the system picks the clone that the processor can run. Contraction into fused multiply-adds is off in
    the build, so that all clones round alike. */
@@ -28,10 +26,15 @@
 #define MMREG_INSIDE static inline
 #endif
 
-typedef void (*mmreg_task)(void *context, int64_t index);
+/* `room` is memory of the calling thread's own, not cleared, as much as was asked for. */
+typedef void (*mmreg_task)(void *context, int64_t index, void *room);
 
-/* Call task(context, i) for i in [0, count) on up to `threads` threads, in no particular order. */
-void mmreg_parallel(mmreg_task task, void *context, int64_t count, int threads);
+/* Call task(context, i, room) for i in [0, count) on up to `threads` threads, in no particular order, each with `room`
+   bytes. Tasks allocate nothing themselves. Where memory does not suffice for all threads, fewer take part; where it
+   does not for one, nothing is called and MMREG_NO_MEMORY is returned. */
+int mmreg_parallel(mmreg_task task, void *context, int64_t count, int64_t room, int threads);
+
+#define MMREG_FLOATS(count) ((int64_t)(count) * (int64_t)sizeof(float))
 
 static inline int64_t mmreg_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t mmreg_max(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -8,8 +8,8 @@ typedef struct {
     grid g;
     const float *image[2], *mask;
     float *maps[2]; /* (volumes, count, ...): derivatives by the maps, but for the part of the mean spread; or NULL */
-    uint32_t *lowest[2]; /* bit k: map k is the smallest */
-    double *totals;      /* one per task of the first pass, then SUMS per task of the second */
+    int32_t *lowest[2]; /* bit k: map k is the smallest */
+    double *totals;     /* one per task of the first pass, then SUMS per task of the second */
     float lowest_factor, highest_factor, floor, weight, middle[2];
     int squared;
 } job;
@@ -66,13 +66,13 @@ MMREG_INSIDE tile tile_of(const grid *g, int64_t index) {
     return tile_at(g, index / (g->slabs * g->blocks), index / g->blocks % g->slabs, index % g->blocks);
 }
 
-MMREG_CLONES static void spread_tile(void *context, int64_t index) {
+MMREG_CLONES static void spread_tile(void *context, int64_t index, void *room) {
     const job *c = context;
     const grid *g = &c->g;
     const int side = (int)(index % 2);
-    sweep s = open_sweep(g, tile_of(g, index / 2), 0);
+    sweep s = open_sweep(g, tile_of(g, index / 2), 0, room);
     const float *image = c->image[side] + s.t.volume * g->depth * g->height * g->pitch;
-    float *maps = malloc((g->count + 2) * g->width * sizeof(float)), *spread = maps + g->count * g->width;
+    float *maps = (float *)((char *)room + room_of_sweep(g)), *spread = maps + g->count * g->width;
     double total = 0;
     for (int64_t z = s.t.z0; z < s.t.z1; z++) {
         while (wants_slice(&s, z)) take_slice(&s, image);
@@ -88,8 +88,6 @@ MMREG_CLONES static void spread_tile(void *context, int64_t index) {
         }
     }
     c->totals[index] = total;
-    free(maps);
-    free(s.room);
 }
 
 /* Room of one image for a row, each of `width` numbers but the maps. */
@@ -113,11 +111,11 @@ MMREG_INSIDE void normalise(const job *c, int side, const side_row *r) {
 }
 
 /* Where pair k is the most similar one, whose exponent is 0. */
-MMREG_INSIDE void mark_lowest(const float *restrict exponent, int64_t k, int64_t n, uint32_t *restrict lowest,
+MMREG_INSIDE void mark_lowest(const float *restrict exponent, int64_t k, int64_t n, int32_t *restrict lowest,
                               float *restrict ties) {
-    const uint32_t bit = 1u << k;
+    const int32_t bit = (int32_t)(1u << k);
     for (int64_t i = 0; i < n; i++) {
-        lowest[i] |= exponent[i] == 0.0f ? bit : 0u;
+        lowest[i] |= exponent[i] == 0.0f ? bit : 0;
         ties[i] += exponent[i] == 0.0f ? 1.0f : 0.0f;
     }
 }
@@ -135,7 +133,7 @@ MMREG_INSIDE void gather_terms(float *restrict map, const float *restrict descri
 
 /* From the terms to the derivatives by the maps. What a spread that was clamped passes on to the mean spread goes to
    `by_low` and `by_high`. */
-MMREG_INSIDE void derive(const job *c, int side, const side_row *r, const uint32_t *lowest, float *restrict to,
+MMREG_INSIDE void derive(const job *c, int side, const side_row *r, const int32_t *lowest, float *restrict to,
                          double *restrict by_low, double *restrict by_high) {
     const int64_t n = c->g.width, count = c->g.count;
     const float low = c->lowest_factor * c->middle[side], high = c->highest_factor * c->middle[side];
@@ -169,7 +167,7 @@ MMREG_INSIDE void compare_row(const job *c, int64_t volume, int64_t at, const si
     float *descriptor[2] = {a, b};
     for (int64_t i = 0; i < n; i++) value[i] = 0.0f;
     for (int side = 0; side < 2; side++)
-        if (c->maps[side]) memset(c->lowest[side] + volume * g->voxels + at, 0, n * sizeof(uint32_t));
+        if (c->maps[side]) memset(c->lowest[side] + volume * g->voxels + at, 0, (size_t)n * sizeof(int32_t));
     for (int64_t k = 0; k < g->count; k++) {
         const float *first = rows[0].maps + k * n, *second = rows[1].maps + k * n;
         for (int64_t i = 0; i < n; i++) a[i] = decay(first[i]);
@@ -199,13 +197,15 @@ MMREG_INSIDE void compare_row(const job *c, int64_t volume, int64_t at, const si
                    sums + (BY_HIGH + 2 * side) * n);
 }
 
-MMREG_CLONES static void compare_tile(void *context, int64_t index) {
+MMREG_CLONES static void compare_tile(void *context, int64_t index, void *memory) {
     const job *c = context;
     const grid *g = &c->g;
     const int64_t n = g->width;
-    sweep s[2] = {open_sweep(g, tile_of(g, index), 0), open_sweep(g, tile_of(g, index), 0)};
-    double *sums = calloc(SUMS * n, sizeof(double));
-    float *room = malloc((4 + 2 * (g->count + SIDE_ROWS)) * n * sizeof(float));
+    char *second = (char *)memory + room_of_sweep(g);
+    sweep s[2] = {open_sweep(g, tile_of(g, index), 0, memory), open_sweep(g, tile_of(g, index), 0, second)};
+    double *sums = (double *)(second + room_of_sweep(g));
+    float *room = (float *)(sums + SUMS * n);
+    for (int64_t i = 0; i < SUMS * n; i++) sums[i] = 0.0;
     side_row rows[2];
     for (int side = 0; side < 2; side++) {
         float *own = room + (4 + side * (g->count + SIDE_ROWS)) * n, *more = own + g->count * n;
@@ -231,10 +231,6 @@ MMREG_CLONES static void compare_tile(void *context, int64_t index) {
         for (int64_t i = 0; i < n; i++) total += sums[q * n + i];
         c->totals[SUMS * index + q] = total;
     }
-    free(room);
-    free(sums);
-    free(s[0].room);
-    free(s[1].room);
 }
 
 /* first, second (volumes, depth, height, pitch) with repeated ends of rows, mask (volumes, depth, height, width) or
@@ -242,26 +238,31 @@ MMREG_CLONES static void compare_tile(void *context, int64_t index) {
    (volumes, depth, height, width) get the derivatives, or are NULL. `size`, `pairs`: see grid_of. `limits`: factors of
    the mean spread that a spread stays within, the lowest, and the weight of a voxel. `results`: the sum of the
    differences, and the derivative by the mean spread of either image. */
-void mmreg_self_similarity(const float *first, const float *second, const float *mask, float *first_maps,
-                           float *second_maps, uint32_t *first_lowest, uint32_t *second_lowest, double *results,
-                           const int64_t *size, const int64_t *pairs, const float *limits, int squared, int threads) {
+int mmreg_self_similarity(const float *first, const float *second, const float *mask, float *first_maps,
+                          float *second_maps, int32_t *first_lowest, int32_t *second_lowest, double *results,
+                          const int64_t *size, const int64_t *pairs, const float *limits, int squared, int threads) {
     job c = {.g = grid_of(size, pairs), .image = {first, second}, .mask = mask, .maps = {first_maps, second_maps},
              .lowest = {first_lowest, second_lowest}, .lowest_factor = limits[0], .highest_factor = limits[1],
              .floor = limits[2], .weight = limits[3], .squared = squared};
     const int64_t tiles = tiles_of(&c.g);
     double sums[SUMS] = {0};
-    c.totals = malloc(SUMS * tiles * sizeof(double));
-    mmreg_parallel(spread_tile, &c, 2 * tiles, threads);
-    for (int side = 0; side < 2; side++) {
+    const int64_t spread_room = room_of_sweep(&c.g) + MMREG_FLOATS((c.g.count + 2) * c.g.width);
+    const int64_t rows = (4 + 2 * (c.g.count + SIDE_ROWS)) * c.g.width;
+    const int64_t compare_room = 2 * room_of_sweep(&c.g) + SUMS * c.g.width * (int64_t)sizeof(double) + MMREG_FLOATS(rows);
+    c.totals = malloc((size_t)(SUMS * tiles) * sizeof(double));
+    if (!c.totals) return MMREG_NO_MEMORY;
+    int status = mmreg_parallel(spread_tile, &c, 2 * tiles, spread_room, threads);
+    for (int side = 0; side < 2 && !status; side++) {
         double total = 0;
         for (int64_t i = 0; i < tiles; i++) total += c.totals[2 * i + side];
         c.middle[side] = (float)(total / (double)(c.g.volumes * c.g.voxels));
     }
-    mmreg_parallel(compare_tile, &c, tiles, threads);
-    for (int64_t i = 0; i < tiles; i++)
+    if (!status) status = mmreg_parallel(compare_tile, &c, tiles, compare_room, threads);
+    for (int64_t i = 0; i < tiles && !status; i++)
         for (int q = 0; q < SUMS; q++) sums[q] += c.totals[SUMS * i + q];
+    free(c.totals);
     results[0] = sums[VALUE] * limits[3];
     for (int side = 0; side < 2; side++)
         results[1 + side] = limits[0] * sums[BY_LOW + 2 * side] + limits[1] * sums[BY_HIGH + 2 * side];
-    free(c.totals);
+    return status;
 }

@@ -23,14 +23,14 @@ typedef struct {
 MMREG_INSIDE int64_t clamp_index(int64_t i, int64_t n) { return i < 0 ? 0 : i < n ? i : n - 1; }
 
 /* `size`: volumes, depth, height, width, margin, count, window radius along z and in the slice. Tiles depend on nothing
-   else, and are at least twice the margin deep and high. */
+   else, and are at least twice the margin deep and high, or as high as the image. */
 static inline grid grid_of(const int64_t *size, const int64_t *pairs) {
     grid g = {.volumes = size[0], .depth = size[1], .height = size[2], .width = size[3], .margin = size[4],
               .pitch = size[3] + 2 * size[4], .voxels = size[1] * size[2] * size[3], .count = size[5],
               .radius_z = size[6], .radius = size[7], .pairs = pairs};
     int64_t rows = WINDOW_ROOM / (g.count * (2 * g.radius_z + 1) * g.width);
     g.slab = mmreg_max(SLAB, 2 * g.margin);
-    g.block = mmreg_max(mmreg_min(mmreg_max(rows, 4), 32), 2 * g.margin);
+    g.block = mmreg_min(mmreg_max(mmreg_min(mmreg_max(rows, 4), 32), 2 * g.margin), g.height);
     g.slabs = (g.depth + g.slab - 1) / g.slab;
     g.blocks = (g.height + g.block - 1) / g.block;
     return g;
@@ -56,7 +56,7 @@ MMREG_INSIDE void add_rows(const float *const *rows, int64_t terms, float *restr
         for (int64_t i = 0; i < count; i++) out[i] = a[i] + b[i] + c[i];
         t = 3;
     } else {
-        memcpy(out, a, count * sizeof(float));
+        memcpy(out, a, (size_t)count * sizeof(float));
     }
     for (; t + 2 <= terms; t += 2) {
         const float *b = rows[t], *c = rows[t + 1];
@@ -94,26 +94,33 @@ typedef struct {
     int64_t depth_terms, *depth_offsets, most, *row_terms, *row_offsets;
     const float **from;
     float *line, *rows, *ring;
-    void *room;
 } sweep;
 
 static inline int64_t ring_depth(const grid *g) { return 2 * g->radius_z + 1; }
 
-static inline sweep open_sweep(const grid *g, tile t, int transposed) {
+static inline int64_t most_indices(const grid *g) { return most_terms(mmreg_max(g->radius, g->radius_z)); }
+
+/* Bytes that a sweep works in, a multiple of eight. */
+static inline int64_t room_of_sweep(const grid *g) {
+    const int64_t lists = 2 * most_indices(g) + g->block * (most_indices(g) + 1);
+    const int64_t rows = mmreg_min(g->height, g->block + 2 * g->radius);
+    const int64_t numbers = g->width + 2 * g->radius + (rows + g->count * ring_depth(g) * g->block) * g->width;
+    return (lists + (numbers + 1) / 2) * (int64_t)sizeof(int64_t);
+}
+
+/* `room` holds room_of_sweep(g) bytes. */
+static inline sweep open_sweep(const grid *g, tile t, int transposed, void *room) {
     sweep s = {.g = g, .t = t, .transposed = transposed, .next = mmreg_max(0, t.z0 - g->radius_z)};
     s.first = mmreg_max(0, t.y0 - g->radius);
     s.last = mmreg_min(g->height, t.y1 + g->radius);
-    s.most = most_terms(mmreg_max(g->radius, g->radius_z));
-    int64_t lists = 2 * s.most + g->block * (s.most + 1), rows = s.last - s.first;
-    int64_t numbers = g->width + 2 * g->radius + (rows + g->count * ring_depth(g) * g->block) * g->width;
-    s.room = malloc(lists * sizeof(int64_t) + numbers * sizeof(float));
-    s.from = s.room;
-    s.depth_offsets = (int64_t *)s.room + s.most;
+    s.most = most_indices(g);
+    s.from = room;
+    s.depth_offsets = (int64_t *)room + s.most;
     s.row_terms = s.depth_offsets + s.most;
     s.row_offsets = s.row_terms + g->block;
     s.line = (float *)(s.row_offsets + g->block * s.most);
     s.rows = s.line + g->width + 2 * g->radius;
-    s.ring = s.rows + rows * g->width;
+    s.ring = s.rows + (s.last - s.first) * g->width;
     for (int64_t y = t.y0; y < t.y1; y++) {
         int64_t *list = s.row_offsets + (y - t.y0) * s.most;
         int64_t terms = s.row_terms[y - t.y0] = window_indices(list, y, g->height, g->radius, transposed);

@@ -20,7 +20,7 @@ MMREG_INSIDE strip strip_at(int64_t index, int64_t plane) {
 
 /* The rows of a strip that begins at `from` of the first slice, STRIP apart in `copy`. */
 MMREG_INSIDE void copy_strip(const float *from, int64_t plane, int64_t depth, int64_t columns, float *copy) {
-    for (int64_t z = 0; z < depth; z++) memcpy(copy + z * STRIP, from + z * plane, columns * sizeof(float));
+    for (int64_t z = 0; z < depth; z++) memcpy(copy + z * STRIP, from + z * plane, (size_t)columns * sizeof(float));
 }
 
 #endif

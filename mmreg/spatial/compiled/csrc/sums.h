@@ -11,17 +11,19 @@ typedef struct {
 
 MMREG_INSIDE int64_t width_of(window w) { return w.before + w.after + 1; }
 
-/* out[i] = sum of in[i - before .. i + after], zeros outside. `room` holds 2 * (count + width) numbers. */
-MMREG_INSIDE void sum_row(const float *in, float *out, int64_t count, window w, float *room) {
+MMREG_INSIDE int64_t room_of_row(int64_t count, window w) { return 2 * (count + width_of(w)); }
+
+/* out[i] = sum of in[i - before .. i + after]; what lies outside counts as `outside`. `room` holds room_of_row(count, w) numbers. */
+MMREG_INSIDE void sum_row(const float *in, float *out, int64_t count, window w, float outside, float *room) {
     const int64_t terms = width_of(w), length = count + terms - 1;
     float *padded = room, *power = room + length;
     if (terms == 1) {
-        memmove(out, in, count * sizeof(float));
+        memmove(out, in, (size_t)count * sizeof(float));
         return;
     }
-    memset(padded, 0, w.before * sizeof(float));
-    memcpy(padded + w.before, in, count * sizeof(float));
-    memset(padded + w.before + count, 0, w.after * sizeof(float));
+    for (int64_t i = 0; i < w.before; i++) padded[i] = outside;
+    memcpy(padded + w.before, in, (size_t)count * sizeof(float));
+    for (int64_t i = 0; i < w.after; i++) padded[w.before + count + i] = outside;
     int64_t done = 0; /* terms of the window that are in `out` */
     for (int64_t step = 1; step <= terms; step *= 2) {
         /* `source[i]` is the sum of `step` padded values from i on */
@@ -39,13 +41,16 @@ MMREG_INSIDE void sum_row(const float *in, float *out, int64_t count, window w, 
     }
 }
 
-/* Sum along the rows of a strip: out row r = sum of in rows r - before .. r + after. Rows lie `in_step` and `out_step`
-   apart and are `columns` <= STRIP wide; `in` and `out` do not overlap. `room` holds (terms + 1) * STRIP numbers.
+MMREG_INSIDE int64_t room_of_strip(window w) { return (width_of(w) + 1) * STRIP; }
+
+/* Sum along the rows of a strip: out row r = sum of in rows r - before .. r + after; every value of a row that does
+   not exist counts as `outside`. Rows lie `in_step` and `out_step`
+   apart and are `columns` <= STRIP wide; `in` and `out` do not overlap. `room` holds room_of_strip(w) numbers.
 
    Rows are taken in blocks of as many as the window has. A window is the end of one block and the beginning of the
    next, and both are running sums: three additions per value, whatever the window. */
 MMREG_INSIDE void sum_strip(const float *in, int64_t in_step, float *out, int64_t out_step, int64_t rows,
-                             int64_t columns, window w, float *room) {
+                             int64_t columns, window w, float outside, float *room) {
     const int64_t terms = width_of(w);
     float *begin = room + terms * STRIP;
     for (int64_t block = -w.before; block < rows - w.before; block += terms) {
@@ -54,11 +59,11 @@ MMREG_INSIDE void sum_strip(const float *in, int64_t in_step, float *out, int64_
             const float *row = in + (block + k) * in_step;
             int inside = block + k >= 0 && block + k < rows;
             if (k == terms - 1)
-                for (int64_t i = 0; i < columns; i++) ending[i] = inside ? row[i] : 0.0f;
+                for (int64_t i = 0; i < columns; i++) ending[i] = inside ? row[i] : outside;
             else if (inside)
                 for (int64_t i = 0; i < columns; i++) ending[i] = ending[i + STRIP] + row[i];
             else
-                for (int64_t i = 0; i < columns; i++) ending[i] = ending[i + STRIP];
+                for (int64_t i = 0; i < columns; i++) ending[i] = ending[i + STRIP] + outside;
         }
         int64_t last = mmreg_min(terms, rows - w.before - block);
         for (int64_t i = 0; i < columns; i++) begin[i] = 0.0f;
@@ -69,6 +74,8 @@ MMREG_INSIDE void sum_strip(const float *in, int64_t in_step, float *out, int64_
             if (k > 0 && next >= 0 && next < rows) {
                 const float *row = in + next * in_step;
                 for (int64_t i = 0; i < columns; i++) begin[i] += row[i];
+            } else if (k > 0) {
+                for (int64_t i = 0; i < columns; i++) begin[i] += outside;
             }
             for (int64_t i = 0; i < columns; i++) target[i] = ending[i] + begin[i];
         }

@@ -13,7 +13,8 @@ typedef struct {
 } job;
 
 /* Which slices each row reads from: rows of one slice of one sample. */
-MMREG_CLONES static void range_slice(void *context, int64_t index) {
+MMREG_CLONES static void range_slice(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / v->depth, z = index % v->depth;
@@ -25,10 +26,10 @@ MMREG_CLONES static void range_slice(void *context, int64_t index) {
 }
 
 /* Call `slab` for every slab of slices of every sample: as many slabs as there are threads for. */
-MMREG_INSIDE void by_slabs(mmreg_task slab, job *w, int64_t samples, int threads) {
+MMREG_INSIDE int by_slabs(mmreg_task slab, job *w, int64_t samples, int threads) {
     w->slabs = mmreg_max(1, mmreg_min(w->v.depth, (threads + samples - 1) / samples));
-    mmreg_parallel(range_slice, w, samples * w->v.depth, threads);
-    mmreg_parallel(slab, w, samples * w->slabs, threads);
+    int status = mmreg_parallel(range_slice, w, samples * w->v.depth, 0, threads);
+    return status ? status : mmreg_parallel(slab, w, samples * w->slabs, 0, threads);
 }
 
 #endif

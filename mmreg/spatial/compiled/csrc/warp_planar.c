@@ -14,7 +14,8 @@ MMREG_INSIDE float value_at(const float *p, const cells *c, int64_t i) {
 }
 
 /* One slice of one sample. */
-MMREG_CLONES static void warp_slice(void *context, int64_t index) {
+MMREG_CLONES static void warp_slice(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / v->depth, z = index % v->depth, plane = v->height * v->width;
@@ -28,7 +29,10 @@ MMREG_CLONES static void warp_slice(void *context, int64_t index) {
             for (int64_t k = 0; k < w->channels; k++) {
                 const float *p = image + k * w->voxels;
                 float *o = out + k * w->voxels + first;
-                for (int64_t i = 0; i < count; i++) o[i] = value_at(p, &c, i);
+                for (int64_t i = 0; i < count; i++) {
+                    const float value = value_at(p, &c, i);
+                    o[i] = c.reads[i] | v->border ? value : 0.0f;
+                }
                 if (w->extra) {
                     const float *e = w->extra + sample * w->field_step + k * w->voxels + first;
                     for (int64_t i = 0; i < count; i++) o[i] += e[i];
@@ -39,7 +43,8 @@ MMREG_CLONES static void warp_slice(void *context, int64_t index) {
 }
 
 /* Derivative by the displacement, added to `to_field`: one slice of one sample. */
-MMREG_CLONES static void field_slice(void *context, int64_t index) {
+MMREG_CLONES static void field_slice(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / v->depth, z = index % v->depth, plane = v->height * v->width;
@@ -63,9 +68,9 @@ MMREG_CLONES static void field_slice(void *context, int64_t index) {
                                              p[d + x0], p[d + x1], p[e + x0], p[e + x1]};
                     float by_z, by_y, by_x;
                     slopes_of(&c, i, around, &by_z, &by_y, &by_x);
-                    sums[0][i] += g[i] * by_z;
-                    sums[1][i] += g[i] * by_y;
-                    sums[2][i] += g[i] * by_x;
+                    sums[0][i] += c.reads[i] ? g[i] * by_z : 0.0f;
+                    sums[1][i] += c.reads[i] ? g[i] * by_y : 0.0f;
+                    sums[2][i] += c.reads[i] ? g[i] * by_x : 0.0f;
                 }
             }
             for (int64_t k = 0; k < 3; k++) {
@@ -89,13 +94,15 @@ MMREG_INSIDE void scatter_slice(float *p, const cells *c, int64_t i, int32_t z, 
 
 MMREG_INSIDE void scatter(float *p, const cells *c, int64_t i, float g, int low, int high) {
     float below = c->x.below[i] * g, above = c->x.above[i] * g;
+    if (!c->reads[i]) return;
     if (low) scatter_slice(p, c, i, c->z.low[i], c->z.below[i], below, above);
     if (high) scatter_slice(p, c, i, c->z.high[i], c->z.above[i], below, above);
 }
 
 /* Derivative by the image, added to `to_image`: what falls into one slab of slices. Every voxel of the image is written
    by one thread only and in the order of the rows, so the sums do not depend on the number of threads. */
-MMREG_CLONES static void image_slab(void *context, int64_t index) {
+MMREG_CLONES static void image_slab(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / w->slabs, slab = index % w->slabs, plane = v->height * v->width;
@@ -128,23 +135,23 @@ MMREG_CLONES static void image_slab(void *context, int64_t index) {
 
 /* image (samples, channels, depth, height, width), field (samples, 3, ...); a step of 0 repeats the first sample.
    out[...] = image(x + field(x)), plus `extra` (laid out as the field, channels 3) where it is given. */
-void mmreg_warp_planar(const float *image, const float *field, const float *extra, float *out, int64_t samples,
-                       int64_t channels, const int64_t *size, int64_t image_step, int64_t field_step, int border,
-                       int threads) {
+int mmreg_warp_planar(const float *image, const float *field, const float *extra, float *out, int64_t samples,
+                      int64_t channels, const int64_t *size, int64_t image_step, int64_t field_step, int border,
+                      int threads) {
     job w = {.image = image, .field = field, .extra = extra, .out = out, .channels = channels,
              .voxels = size[0] * size[1] * size[2], .image_step = image_step, .field_step = field_step,
              .v = {size[0], size[1], size[2], 1, border}};
-    mmreg_parallel(warp_slice, &w, samples * size[0], threads);
+    return mmreg_parallel(warp_slice, &w, samples * size[0], 0, threads);
 }
 
 /* Adds to `to_image` (samples, channels, ...) and to `to_field` (samples, 3, ...); either may be NULL. `ranges` is room
    for 2 * samples * depth * height numbers. */
-void mmreg_warp_planar_backward(const float *grad, const float *image, const float *field, float *to_image,
-                                float *to_field, int32_t *ranges, int64_t samples, int64_t channels,
-                                const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads) {
+int mmreg_warp_planar_backward(const float *grad, const float *image, const float *field, float *to_image,
+                               float *to_field, int32_t *ranges, int64_t samples, int64_t channels,
+                               const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads) {
     job w = {.image = image, .field = field, .grad = grad, .to_image = to_image, .to_field = to_field,
              .channels = channels, .voxels = size[0] * size[1] * size[2], .image_step = image_step,
              .field_step = field_step, .ranges = ranges, .v = {size[0], size[1], size[2], 1, border}};
-    if (to_field) mmreg_parallel(field_slice, &w, samples * size[0], threads);
-    if (to_image) by_slabs(image_slab, &w, samples, threads);
+    int status = to_field ? mmreg_parallel(field_slice, &w, samples * size[0], 0, threads) : MMREG_DONE;
+    return status || !to_image ? status : by_slabs(image_slab, &w, samples, threads);
 }

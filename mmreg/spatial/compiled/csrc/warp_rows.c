@@ -19,7 +19,8 @@ MMREG_INSIDE corners corners_of(const cells *c, int64_t i) {
     return r;
 }
 
-MMREG_CLONES static void warp_slice(void *context, int64_t index) {
+MMREG_CLONES static void warp_slice(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / v->depth, z = index % v->depth, channels = w->channels;
@@ -35,6 +36,10 @@ MMREG_CLONES static void warp_slice(void *context, int64_t index) {
                 const float *p0 = image + r.at[0], *p1 = image + r.at[1], *p2 = image + r.at[2];
                 const float *p3 = image + r.at[3], *p4 = image + r.at[4], *p5 = image + r.at[5];
                 const float *p6 = image + r.at[6], *p7 = image + r.at[7];
+                if (!(c.reads[i] | v->border)) {
+                    memset(out, 0, (size_t)channels * sizeof(float));
+                    continue;
+                }
                 for (int64_t k = 0; k < channels; k++)
                     out[k] = ((r.weight[0] * p0[k] + r.weight[1] * p1[k]) +
                               (r.weight[2] * p2[k] + r.weight[3] * p3[k])) +
@@ -60,7 +65,8 @@ MMREG_INSIDE void products(const float *image, const float *grad, const corners 
 }
 
 /* Derivative by the displacement: one slice of one sample. */
-MMREG_CLONES static void field_slice(void *context, int64_t index) {
+MMREG_CLONES static void field_slice(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / v->depth, z = index % v->depth;
@@ -80,6 +86,7 @@ MMREG_CLONES static void field_slice(void *context, int64_t index) {
             for (int64_t i = 0; i < count; i++) {
                 float by_z, by_y, by_x;
                 slopes_of(&c, i, dots[i], &by_z, &by_y, &by_x);
+                if (!c.reads[i]) continue;
                 out[i] += by_z;
                 out[i + w->voxels] += by_y;
                 out[i + 2 * w->voxels] += by_x;
@@ -89,7 +96,8 @@ MMREG_CLONES static void field_slice(void *context, int64_t index) {
 }
 
 /* Derivative by the image: what falls into one slab of slices (see warp_planar.c). */
-MMREG_CLONES static void image_slab(void *context, int64_t index) {
+MMREG_CLONES static void image_slab(void *context, int64_t index, void *room) {
+    (void)room;
     const job *w = context;
     const volume *v = &w->v;
     int64_t sample = index / w->slabs, slab = index % w->slabs, channels = w->channels;
@@ -106,10 +114,11 @@ MMREG_CLONES static void image_slab(void *context, int64_t index) {
             const float *restrict grad = w->grad + (sample * w->voxels + first) * channels;
             find_cells(&c, field + first, w->voxels, count, row / v->height, row % v->height, x, v);
             for (int64_t i = 0; i < count; i++, grad += channels) {
+                if (!c.reads[i]) continue;
                 const corners r = corners_of(&c, i);
                 for (int k = 0; k < 8; k++) {
                     int32_t at_z = k & 4 ? c.z.high[i] : c.z.low[i];
-                    if (r.weight[k] == 0.0f || at_z < begin * plane || at_z >= end * plane) continue;
+                    if (at_z < begin * plane || at_z >= end * plane) continue;
                     float *restrict p = image + r.at[k];
                     for (int64_t l = 0; l < channels; l++) p[l] += r.weight[k] * grad[l];
                 }
@@ -119,21 +128,21 @@ MMREG_CLONES static void image_slab(void *context, int64_t index) {
 }
 
 /* As mmreg_warp_planar, for image and out of (samples, depth, height, width, channels). */
-void mmreg_warp_rows(const float *image, const float *field, float *out, int64_t samples, int64_t channels,
-                     const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads) {
+int mmreg_warp_rows(const float *image, const float *field, float *out, int64_t samples, int64_t channels,
+                    const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads) {
     job w = {.image = image, .field = field, .out = out, .channels = channels,
              .voxels = size[0] * size[1] * size[2], .image_step = image_step, .field_step = field_step,
              .v = {size[0], size[1], size[2], channels, border}};
-    mmreg_parallel(warp_slice, &w, samples * size[0], threads);
+    return mmreg_parallel(warp_slice, &w, samples * size[0], 0, threads);
 }
 
 /* As mmreg_warp_planar_backward, for grad, image and to_image of (samples, depth, height, width, channels). */
-void mmreg_warp_rows_backward(const float *grad, const float *image, const float *field, float *to_image,
-                              float *to_field, int32_t *ranges, int64_t samples, int64_t channels, const int64_t *size,
-                              int64_t image_step, int64_t field_step, int border, int threads) {
+int mmreg_warp_rows_backward(const float *grad, const float *image, const float *field, float *to_image,
+                             float *to_field, int32_t *ranges, int64_t samples, int64_t channels, const int64_t *size,
+                             int64_t image_step, int64_t field_step, int border, int threads) {
     job w = {.image = image, .field = field, .grad = grad, .to_image = to_image, .to_field = to_field,
              .channels = channels, .voxels = size[0] * size[1] * size[2], .image_step = image_step,
              .field_step = field_step, .ranges = ranges, .v = {size[0], size[1], size[2], channels, border}};
-    if (to_field) mmreg_parallel(field_slice, &w, samples * size[0], threads);
-    if (to_image) by_slabs(image_slab, &w, samples, threads);
+    int status = to_field ? mmreg_parallel(field_slice, &w, samples * size[0], 0, threads) : MMREG_DONE;
+    return status || !to_image ? status : by_slabs(image_slab, &w, samples, threads);
 }
