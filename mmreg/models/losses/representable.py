@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmreg.spatial.compiled.library import serves
+
 #: Magnitude up to which float32 holds the sums of squares of any window.
 LARGEST = 1e15
 
@@ -22,6 +24,9 @@ def representable(*images: Tensor) -> Tensor:
         0-dimensional, on the device of the images; nothing waits for its value.
     """
     one = torch.ones((), dtype=images[0].dtype, device=images[0].device)
+    if serves(*images):  # by numpy, as the kernels that follow: PyTorch's threads do not survive a fork
+        held = [image.detach().numpy() for image in images]
+        return one if all(x.min() >= -LARGEST and x.max() <= LARGEST for x in held) else one * torch.nan
     for image in images:
         if image.numel():
             low, high = image.detach().aminmax()

@@ -48,7 +48,8 @@ def local_correlation(
     size = [1] * missing + list(first.shape[2:])
     reach = [0] * 2 * missing + [min(w // 2, n - 1) for w, n in zip(window, first.shape[2:]) for _ in range(2)]
     volumes = first.shape[0] * first.shape[1]
-    less = [image.view(volumes, -1).amin(1) for image in (first, second)]
+    # By numpy: PyTorch's threads do not survive a fork of the process, the kernels' own do.
+    less = [torch.from_numpy(x.detach().numpy().reshape(volumes, -1).min(axis=1)) for x in (first, second)]
     gradients = [torch.empty(first.shape) if wanted else None for wanted in need]
     room = torch.empty(ROOM * first.numel())
     total = torch.empty((), dtype=torch.float64)

@@ -23,7 +23,7 @@ MOST_ELEMENTS = 2**31 - 1
 WORTH_A_THREAD = 1 << 14
 
 #: What a pointer of the table in ``csrc/kernels.h`` takes: a tensor of this type, a sequence of such numbers, or None.
-_POINTERS: dict[str, tuple[torch.dtype, Callable[[int], type[ctypes.Array]]]] = {
+_POINTERS: dict[str, tuple[torch.dtype, Callable[[int], type[ctypes.Array[Any]]]]] = {
     'float': (torch.float32, lambda n: ctypes.c_float * n),
     'double': (torch.float64, lambda n: ctypes.c_double * n),
     'int32_t': (torch.int32, lambda n: ctypes.c_int32 * n),

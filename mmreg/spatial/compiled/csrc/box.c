@@ -21,7 +21,8 @@ MMREG_CLONES static void slice(void *context, int64_t index, void *memory) {
     for (int64_t at = 0; at < plane; at += b->width) sum_row(in + at, target + at, b->width, b->x, 0.0f, room);
     if (target == rows)
         for (int64_t x = 0; x < b->width; x += STRIP)
-            sum_strip(rows + x, b->width, out + x, b->width, b->height, mmreg_min(STRIP, b->width - x), b->y, 0.0f, room);
+            sum_strip(rows + x, b->width, out + x, b->width, b->height, mmreg_min(STRIP, b->width - x), b->y, 0.0f,
+                      room);
 }
 
 /* Across slices, in place: a strip of columns. */

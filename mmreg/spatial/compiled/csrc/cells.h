@@ -14,8 +14,8 @@ typedef struct {
     float below[CHUNK], above[CHUNK], slope_below[CHUNK], slope_above[CHUNK];
 } axis_cells;
 
-/* `reads`: 1 where at least one of the eight neighbours lies inside the volume. Elsewhere nothing may be read or written:
-   zero times what is not finite is not zero. */
+/* `reads`: 1 where at least one of the eight neighbours lies inside the volume. Elsewhere nothing may be read or
+   written: zero times what is not finite is not zero. */
 typedef struct {
     axis_cells z, y, x;
     int32_t reads[CHUNK];

@@ -18,7 +18,8 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
                           const int64_t *radius, int border, int threads))                                             \
     KERNEL(mmreg_local_correlation,                                                                                    \
            (const float *first, const float *second, const float *mask, const float *counts, const float *first_less, \
-            const float *second_less, float *to_first, float *to_second, float *room, double *total, int64_t volumes, int64_t channels, const int64_t *size, const int64_t *reach,  \
+            const float *second_less, float *to_first, float *to_second, float *room, double *total, int64_t volumes,  \
+            int64_t channels, const int64_t *size, const int64_t *reach,                                               \
             float n, float eps, float scale, int exponent, int threads))                                               \
     KERNEL(mmreg_self_similarity,                                                                                      \
            (const float *first, const float *second, const float *mask, float *first_maps, float *second_maps,        \

@@ -248,7 +248,8 @@ int mmreg_self_similarity(const float *first, const float *second, const float *
     double sums[SUMS] = {0};
     const int64_t spread_room = room_of_sweep(&c.g) + MMREG_FLOATS((c.g.count + 2) * c.g.width);
     const int64_t rows = (4 + 2 * (c.g.count + SIDE_ROWS)) * c.g.width;
-    const int64_t compare_room = 2 * room_of_sweep(&c.g) + SUMS * c.g.width * (int64_t)sizeof(double) + MMREG_FLOATS(rows);
+    const int64_t sums_room = SUMS * c.g.width * (int64_t)sizeof(double);
+    const int64_t compare_room = 2 * room_of_sweep(&c.g) + sums_room + MMREG_FLOATS(rows);
     c.totals = malloc((size_t)(SUMS * tiles) * sizeof(double));
     if (!c.totals) return MMREG_NO_MEMORY;
     int status = mmreg_parallel(spread_tile, &c, 2 * tiles, spread_room, threads);

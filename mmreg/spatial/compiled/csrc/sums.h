@@ -13,7 +13,8 @@ MMREG_INSIDE int64_t width_of(window w) { return w.before + w.after + 1; }
 
 MMREG_INSIDE int64_t room_of_row(int64_t count, window w) { return 2 * (count + width_of(w)); }
 
-/* out[i] = sum of in[i - before .. i + after]; what lies outside counts as `outside`. `room` holds room_of_row(count, w) numbers. */
+/* out[i] = sum of in[i - before .. i + after]; what lies outside counts as `outside`. `room` holds
+   room_of_row(count, w) numbers. */
 MMREG_INSIDE void sum_row(const float *in, float *out, int64_t count, window w, float outside, float *room) {
     const int64_t terms = width_of(w), length = count + terms - 1;
     float *padded = room, *power = room + length;
