@@ -51,9 +51,9 @@ def class_index(labels: Tensor, classes: Sequence[int]) -> Tensor:
         return table.index_select(0, (labels.clamp(-1, top) + 1).flatten()).view(labels.shape)
     if not listed:
         return torch.zeros_like(labels, dtype=torch.int32)
-    values, order = constant(listed, labels, torch.long).sort()
-    place = torch.searchsorted(values, labels.contiguous()).clamp_max_(len(values) - 1)
-    return torch.where(values[place] == labels, order[place], len(values)).int()
+    ascending, order = constant(listed, labels, torch.long).sort()
+    found = torch.searchsorted(ascending, labels.contiguous()).clamp_max_(len(listed) - 1)
+    return torch.where(ascending[found] == labels, order[found], len(listed)).int()
 
 
 def check_labels(moving_labels: Tensor, fixed_labels: Tensor, displacement: Tensor) -> None:
