@@ -35,12 +35,12 @@ from .learn2reg import (
 )
 from .pickles import read_npz, restricted_load
 from .resample import resample_to, warp_to_fixed
+from .transform_reading import read_transform
 from .transforms import (
     Transform,
     affine_transform,
     compose,
     displacement_transform,
-    read_transform,
     write_inverse_itk_transform,
     write_itk_transform,
     write_transform,

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,9 +23,6 @@ from .displacement import displacement_from_sitk, displacement_to_sitk, is_image
 from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import itk_errors
-
-if TYPE_CHECKING:
-    from .foreign.space import Spaces
 
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
 READABLE = ('.h5', '.hdf5', '.hdf', '.tfm', '.txt', '.xfm', '.mat')
@@ -255,37 +252,3 @@ def read_itk_transform(path: str | Path, frame: int | None = None) -> Transform:
     if path.suffix.lower() in READABLE:
         return _read_itk(path, frame)
     raise DataError(f"{path}: found the ending '{path.suffix}', expected an ITK transform or a displacement image")
-
-
-def read_transform(
-    path: str | Path,
-    *,
-    invert: bool = False,
-    form: str | None = None,
-    spaces: Spaces | None = None,
-    frame: int | None = None,
-) -> Transform:
-    """Read a transform that ITK, ANTs, Slicer or another program wrote, as a map fixed -> moving.
-
-    ITK's and ANTs' are affine, B-spline, composite, or a displacement-field image. Matrices and fields of FSL,
-    FreeSurfer, AFNI, SPM, NiftyReg and elastix are told by what they say of themselves.
-
-    Args:
-        path: the file.
-        invert: return the inverse (linear transforms only).
-        form: whose it is, one of :data:`mmreg.io.foreign.FORMATS`, where the file does not tell.
-        spaces: grids of the two images, which FSL's need.
-        frame: which one of a file with one transform per time point, counted from 1.
-
-    Raises:
-        DataError: missing, not a transform, one that may mean several things, or not invertible though asked for.
-    """
-    from .foreign import read_any
-
-    transform = read_any(path, spaces, form, frame)
-    if not invert:
-        return transform
-    try:
-        return transform.inverse()
-    except DataError as error:
-        raise DataError(f'{path}: {error}') from error

@@ -11,11 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.atomic import write_text
+from mmreg.io.files import regular_file
+from mmreg.io.transforms import Transform, compose
 from mmreg.utils.text_files import read_text
 
-from ..atomic import write_text
-from ..files import regular_file
-from ..transforms import Transform, compose
 from .space import Spaces, from_lps
 
 _EXPECTED = 'transform parameters of elastix'

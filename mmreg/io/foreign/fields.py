@@ -9,10 +9,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
-
-from ..formats import build
-from ..geometry import Geometry
-from ..volumes import read_sitk, write_sitk
+from mmreg.io.formats import build
+from mmreg.io.geometry import Geometry
+from mmreg.io.volumes import read_sitk, write_sitk
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +82,7 @@ def write_field(path: Path, vectors: np.ndarray, grid: Geometry, name: str = '',
     """
     if not path.name.lower().endswith(('.nii', '.nii.gz')):
         raise DataError(f'{path}: found another ending than .nii or .nii.gz, expected one of them for a field')
-    from ..volumes import Volume
+    from mmreg.io.volumes import Volume
 
     image = Volume(vectors.astype(np.float32), grid).to_sitk()
     image.SetMetaData(build.INTENT_NAME, name)

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from mmreg.errors import DataError
+from mmreg.io.atomic import write_text
+from mmreg.io.geometry import Geometry
+from mmreg.io.transforms import Transform
 from mmreg.utils.text_files import read_text
 
-from ..atomic import write_text
-from ..geometry import Geometry
-from ..transforms import Transform
 from .space import Spaces, matrix_transform
 
 _VOXELS, _WORLD = 0, 1

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from mmreg.errors import DataError
+from mmreg.io.atomic import write_text
+from mmreg.io.geometry import Geometry
+from mmreg.io.transforms import Transform
 
-from ..atomic import write_text
-from ..geometry import Geometry
-from ..transforms import Transform
 from .fields import read_field, write_field
 from .space import Spaces, field_transform, matrix_transform
 from .text import numbers_in

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from mmreg.errors import ConfigError, DataError
+from mmreg.io.displacement import is_image_file
+from mmreg.io.files import regular_file
+from mmreg.io.transforms import Transform, read_itk_transform
 from mmreg.utils.text_files import read_text
 
-from ..displacement import is_image_file
-from ..files import regular_file
-from ..transforms import Transform, read_itk_transform
 from . import afni, elastix, freesurfer, fsl, world
 from .fields import VectorField, read_field
 from .space import Reader, Spaces, Writer

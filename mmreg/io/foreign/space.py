@@ -11,11 +11,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
-
-from ..displacement import displacement_to_sitk
-from ..files import warn
-from ..geometry import Geometry, lps_flip
-from ..transforms import Transform, affine_transform
+from mmreg.io.displacement import displacement_to_sitk
+from mmreg.io.files import warn
+from mmreg.io.geometry import Geometry, lps_flip
+from mmreg.io.transforms import Transform, affine_transform
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mmreg.errors import DataError
+from mmreg.io.atomic import write_text
+from mmreg.io.transforms import Transform
 
-from ..atomic import write_text
-from ..transforms import Transform
 from .fields import VectorField, read_field, write_field
 from .fsl import _mapped
 from .space import Spaces, field_transform, matrix_transform
