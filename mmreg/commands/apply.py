@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import Geometry, Transform
+from mmreg.io.landmark_files import FRAMES
 from mmreg.io.transform_parts import own_grid
 from mmreg.io.voxel_type import OUTPUT_TYPES
 from mmreg.transforms.files import Reading, load_chain, load_transform
@@ -63,7 +64,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         ('moving-landmarks', 'points of the moving image -> their places in the fixed image, NAME_in_fixed.csv'),
     ):
         group.add_argument(f'--{name}', action='append', default=[], metavar='FILE', help=text)
-    group.add_argument('--landmark-frame', choices=['voxel', 'ras', 'lps'],
+    group.add_argument('--landmark-frame', choices=FRAMES,
                        help='frame of landmark CSVs (default: told by their header)')  # fmt: skip
     group.add_argument('--moving', metavar='FILE',
                        help='moving image, for landmarks in its voxels (default: the first INPUT)')  # fmt: skip

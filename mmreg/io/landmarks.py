@@ -7,12 +7,9 @@ the fixed space therefore move *with* it (:func:`fixed_to_moving`); points of th
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,10 +17,10 @@ from mmreg.errors import DataError
 
 from .atomic import write_text
 from .checks import check_points
+from .files import regular_file, warn
 from .geometry import Geometry, lps_flip
+from .landmark_files import FRAMES, parse_landmarks
 from .transforms import affine_transform, compose, displacement_transform
-
-FRAMES = ('voxel', 'ras', 'lps')
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +53,14 @@ def _check_dimension(points: np.ndarray, geometry: Geometry) -> None:
 
 
 def read_landmarks(path: str | Path, frame: str | None = None) -> Landmarks:
-    """Read landmarks from CSV (voxel or mm) or a 3D Slicer markup (.fcsv, .mrk.json).
+    """Read landmarks from a table (voxel or mm), 3D Slicer (.fcsv, .mrk.json), FreeSurfer, elastix or DIR-Lab.
 
     Args:
-        path: a CSV without header holds voxel indices, as in Learn2Reg; a header ``i,j[,k]`` says the same, a header
-            with ``x,y[,z]`` means millimetres. Other columns but ``name`` are ignored. Slicer files name their frame.
-        frame: 'voxel', 'ras' or 'lps' of a CSV's numbers; by default 'voxel' without header or with ``i,j,k``, 'ras'
-            with ``x,y,z``.
+        path: a CSV without header holds voxel indices, as in Learn2Reg; a header ``i,j[,k]`` says the same, ``x,y[,z]``
+            and ``r,a,s`` mean RAS millimetres, ``l,p,s`` LPS. Columns may be separated by semicolons or tabs. Other
+            columns but ``name`` or ``label`` (and Slicer's ``defined``) are ignored. The other kinds of files name
+            their frame. Points that were never placed are left out.
+        frame: 'voxel' (from 0), 'dirlab' (voxels from 1), 'ras' or 'lps' of numbers whose file does not name it.
 
     Returns:
         Points in voxels or RAS mm (LPS files are converted).
@@ -70,25 +68,17 @@ def read_landmarks(path: str | Path, frame: str | None = None) -> Landmarks:
     Raises:
         DataError: missing or empty file, wrong columns, entries that are not finite numbers.
     """
-    path = Path(path)
     if frame is not None and frame not in FRAMES:
         raise DataError(f"{path}: frame '{frame}' was given, expected one of {', '.join(FRAMES)}")
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except FileNotFoundError as error:
-        raise DataError(f'{path}: found no such file, expected landmarks') from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise DataError(f'{path}: found something that is not text, expected landmarks') from error
-    if path.name.lower().endswith('.json'):
-        points, found, names = _parse_markup(text, path)
-    elif path.suffix.lower() == '.fcsv':
-        points, found, names = _parse_fcsv(text, path)
-    else:
-        points, found, names = _parse_csv(text, path, frame)
-    array = check_points(points, name=str(path))
-    if found == 'lps':
-        array, found = array * _flip(array), 'ras'
-    return Landmarks(array, found, tuple(names))
+    path = regular_file(path, 'landmarks')
+    found = parse_landmarks(path, frame)
+    array = check_points(found.rows, name=str(path))
+    frame = found.frame
+    if frame == 'lps':
+        array, frame = array * _flip(array), 'ras'
+    elif frame == 'dirlab':
+        array, frame = array - 1, 'voxel'
+    return Landmarks(array, frame, tuple(found.names))
 
 
 def write_landmarks_voxel(path: str | Path, points: np.ndarray) -> None:
@@ -163,84 +153,35 @@ def _flip(points: np.ndarray) -> np.ndarray:
     return np.diag(lps_flip(ndim))[:ndim]
 
 
-def _numbers(cells: Sequence[str], path: Path, line: int) -> list[float]:
-    try:
-        return [float(cell) for cell in cells]
-    except ValueError as error:
-        raise DataError(f"{path}: found '{','.join(cells)}' in row {line}, expected numbers") from error
+def paired(fixed: Landmarks, moving: Landmarks, names: tuple[str, str]) -> tuple[Landmarks, Landmarks]:
+    """Bring the points of two lists together: by name where both have names of their own, else by row.
 
+    Points whose name only one list has are left out, and it is said how many pairs remain.
 
-def _parse_csv(text: str, path: Path, frame: str | None) -> tuple[list[list[float]], str, list[str]]:
-    lines = [(n, row) for n, row in enumerate(csv.reader(text.splitlines()), 1) if row and not row[0].startswith('#')]
-    if not lines:
-        raise DataError(f'{path}: found no rows, expected landmarks')
-    header = [cell.strip().lower() for cell in lines[0][1]]
-    if _is_number(header[0]):
-        return _same_width([_numbers(row, path, n) for n, row in lines], path), frame or 'voxel', []
-    columns, default = _coordinate_columns(header, path)
-    if any(len(row) <= max(columns) for _, row in lines):
-        raise DataError(f'{path}: found rows with fewer columns than the header, expected {len(header)}')
-    points = [_numbers([row[c] for c in columns], path, n) for n, row in lines[1:]]
-    names = [row[header.index('name')] for _, row in lines[1:]] if 'name' in header else []
-    return points, frame or default, names
+    Args:
+        fixed: points of the fixed image.
+        moving: of the moving image.
+        names: of the two lists, for errors.
 
-
-def _coordinate_columns(header: list[str], path: Path) -> tuple[list[int], str]:
-    for letters, frame in (('xyz', 'ras'), ('ijk', 'voxel'), ('xy', 'ras'), ('ij', 'voxel')):
-        if all(letter in header for letter in letters):
-            return [header.index(letter) for letter in letters], frame
-    raise DataError(f'{path}: found the header {",".join(header)}, expected x,y,z (mm) or i,j,k (voxels) or none')
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _same_width(rows: list[list[float]], path: Path) -> list[list[float]]:
-    widths = sorted({len(row) for row in rows})
-    if len(widths) > 1:
-        raise DataError(f'{path}: found rows of {widths} numbers, expected the same count in each')
-    return rows
-
-
-def _parse_fcsv(text: str, path: Path) -> tuple[list[list[float]], str, list[str]]:
-    """Slicer's older fiducial list: comment lines with the frame, then ``id,x,y,z,...,label,...``."""
-    frame, columns = 'ras', ['id', 'x', 'y', 'z', 'ow', 'ox', 'oy', 'oz', 'vis', 'sel', 'lock', 'label']
-    points: list[list[float]] = []
-    names: list[str] = []
-    for n, line in enumerate(text.splitlines(), 1):
-        key, _, value = line.lstrip('# ').partition('=')
-        if line.startswith('#'):
-            if key.strip() == 'CoordinateSystem':
-                # Versions before 4.11 number the frames: 0 is RAS, 1 is LPS.
-                frame = {'0': 'ras', '1': 'lps'}.get(value.strip(), value.strip().lower())
-            elif key.strip() == 'columns':
-                columns = [c.strip() for c in value.split(',')]
-        elif line.strip():
-            row = next(csv.reader([line]))
-            points.append(_numbers(row[1:4], path, n))
-            at = columns.index('label') if 'label' in columns else -1
-            names.append(row[at] if 0 <= at < len(row) else '')
-    return points, _known_frame(frame, path), names
-
-
-def _parse_markup(text: str, path: Path) -> tuple[list[list[float]], str, list[str]]:
-    """Slicer's markup JSON: ``markups[0]`` with its ``coordinateSystem`` and ``controlPoints``."""
-    try:
-        markup: dict[str, Any] = json.loads(text)['markups'][0]
-        frame = str(markup.get('coordinateSystem', 'LPS')).lower()
-        placed = [p for p in markup['controlPoints'] if p.get('position') is not None]
-        points, names = [p['position'] for p in placed], [str(p.get('label', '')) for p in placed]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise DataError(f'{path}: found no control points, expected a 3D Slicer markup') from error
-    return points, _known_frame({'0': 'ras', '1': 'lps'}.get(frame, frame), path), names
-
-
-def _known_frame(frame: str, path: Path) -> str:
-    if frame not in ('ras', 'lps'):
-        raise DataError(f"{path}: found the coordinate system '{frame}', expected RAS or LPS")
-    return frame
+    Raises:
+        DataError: no names in common, and lists of different length.
+    """
+    both = [name for name in fixed.names if name in set(moving.names)]
+    unique = all(x.names and '' not in x.names and len(set(x.names)) == len(x.names) for x in (fixed, moving))
+    if not unique or not both:
+        if len(fixed.points) != len(moving.points):
+            raise DataError(
+                f'{names[0]} has {len(fixed.points)} points and {names[1]} {len(moving.points)}, expected pairs, or '
+                'names that both have'
+            )
+        return fixed, moving
+    if fixed.names == moving.names:
+        return fixed, moving
+    lost = len(fixed.names) + len(moving.names) - 2 * len(both)
+    told = f', {lost} without a partner are left out' if lost else ''
+    warn(f'{names[0]} and {names[1]}: {len(both)} pairs of landmarks were found by their names{told}')
+    first, second = ([x.names.index(name) for name in both] for x in (fixed, moving))
+    return (
+        Landmarks(fixed.points[first], fixed.frame, tuple(both)),
+        Landmarks(moving.points[second], moving.frame, tuple(both)),
+    )

@@ -26,7 +26,7 @@ OUTPUT_NAMES = (
 )
 LAYOUT_NAMES = ('files', 'lumir', 'learn2reg', 'oasis')
 LABEL_SETS = ('equal', 'overlap')
-LANDMARK_FRAMES = ('voxel', 'ras', 'lps')
+LANDMARK_FRAMES = ('voxel', 'dirlab', 'ras', 'lps')
 
 
 @dataclass(frozen=True, eq=False)

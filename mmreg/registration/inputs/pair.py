@@ -10,6 +10,7 @@ from typing import Any
 from mmreg.errors import DataError
 from mmreg.io import ImageFile, Landmarks, split_suffix
 from mmreg.io.files import noted
+from mmreg.io.landmarks import paired
 from mmreg.registration.files import PairFiles
 from mmreg.registration.types import LandmarksLike
 
@@ -124,11 +125,9 @@ def load_points(
         for role, source in sources.items()
         if source is not None
     }
-    if len(points) == 2 and len(points['fixed'].points) != len(points['moving'].points):
-        raise DataError(
-            f'fixed_landmarks has {len(points["fixed"].points)} points and moving_landmarks '
-            f'{len(points["moving"].points)}, expected pairs'
-        )
+    if len(points) == 2:
+        names = ('fixed_landmarks', 'moving_landmarks')
+        points['fixed'], points['moving'] = paired(points['fixed'], points['moving'], names)
     return points
 
 
