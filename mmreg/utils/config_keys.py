@@ -6,6 +6,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -135,14 +136,26 @@ def _chain(path: Path) -> Iterator[tuple[Path, ast.Module]]:
     """A Python config and its bases, the most derived first."""
     if path.suffix != '.py' or not path.is_file():
         return
-    try:
-        tree = ast.parse(path.read_text(encoding='utf-8'))
-    except SyntaxError:
+    tree = _parsed(path, path.stat().st_mtime_ns)
+    if tree is None:
         return  # the real reader says where
     yield path, tree
     for node in tree.body:
         for base in _listed(node, '_base_'):
             yield from _chain(_base_file(path, base))
+
+
+@lru_cache(maxsize=512)
+def _parsed(path: Path, changed: int) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_text(encoding='utf-8'))
+    except SyntaxError:
+        return None
+
+
+def mentions(path: Path, text: str) -> bool:
+    """Whether a config or one of its bases has ``text`` in it."""
+    return any(text in file.read_text(encoding='utf-8') for file, _ in _chain(path))
 
 
 def _base_file(path: Path, base: str) -> Path:
@@ -172,6 +185,7 @@ def _assigned(node: ast.stmt) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
+@lru_cache(maxsize=512)
 def _loaded(tree: ast.Module) -> set[str]:
     """Names that a file reads: its own, and ``_base_.name`` of the files below, also inside a text."""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store)}

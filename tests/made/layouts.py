@@ -9,6 +9,7 @@ import numpy as np
 
 from mmreg.datasets.ixi import FREESURFER
 from mmreg.datasets.numbered import ACDCDataset
+from mmreg.io import read_labels
 
 from .volumes import anatomy, put, put_json, put_pickle, put_points
 
@@ -146,6 +147,49 @@ def _two_frames(root: Path, names: tuple[str, ...], spacing: float) -> Path:
     return root
 
 
+def mms2(root: Path) -> Path:
+    """M&Ms-2 as ``mmreg data prepare`` leaves it."""
+    _two_frames(root, ('ED_img', 'ES_img', 'ED_seg', 'ES_seg'), 2.0)
+    (root / 'information.csv').write_text('External code,Vendor\nA0S9V9,SIEMENS\n')
+    return root
+
+
+def mms_distributed(root: Path) -> Path:
+    """M&Ms as its own site ships it: 4-D files with labels in two frames, and the table."""
+    rows = ['External code,VendorName,Vendor,Centre,ED,ES']
+    places = ('Training/Labeled/A0S9V9', 'Training/Labeled/B2F4K5', 'Validation/C1K2P5', 'Testing/D3H4L6')
+    for seed, (place, vendor) in enumerate(zip((*places, 'Training/Unlabeled/E5J6M7'), 'ABCDA')):
+        name = Path(place).name
+        cine(root / place, name, seed, 1.5, ed=1, es=4)
+        series = (root / place / f'{name}_4d.nii.gz').rename(root / place / f'{name}_sa.nii.gz')
+        truth = np.zeros((*STACK, 6), np.int16)
+        for number in (1, 4):
+            file = root / place / f'{name}_frame{number:02d}_gt.nii.gz'
+            truth[..., number - 1] = read_labels(file).array
+        for file in (root / place).glob('*'):
+            if file != series:
+                file.unlink()
+        if 'Unlabeled' not in place:
+            put(root / place / f'{name}_sa_gt.nii.gz', truth, (1.5, 1.5, 10.0))
+        rows.append(f'{name},Vendor {vendor},{vendor},1,0,3')
+    (root / '211230_M&Ms_Dataset_information_diagnosis_opendataset.csv').write_text('\n'.join(rows) + '\n')
+    return root
+
+
+def mms2_distributed(root: Path) -> Path:
+    """M&Ms-2 as its own site ships it: frames as files of their own, short and long axis."""
+    rows = ['SUBJECT_CODE,DISEASE,VENDOR,SCANNER,FIELD']
+    for number in (1, 2, 161, 201):
+        folder, name = root / 'dataset' / f'{number:03d}', f'{number:03d}'
+        for shift, phase in enumerate(('ED', 'ES')):
+            image, labels = anatomy(number, STACK, 3)
+            put(folder / f'{name}_SA_{phase}.nii.gz', np.roll(image, 2 * shift, 0) * 300, (1.3, 1.3, 10.0))
+            put(folder / f'{name}_SA_{phase}_gt.nii.gz', np.roll(labels, 2 * shift, 0), (1.3, 1.3, 10.0))
+        rows.append(f'{number},NOR,SIEMENS,Avanto,1.5')
+    (root / 'dataset_information.csv').write_text('\n'.join(rows) + '\n')
+    return root
+
+
 def camcan(root: Path) -> Path:
     """The layout of the GraDIRN release for CamCAN."""
     for seed, name in enumerate(('train/CC1', 'train/CC2', 'val/CC3', 'val/CC4', 'test/CC5', 'test/CC6')):
@@ -214,6 +258,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], ...]] = {
     'ACDC': (acdc, acdc_distributed),
     'UKBB': (ukbb,),
     'MMs': (mms,),
+    'MMs2': (mms2,),
     'CamCAN': (camcan,),
     'NLST': (nlst,),
     'SpineCTMR': (spine,),
