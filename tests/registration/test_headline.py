@@ -1,6 +1,6 @@
 """The main numbers have the same digits wherever they are shown."""
 
-from mmreg.registration.cohort.cohort import line_metrics
+from mmreg.registration.cohort.outcome import line_metrics
 from mmreg.registration.results.headline import changes, facts, headline
 
 METRICS = {

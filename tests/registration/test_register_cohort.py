@@ -59,7 +59,8 @@ def test_command(folder, capfd):
     arguments = [*map(str, arguments), '--device', 'cpu', '--outputs', 'metrics']
     assert main(arguments) == 1
     out, err = capfd.readouterr()
-    assert '2 registered' in out and 'failed: case_001: ' in out and 'case/s' in err.replace('cases/s', 'case/s')
+    assert '2 registered' in out and 'failed: case_001: ' in out
+    assert any(unit in err for unit in ('cases/s', 's/case'))  # whichever the machine is fast enough for
     results, failures = table(folder / 'out' / 'results.csv'), table(folder / 'out' / 'failures.csv')
     assert set(results) == {'case_000', 'case_002'} and set(failures) == {'case_001'}
     assert results['case_000']['preset'] == 'tiny' and 'broken.nii.gz' in failures['case_001']['reason']
@@ -136,13 +137,13 @@ def test_a_batch_that_fails_is_tried_one_by_one(folder, monkeypatch):
 
     def fragile(self, pairs, watch=None, start=None):
         if len(pairs) > 1 or pairs[0].pair.case_id == 'case_001':
-            raise RuntimeError('out of memory')
+            raise RuntimeError('no idea')
         return original(self, pairs, watch, start)
 
     monkeypatch.setattr(InstanceOptimisation, '__call__', fragile)
     outcomes = cohort(folder, batch_size=3).run()
     assert [o.status for o in outcomes] == ['done', 'failed', 'done']
-    assert outcomes[1].reason == 'RuntimeError: out of memory'
+    assert outcomes[1].reason == 'RuntimeError: no idea'
 
 
 def test_memory_does_not_grow_with_the_number_of_pairs(folder):

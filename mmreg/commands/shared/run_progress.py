@@ -11,8 +11,9 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from mmreg.registration.cohort.cohort import FAILURES, Outcome, line_metrics
+from mmreg.registration.cohort.outcome import Outcome, line_metrics
 from mmreg.registration.cohort.shards import Shard
+from mmreg.registration.cohort.tables import FAILURES
 from mmreg.registration.progress import ProgressEvent
 from mmreg.registration.results.headline import changes
 from mmreg.utils import console

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -13,43 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import DataError, InputError
-from mmreg.io.atomic import atomic_path
-from mmreg.io.learn2reg import field_stems, read_note, unique_stems
-from mmreg.io.tables import write_table
+from mmreg.errors import InputError
+from mmreg.io.learn2reg import read_note
 from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.results.folder import read_marker
-from mmreg.registration.results.outputs import LAYOUTS
 from mmreg.registration.results.possible import refuse_impossible
-from mmreg.registration.results.result import RegistrationResult
 from mmreg.registration.types import AffineLike
-from mmreg.utils.console import sentence
 
 from .cases import CohortCase
-from .names import check_places
+from .outcome import Outcome, failed, result_line
+from .places import Places, write_layout
 from .shards import Shard
+from .tables import CohortTables
 
-RESULTS, FAILURES = 'results.csv', 'failures.csv'
-_PAIRED = ('dice', 'hd95', 'tre')
-_SINGLE = ('sdlogj', 'folds_percent')
-COLUMNS = (
-    'case_id', 'fixed', 'moving', 'preset', 'seconds',
-    *(f'{name}{when}' for name in _PAIRED for when in ('_before', '')), *_SINGLE, 'overlap_percent', 'warnings',
-)  # fmt: skip
-FAILURE_COLUMNS = ('case_id', 'fixed', 'moving', 'reason')
 #: Tables of long lists are not written so often that it would cost more than this share of the time.
 _TABLE_SHARE = 0.05
-
-
-@dataclass
-class Outcome:
-    """What became of one case: ``'done'``, ``'skipped'`` (finished before) or ``'failed'``."""
-
-    case: CohortCase
-    status: str
-    line: dict[str, Any] = field(default_factory=dict)
-    reason: str = ''
-    trace: str = ''
 
 
 @dataclass
@@ -86,10 +62,7 @@ class Cohort:
     shard: Shard = field(default_factory=Shard)
 
     def __post_init__(self) -> None:
-        self._names: dict[str, str] = {}
-        if self.layout != 'files':
-            self._names = layout_names(self.layout, self.cases)
-            check_places(f'--layout {self.layout}', self._layout_names())
+        self._places = Places(self.layout, self.cases)
         self._settings: dict[str, Any] | None = None
         self._tables_due = 0.0
 
@@ -120,46 +93,24 @@ class Cohort:
             return list(outcomes)
         merged = self._in_order([one for part in self.shard.gather(outcomes) for one in part], self.cases)
         if self.shard.is_first:
-            whole = Shard()
-            self.write_tables(merged, whole)
-            for rank in range(self.shard.world):
-                part = Shard(rank, self.shard.world)
-                for name in (RESULTS, FAILURES):
-                    self._table(name, part).unlink(missing_ok=True)
+            self.tables.merge(merged, self.shard.world)
         return merged
 
     def write_tables(self, outcomes: Sequence[Outcome], shard: Shard | None = None) -> None:
-        """Replace both tables of a process; those of all where ``shard`` is a single one."""
+        """Replace both tables of a process, this one by default."""
         start = time.monotonic()
-        shard = shard or self.shard
-        if self.layout == 'files':
-            lines = [o.line for o in outcomes if o.status != 'failed']
-            write_table(self._table(RESULTS, shard), COLUMNS, lines, digits=6, nan='')
-        failed = [{**_names(o.case), 'reason': o.reason} for o in outcomes if o.status == 'failed']
-        if failed:
-            write_table(self._table(FAILURES, shard), FAILURE_COLUMNS, failed)
-        else:
-            self._table(FAILURES, shard).unlink(missing_ok=True)
+        self.tables.write(outcomes, shard or self.shard)
         now = time.monotonic()
         self._tables_due = now + (now - start) / _TABLE_SHARE if now - start > 0.1 else now
 
+    @property
+    def tables(self) -> CohortTables:
+        """The tables in the folder of the results."""
+        return CohortTables(self.out_dir, self.layout == 'files')
+
     def place(self, case: CohortCase) -> Path:
         """Folder, or in a challenge layout file, of a case."""
-        if self.layout == 'files':
-            return self.out_dir / case.case_id
-        if case.case_id not in self._names:
-            subjects = [Path(source['image']).name.split('.')[0] for source in (case.fixed, case.moving)]
-            raise InputError(
-                f'{case.case_id}: found the subjects {subjects[0]!r} and {subjects[1]!r}, expected numbers in the file '
-                f'names as the layout {self.layout} wants'
-            )
-        return self.out_dir / self._names[case.case_id]
-
-    def _layout_names(self) -> Iterator[tuple[str, str]]:
-        """CohortCase and file, of those that have one: the others fail, with their reason, when their turn comes."""
-        for case in self.cases:
-            with suppress(InputError):
-                yield case.case_id, self.place(case).name
+        return self.out_dir / self._places.of(case)
 
     def settings(self) -> dict[str, Any]:
         """What a result depends on besides its files."""
@@ -173,10 +124,6 @@ class Cohort:
                 'outputs': None if self.outputs is None else sorted(self.outputs),
             }
         return self._settings
-
-    def _table(self, name: str, shard: Shard) -> Path:
-        path = self.out_dir / name
-        return path.with_name(f'{path.stem}{shard.suffix}{path.suffix}')
 
     @staticmethod
     def _in_order(outcomes: Sequence[Outcome], cases: Sequence[CohortCase]) -> list[Outcome]:
@@ -200,9 +147,7 @@ class Cohort:
         if self.overwrite:
             return None
         if self.layout != 'files':
-            place = self._place_or_none(case)
-            known = place is not None and read_note(place) == case.fingerprint(self.settings())
-            return Outcome(case, 'skipped') if known else None
+            return Outcome(case, 'skipped') if self._has_file(case) else None
         plan = read_marker(self.place(case))
         if plan is None or plan.get('request') != case.fingerprint(self.settings()):
             return None
@@ -211,12 +156,13 @@ class Cohort:
         except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
             return None
 
-    def _place_or_none(self, case: CohortCase) -> Path | None:
+    def _has_file(self, case: CohortCase) -> bool:
+        """Whether the file of a challenge layout is there, made from the same files and settings."""
         try:
             place = self.place(case)
         except InputError:
-            return None  # fails, with its reason, when its turn comes
-        return place if place.is_file() else None
+            return False  # fails, with its reason, when its turn comes
+        return place.is_file() and read_note(place) == case.fingerprint(self.settings())
 
     def _register(self, cases: Sequence[CohortCase]) -> Iterator[Outcome]:
         """Start some cases, displace those that fit together as one batch, finish each."""
@@ -225,7 +171,7 @@ class Cohort:
             try:
                 ready.append((case, self._start(case)))
             except Exception as error:
-                yield _failed(case, error)
+                yield failed(case, error)
         ready.sort(key=lambda one: repr(one[1].key()))
         for _, group in groupby(ready, key=lambda one: one[1].key()):
             yield from self._displace(list(group))
@@ -240,7 +186,7 @@ class Cohort:
             moved = self.pipeline.displace([started for _, started in group])
         except Exception as error:
             if len(group) == 1:
-                yield _failed(group[0][0], error)
+                yield failed(group[0][0], error)
                 return
             for one in group:  # what one of them cannot do must not stop the others
                 yield from self._displace([one])
@@ -249,7 +195,7 @@ class Cohort:
             try:
                 yield Outcome(case, 'done', self._finish(case, started, one_moved))
             except Exception as error:
-                yield _failed(case, error)
+                yield failed(case, error)
 
     def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> dict[str, Any]:
         files = self.layout == 'files'
@@ -261,52 +207,3 @@ class Cohort:
         else:
             write_layout(self.layout, self.place(case), result)
         return result_line(case, result.provenance)
-
-
-def _failed(case: CohortCase, error: Exception) -> Outcome:
-    reason = sentence(error) or f'{type(error).__name__}: {" ".join(str(error).split())}'
-    trace = ''.join(traceback.format_exception(error))
-    return Outcome(case, 'failed', reason=reason, trace=trace)
-
-
-def layout_names(layout: str, cases: Sequence[CohortCase]) -> dict[str, str]:
-    """File name of every case in a challenge layout, as its scorer wants it; cases without numbers are left out."""
-    known = [case for case in cases if _has_numbers(case)]
-    stems = unique_stems([(case.fixed['image'], case.moving['image']) for case in known])
-    return {case.case_id: f'{stem}{LAYOUTS[layout][0]}' for case, stem in zip(known, stems)}
-
-
-def _has_numbers(case: CohortCase) -> bool:
-    try:
-        field_stems(case.fixed['image'], case.moving['image'])
-    except DataError:
-        return False
-    return True
-
-
-def write_layout(layout: str, path: Path, result: RegistrationResult) -> None:
-    """Write the one file of a challenge layout, atomically."""
-    with atomic_path(path) as temporary:
-        LAYOUTS[layout][1](temporary, result)
-
-
-def result_line(case: CohortCase, plan: dict[str, Any]) -> dict[str, Any]:
-    """Line of ``results.csv`` from the plan of a result."""
-    metrics = plan.get('metrics') or {}
-    preset = (plan.get('preset') or {}).get('name')
-    line: dict[str, Any] = {**_names(case), 'preset': preset, 'seconds': (plan.get('timings') or {}).get('total')}
-    for name in _PAIRED:
-        if name in metrics:
-            line |= {f'{name}_before': metrics[name]['before'], name: metrics[name]['after']}
-    line |= {name: metrics[name]['after'] for name in _SINGLE if name in metrics}
-    return {**line, 'overlap_percent': metrics.get('overlap_percent'), 'warnings': ' '.join(plan.get('warnings') or ())}
-
-
-def line_metrics(line: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Means of the paired metrics in a line of ``results.csv``, as in the ``metrics`` of a result."""
-    found = {name: {'before': line.get(f'{name}_before'), 'after': line.get(name)} for name in _PAIRED}
-    return {name: numbers for name, numbers in found.items() if None not in numbers.values()}  # type: ignore[misc]
-
-
-def _names(case: CohortCase) -> dict[str, Any]:
-    return {'case_id': case.case_id, 'fixed': case.fixed['image'], 'moving': case.moving['image']}
