@@ -123,7 +123,9 @@ def test_config(path, data, tmp_path, capsys):
     checkpoint = work / f'{unit}_{2 * length}.pth'
     assert checkpoint.is_file()
     tested = [option for option in options if option.startswith('test_dataloader')]
-    run('test', path, checkpoint, '--work-dir', work, '--out', tmp_path / 'test', '--cfg-options', *tested)
+    fields = ['--save-fields', tmp_path / 'saved']
+    run('test', path, checkpoint, '--work-dir', work, '--out', tmp_path / 'test', *fields, '--cfg-options', *tested)
+    assert list((tmp_path / 'saved').glob('*.nii.gz'))
     assert (tmp_path / 'test' / 'summary.json').is_file()
     fixed, moving = files_of(cfg, data)
     prompt = ['--fixed-prompt', prompt_of(fixed, data)] if 'SegmentPrompt' in str(cfg.get('test_dataloader')) else []

@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('checkpoint', nargs='?', help='checkpoint; may be left out for methods without training')
     parser.add_argument('--out', metavar='DIR', help='write summary.json and one CSV and JSON per metric, case by case')
     parser.add_argument('--show-dir', metavar='DIR', help='write a picture of every case')
+    parser.add_argument('--save-fields', metavar='DIR', help='write the displacement of every case (ITK, LPS mm)')
     parser.add_argument('--work-dir', help='where the logs go (default: work_dirs/<config name>)')
     launch.add_launcher(parser)
     add_common(parser)
@@ -79,6 +80,9 @@ def prepare(args: argparse.Namespace) -> Config:
         hooks = cfg.setdefault('default_hooks', ConfigDict())
         hooks['visualization'] = ConfigDict(type='VisualizationHook', cases=0, test_cases=-1, out_dir=args.show_dir)
         cfg.visualizer = cfg.get('visualizer') or dict(type='RegVisualizer', vis_backends=[])
+    if args.save_fields:
+        hooks = cfg.setdefault('default_hooks', ConfigDict())
+        hooks['save_fields'] = ConfigDict(type='SaveFieldsHook', out_dir=args.save_fields)
     return cfg
 
 
