@@ -16,22 +16,16 @@ if TYPE_CHECKING:
     from mmreg.registration.results.result import RegistrationResult
     from mmreg.registration.types import ImageLike, LandmarksLike
     from mmreg.registration.working.preparation import Preparation, find_preparation
-    from mmreg.transforms.operations import (
-        InvertedTransform,
-        JacobianMap,
-        apply_transform,
-        compose_transforms,
-        invert_transform,
-        jacobian_map,
-        transform_landmarks,
-    )
+    from mmreg.transforms.algebra import InvertedTransform, compose_transforms, invert_transform
+    from mmreg.transforms.apply import apply_transform, transform_landmarks
+    from mmreg.transforms.jacobian import JacobianMap, jacobian_map
 
 _MODULES = {
     'Image': 'mmreg.registration.inputs',
     'ImageLike': 'mmreg.registration.types',
     'InverseResidual': 'mmreg.registration.results.inverse',
-    'InvertedTransform': 'mmreg.transforms.operations',
-    'JacobianMap': 'mmreg.transforms.operations',
+    'InvertedTransform': 'mmreg.transforms.algebra',
+    'JacobianMap': 'mmreg.transforms.jacobian',
     'LandmarksLike': 'mmreg.registration.types',
     'LoadedModel': 'mmreg.registration.model',
     'Preparation': 'mmreg.registration.working.preparation',
@@ -39,16 +33,16 @@ _MODULES = {
     'PresetRegistration': 'mmreg.registration.register',
     'RegistrationInferencer': 'mmreg.registration.inferencer',
     'RegistrationResult': 'mmreg.registration.results.result',
-    'apply_transform': 'mmreg.transforms.operations',
-    'compose_transforms': 'mmreg.transforms.operations',
+    'apply_transform': 'mmreg.transforms.apply',
+    'compose_transforms': 'mmreg.transforms.algebra',
     'find_preparation': 'mmreg.registration.working.preparation',
     'init_model': 'mmreg.registration.model',
-    'invert_transform': 'mmreg.transforms.operations',
-    'jacobian_map': 'mmreg.transforms.operations',
+    'invert_transform': 'mmreg.transforms.algebra',
+    'jacobian_map': 'mmreg.transforms.jacobian',
     'load_model': 'mmreg.registration.model',
     'list_presets': 'mmreg.registration.presets.preset',
     'register': 'mmreg.registration.register',
-    'transform_landmarks': 'mmreg.transforms.operations',
+    'transform_landmarks': 'mmreg.transforms.apply',
     'write_result': 'mmreg.registration.results.outputs',
 }
 

@@ -12,9 +12,10 @@ from mmreg.io import Geometry, Transform
 from mmreg.io.landmark_files import FRAMES
 from mmreg.io.transform_parts import own_grid
 from mmreg.io.voxel_type import OUTPUT_TYPES
+from mmreg.transforms.apply import IMAGE_MODES, LABEL_MODES
 from mmreg.transforms.files import Reading, load_chain, load_transform
-from mmreg.transforms.operations import IMAGE_MODES, LABEL_MODES, as_grid, reference_grid
 from mmreg.transforms.outputs import Application, Moved, is_landmark_file, write_moved
+from mmreg.transforms.reference import as_grid, reference_grid
 from mmreg.utils import console
 
 from .shared.file_options import add_position
@@ -165,7 +166,7 @@ def _inverse(chain: Transform, reference: str | None) -> Transform:
     try:
         return chain.inverse()
     except DataError:
-        from mmreg.transforms.operations import invert_transform
+        from mmreg.transforms.algebra import invert_transform
 
         result = invert_transform(chain, reference)
     console.say(f'inverse computed, residual {result.residual.mean:.3g} mm (mean), {result.residual.max:.3g} mm (max)')

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmreg.transforms.algebra import compose_transforms
 from mmreg.transforms.files import load_chain
-from mmreg.transforms.operations import compose_transforms
 from mmreg.utils import console
 
 from .shared.options import add_debug

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from mmreg.transforms.algebra import invert_transform
 from mmreg.transforms.files import load_chain
-from mmreg.transforms.operations import as_grid, invert_transform
+from mmreg.transforms.reference import as_grid
 from mmreg.utils import console
 
 from .shared.options import add_debug

@@ -10,7 +10,8 @@ import numpy as np
 from mmreg.errors import DataError
 from mmreg.io import read_mask, write_volume
 from mmreg.transforms.files import load_chain
-from mmreg.transforms.operations import LOG_FLOOR, jacobian_map, reference_grid
+from mmreg.transforms.jacobian import LOG_FLOOR, jacobian_map
+from mmreg.transforms.reference import reference_grid
 from mmreg.utils import console
 
 from .shared.options import add_debug

@@ -25,8 +25,8 @@ from mmreg.io.volumes import WRITABLE, write_sitk
 from mmreg.io.voxel_type import as_type, in_type_of
 from mmreg.registration.results.folder import replacing_folder
 
+from .apply import apply_transform, transform_landmarks
 from .moving import as_image, load_moving
-from .operations import apply_transform, transform_landmarks
 
 #: Landmarks further than this from where the inverse should bring them are worth a warning, mm.
 INEXACT = 0.1

@@ -8,8 +8,8 @@ from mmreg.io import Transform
 from mmreg.io.foreign import FORMATS, Spaces, write_as
 from mmreg.io.transform_parts import own_grid
 from mmreg.transforms.files import Reading
-from mmreg.transforms.operations import as_grid
 from mmreg.transforms.outputs import write_any
+from mmreg.transforms.reference import as_grid
 
 ORDER = (
     'Order: the first transform meets the fixed point first, as in antsApplyTransforms (-t 1Warp.nii.gz -t '

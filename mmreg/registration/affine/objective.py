@@ -19,7 +19,7 @@ from mmreg.spatial.grid import half_extent
 
 from .images import AffineLevel
 from .parameters import exponential, translation_matrix
-from .points import Points, block_points, scattered_points
+from .points import SampledPoints, block_points, scattered_points
 from .settings import AffineSettings
 from .similarity import PointSimilarity, make_similarity
 
@@ -41,7 +41,7 @@ class AffineObjective:
         spacing: working spacing in mm.
     """
 
-    points: Points
+    points: SampledPoints
     moving: AffineLevel
     similarity: PointSimilarity
     index: int

@@ -20,7 +20,7 @@ _REPEATS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Points:
+class SampledPoints:
     """Places and intensities of the fixed image.
 
     Attributes:
@@ -55,7 +55,7 @@ class Points:
         return max(float(self.world[:-1].double().square().sum(0).mean().sqrt()), 1e-6)
 
 
-def scattered_points(level: AffineLevel, count: int, seed: int) -> Points:
+def scattered_points(level: AffineLevel, count: int, seed: int) -> SampledPoints:
     """Voxels drawn at random (a small image several times), each moved at random within its voxel.
 
     The random part keeps points off the moving image's grid: a joint histogram of two equal grids has false optima
@@ -70,7 +70,7 @@ def scattered_points(level: AffineLevel, count: int, seed: int) -> Points:
     return _points(level, voxels, block=len(voxels))
 
 
-def block_points(level: AffineLevel, count: int, seed: int, window: int) -> Points:
+def block_points(level: AffineLevel, count: int, seed: int, window: int) -> SampledPoints:
     """Small blocks of neighbouring voxels at random places; blocks without structure are passed over."""
     generator = torch.Generator().manual_seed(seed)
     edges = [min(window, n) for n in level.size]
@@ -87,11 +87,11 @@ def block_points(level: AffineLevel, count: int, seed: int, window: int) -> Poin
     return _subset(points, kept)
 
 
-def _subset(points: Points, blocks: Tensor) -> Points:
+def _subset(points: SampledPoints, blocks: Tensor) -> SampledPoints:
     def of(tensor: Tensor) -> Tensor:
         return tensor.unflatten(-1, (-1, points.block))[..., blocks, :].flatten(-2)
 
-    return Points(of(points.world), of(points.values), of(points.weights), points.centre, points.block)
+    return SampledPoints(of(points.world), of(points.values), of(points.weights), points.centre, points.block)
 
 
 def _inside(level: AffineLevel) -> Tensor:
@@ -106,7 +106,7 @@ def _inside(level: AffineLevel) -> Tensor:
     return inside
 
 
-def _points(level: AffineLevel, voxels: Tensor, block: int) -> Points:
+def _points(level: AffineLevel, voxels: Tensor, block: int) -> SampledPoints:
     device = level.image.device
     limit = torch.tensor(level.size) - 1.0
     voxels = torch.clamp(voxels, torch.zeros_like(limit), limit).to(device)
@@ -117,4 +117,4 @@ def _points(level: AffineLevel, voxels: Tensor, block: int) -> Points:
     if level.weight is not None:
         weights = sample(level.weight, voxels[None], padding='border')[0, 0]
     rows = torch.cat([(world - centre).T, torch.ones_like(world[:1, :1]).expand(1, len(world))])
-    return Points(rows.float(), values, weights, centre.cpu().numpy(), block)
+    return SampledPoints(rows.float(), values, weights, centre.cpu().numpy(), block)
