@@ -1,4 +1,4 @@
 #!/bin/sh
-# Registers every pair of /LUMIR_dataset.json; whatever follows the image's name goes to `mmreg infer` and wins.
+# Registers every pair of the JSON that the challenge mounts; what follows the image's name goes to `mmreg infer` and wins.
 set -eu
 exec mmreg infer "${MMREG_CONFIG}" --checkpoint "${MMREG_CHECKPOINT}" --layout lumir "$@"

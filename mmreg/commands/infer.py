@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from mmreg.errors import ConfigError
@@ -25,8 +26,9 @@ from .shared.run_options import (
 )
 from .shared.running import run
 
-#: Where the launcher of a challenge container mounts things: list, images, results.
+#: Where the launcher of a challenge container mounts things: list, images, results; 2024 and 2025.
 LUMIR_MOUNTS = {'pairs': '/LUMIR_dataset.json', 'data_root': '/input', 'out': '/output'}
+LUMIR25_MOUNTS = {'pairs': '/app/LUMIR25_dataset.json', 'data_root': '/app/input', 'out': '/app/output'}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -65,11 +67,13 @@ def _infer(args: argparse.Namespace) -> int:
 
 
 def _complete(args: argparse.Namespace) -> None:
-    """The mounts of the challenge container where nothing else was given."""
+    """The mounts of the challenge container where nothing else was given: those of the year whose list is there."""
     if args.layout != 'lumir' or pair_files(args):
         return
-    for name, value in LUMIR_MOUNTS.items():
-        if getattr(args, name) is None and not (name == 'data_root' and args.pairs != LUMIR_MOUNTS['pairs']):
+    newer = not Path(LUMIR_MOUNTS['pairs']).exists() and Path(LUMIR25_MOUNTS['pairs']).exists()
+    mounts = LUMIR25_MOUNTS if newer else LUMIR_MOUNTS
+    for name, value in mounts.items():
+        if getattr(args, name) is None and not (name == 'data_root' and args.pairs != mounts['pairs']):
             setattr(args, name, value)
 
 

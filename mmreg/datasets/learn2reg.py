@@ -204,6 +204,23 @@ class LUMIRDataset(Learn2RegDataset):
         ]
 
 
+@DATASETS.register_module()
+class LUMIR25Dataset(LUMIRDataset):
+    """LUMIR (Learn2Reg 2025): the training scans of 2024, and validation pairs of three kinds.
+
+    Of the 36 pairs of its JSON 18 are of the domain of 2024 (9 by labels, 9 by landmarks), 9 are high-field scans, and
+    in 9 the moving image has another contrast (``LUMIRMRI_4023_0001``). The challenge's coarse label maps of the
+    validation scans (10 classes) are read where they lie in ``labelsVal``.
+
+    Args:
+        ann_file: The JSON below ``data_root``.
+        kwargs: See :class:`LUMIRDataset`.
+    """
+
+    def __init__(self, ann_file: str = 'LUMIR25_dataset.json', **kwargs: Any):
+        super().__init__(ann_file=ann_file, **kwargs)
+
+
 def read_json(path: str | Path) -> dict[str, Any]:
     """The object in a JSON file.
 

@@ -18,6 +18,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 #: Config -> folder of its data, and what is taken away below it.
 CASES = {
     'eoir_lumir': ('LUMIR', ['SanityCheckLabelsTr/*']),
+    'eoir_lumir25': ('LUMIR25', []),
     'eoir_abdomenctct': ('AbdomenCTCT', ['label/*']),
     'eoir_acdc': ('ACDC', ['*/*_seg.nii.gz']),
     'gradirn_acdc': ('ACDC', ['*/*/*_gt.nii.gz']),

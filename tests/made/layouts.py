@@ -41,8 +41,31 @@ def lumir(root: Path) -> Path:
     return root
 
 
-def _brain(number: int) -> str:
-    return f'LUMIRMRI_{number:04d}_0000.nii.gz'
+def lumir25(root: Path) -> Path:
+    """The challenge's JSON of 2025: pairs of the domain of 2024, of high field, and of two contrasts."""
+    training = range(3)
+    pairs = [((3455, 0), (3454, 0)), ((4015, 0), (4014, 0)), ((4024, 0), (4023, 1)), ((3485, 0), (3484, 0))]
+    for number in training:
+        put(root / 'imagesTr' / _brain(number), (anatomy(number, SHAPE)[0] * 255).round().astype(np.uint8))
+    for number, contrast in {image for pair in pairs for image in pair}:
+        scan = anatomy(number, SHAPE)[0]
+        scan = (scan.max() - scan) * (scan > 0) if contrast else scan
+        put(root / 'imagesVal' / _brain(number, contrast), (scan * 255).round().clip(0, 255).astype(np.uint8))
+    content = {
+        'name': 'LUMIR', 'release': '0.1', 'pairings': 'unpaired', 'tensorImageShape': {'0': list(SHAPE)},
+        'numTraining': len(training), 'training': [{'image': f'./imagesTr/{_brain(n)}'} for n in training],
+        'numValidation': len(pairs),
+        'validation': [
+            {'fixed': f'./imagesVal/{_brain(*fixed)}', 'moving': f'./imagesVal/{_brain(*moving)}'}
+            for fixed, moving in pairs
+        ],
+    }  # fmt: skip
+    put_json(root / 'LUMIR25_dataset.json', content)
+    return root
+
+
+def _brain(number: int, contrast: int = 0) -> str:
+    return f'LUMIRMRI_{number:04d}_{contrast:04d}.nii.gz'
 
 
 def oasis(root: Path) -> Path:
@@ -252,6 +275,7 @@ def pairs(root: Path) -> Path:
 #: Name of the folder below MMREG_DATA -> what fills it.
 LAYOUTS: dict[str, tuple[Callable[[Path], Path], ...]] = {
     'LUMIR': (lumir,),
+    'LUMIR25': (lumir25,),
     'OASIS': (oasis,),
     'IXI': (ixi,),
     'AbdomenCTCT': (abdomenctct,),
