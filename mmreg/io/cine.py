@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmreg.errors import DataError
 
+from .dicom import is_dicom_file
 from .formats import read_header
 from .image_file import ImageFile
 
@@ -40,6 +41,13 @@ def chosen_frame(file: ImageFile, role: str) -> ImageFile:
     """
     path = Path(file)
     info = path.parent / 'Info.cfg'
-    if file.frame is not None or file.channels or role not in PHASE_OF or not info.is_file() or path.is_dir():
+    if (
+        file.frame is not None
+        or file.channels
+        or role not in PHASE_OF
+        or not info.is_file()
+        or path.is_dir()
+        or is_dicom_file(path)
+    ):
         return file
     return replace(file, frame=phases(info)[PHASE_OF[role]]) if read_header(path).frames > 1 else file

@@ -14,8 +14,8 @@ from mmreg.errors import DataError
 
 from .atomic import atomic_path, split_suffix
 from .checks import as_labels, as_mask, check_finite, check_image
-from .dicom import read_dicom_series
-from .files import named
+from .dicom import is_dicom_file, read_dicom_file, read_dicom_series
+from .files import named, regular_file
 from .formats import ImageHeader, read_file, read_header
 from .formats.build import COLOUR, SPACE, TIME_STEP, TIME_UNIT
 from .formats.write_nifti import has_facts, write_nifti
@@ -96,6 +96,7 @@ def read_volume(
     kind: str = 'image',
     *,
     channels: bool = False,
+    stack: bool = True,
     series: str | None = None,
     frame: int | None = None,
     position: str | None = None,
@@ -107,6 +108,7 @@ def read_volume(
         path: file or DICOM folder.
         kind: 'image' (float32), 'labels' (int16, int32 where needed) or 'mask' (uint8, 1 where not zero).
         channels: admit several channels, from vector pixels or from a fourth axis; they come last.
+        stack: whether the volumes of a fourth axis may be channels.
         series: UID or number that chooses one of several DICOM series of a folder.
         frame: which volume of a fourth axis to read, counted from 1.
         position: 'sform' or 'qform' of a NIfTI header; by default the sform where it is set.
@@ -118,7 +120,7 @@ def read_volume(
     if kind not in KINDS:
         raise DataError(f"{path}: kind '{kind}' was asked for, expected one of {', '.join(KINDS)}")
     image = read_sitk(path, series, position)
-    image = _spatial_image(one_frame(image, path, frame), path, channels)
+    image = _spatial_image(one_frame(image, path, frame), path, channels, stack)
     try:
         geometry = Geometry.from_sitk(image)
     except DataError as error:
@@ -154,6 +156,8 @@ def read_geometry(
         position: see :func:`read_volume`.
     """
     path = Path(path)
+    if path.is_file() and is_dicom_file(path):
+        return Geometry.from_sitk(one_frame(read_dicom_file(path), path, 1 if frames else None))
     if path.is_dir():
         return Geometry.from_sitk(one_frame(read_dicom_series(path, series), path, 1 if frames else None))
     header = read_header(path, position)
@@ -206,7 +210,10 @@ def read_sitk(path: str | Path, series: str | None = None, position: str | None 
     path = named(path, 'an image')
     if not path.exists():
         raise DataError(f'{path}: found no such file, expected an image')
-    return read_dicom_series(path, series) if path.is_dir() else read_file(path, position)
+    if path.is_dir():
+        return read_dicom_series(path, series)
+    path = regular_file(path, 'an image')
+    return read_dicom_file(path) if is_dicom_file(path) else read_file(path, position)
 
 
 def read_image_header(path: str | Path) -> ImageHeader:
@@ -236,10 +243,10 @@ def with_facts(image: sitk.Image, source: sitk.Image) -> sitk.Image:
     return image
 
 
-def _spatial_image(image: sitk.Image, path: str | Path, channels: bool) -> sitk.Image:
+def _spatial_image(image: sitk.Image, path: str | Path, channels: bool, stack: bool = True) -> sitk.Image:
     """Return a 2-D or 3-D image; turn a fourth axis into channels where that is allowed."""
     size = image.GetSize()
-    if len(size) == 4 and (size[3] == 1 or channels) and image.GetNumberOfComponentsPerPixel() == 1:
+    if len(size) == 4 and (size[3] == 1 or (channels and stack)) and image.GetNumberOfComponentsPerPixel() == 1:
         parts = [image[:, :, :, c] for c in range(size[3])]
         image = with_facts(parts[0] if len(parts) == 1 else sitk.Compose(parts), image)
     if image.GetDimension() not in (2, 3):

@@ -26,6 +26,7 @@ from mmreg.io import (
     read_landmarks,
 )
 from mmreg.io.cine import chosen_frame
+from mmreg.io.dicom import is_dicom_file
 from mmreg.registration.types import ImageLike, LandmarksLike
 
 
@@ -240,10 +241,11 @@ def _refuse_frames(source: Any, name: str) -> None:
 def _read_image(file: ImageFile, channels: int | None) -> Image:
     """A file with one volume; several are channels only where the model takes so many, or where the file says so."""
     path, name, dtype = Path(file), str(file), np.dtype(np.float32)
-    if not path.is_dir():
+    wanted = file.channels
+    if not path.is_dir() and not is_dicom_file(path):
         header = read_image_header(path)
         dtype = header.dtype if header.dtype.kind in 'iu' else dtype
-        wanted = file.channels or (channels is not None and channels == header.frames)
+        wanted = wanted or (channels is not None and channels == header.frames)
         if header.frames > 1 and file.frame is not None:
             name = f'{file} (frame {file.frame})'
         elif header.frames > 1 and not wanted:
@@ -252,7 +254,7 @@ def _read_image(file: ImageFile, channels: int | None) -> Image:
                 f'volume of a time series: --frame N, from 1 to {header.frames}, chooses it, an Info.cfg with ED and '
                 'ES beside it does so, and --channels takes all as channels of one image'
             )
-    return Image(file.read(channels=channels != 1), name, dtype)
+    return Image(file.read(channels=channels != 1, stack=wanted), name, dtype)
 
 
 def _grid(geometry: Geometry) -> str:
