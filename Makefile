@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint dist clean install
+.PHONY: demo test test-slow lint dist docs clean install
 
 install: $(STAMP)
 
@@ -32,6 +32,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation as a site in site/; a broken link or a name that the reference cannot find fails it.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
 # One wheel for every Python with the kernels of this system, one without kernels for the others, and the sources.
 dist: $(STAMP) $(VENV)/.release
 	rm -rf dist
@@ -42,4 +50,4 @@ $(VENV)/.release: $(STAMP)
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo_out work_dirs build dist *.egg-info
+	rm -rf $(VENV) demo_out work_dirs build dist site *.egg-info
