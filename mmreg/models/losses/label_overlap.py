@@ -16,6 +16,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from mmreg.spatial import warp
+from mmreg.spatial.constants import constant
 from mmreg.spatial.precision import full_precision, without_autocast
 
 from .base import prepare_mask
@@ -93,7 +94,7 @@ def label_overlap_chunks(
 
     parts = []
     with without_autocast(displacement):
-        for values in torch.as_tensor(classes, device=displacement.device).split(chunk):
+        for values in constant([int(c) for c in classes], displacement, torch.long).split(chunk):
             shaped = values.view(1, -1, *[1] * (displacement.dim() - 2))
             parts.append(checkpoint(sums, displacement, shaped, use_reentrant=False, preserve_rng_state=False))
     return ClassSums(*(torch.cat(column, 1) for column in zip(*parts)))
@@ -160,7 +161,7 @@ def _shares(block: Block) -> Tensor:
 def _add_bins(bins: Tensor, index: Tensor, weight: Tensor) -> None:
     """Add ``weight`` to the float64 ``bins`` at ``index``."""
     index, weight = index.flatten(), weight.flatten().double()
-    if bins.is_cuda:  # the form that deterministic mode allows there
+    if bins.device.type != 'cpu':  # no wait for the largest index, and the form that deterministic mode allows there
         bins.view(-1).scatter_add_(0, index.long(), weight)
     else:
         bins.view(-1).add_(torch.bincount(index, weight, minlength=bins.numel()))

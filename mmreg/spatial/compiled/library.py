@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ _on: ContextVar[bool] = ContextVar('mmreg_compiled', default=os.environ.get('MMR
 
 @cache
 def _library() -> ctypes.CDLL | None:
-    for path in map(Path(__file__).with_name, ('_kernels.so', '_kernels.pyd')):
+    # Wheels carry one for every Python; one that was built for this Python alone comes first.
+    for path in (Path(__file__).with_name(f'_kernels{suffix}') for suffix in (*EXTENSION_SUFFIXES, '.so', '.pyd')):
         if not path.is_file():
             continue
         try:

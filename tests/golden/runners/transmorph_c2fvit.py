@@ -163,6 +163,7 @@ def _translation(start: Tensor, size: torch.Size) -> Tensor:
 def alone(case: Case, head: AffineTransformerHead, moving: Tensor) -> dict[str, Tensor]:
     """Matrices of given numbers, about the centre of mass and about that of the grid, and the image warped by one."""
     parameters = torch.tensor(case.info['inputs']['affine_alone_parameters'])
+    parameters = parameters.expand(max(len(parameters), len(moving)), -1)
     centred = head.matrix(parameters, moving)
     plain = affine_from_parameters(parameters, torch.zeros(len(parameters), 3))
     size = moving.shape[2:]
