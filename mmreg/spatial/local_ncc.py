@@ -227,7 +227,7 @@ class _Gradient:
     def __init__(self, window: Window, by_cross: Tensor, by_denominator: Tensor, scale: float | Tensor):
         self.window, self.scale = window, scale
         self.by_cross, self.by_denominator = by_cross, by_denominator
-        self.spread = window.spread(by_cross)
+        self.cross_adjoint = window.adjoint(by_cross)
 
     def __call__(
         self,
@@ -242,5 +242,5 @@ class _Gradient:
         if free is not None:
             by_variance.mul_(free)
         mixed = (by_variance * mean_image).addcmul_(self.by_cross, mean_other, value=-1)
-        gradient = self.window.spread(mixed).addcmul_(other, self.spread)
-        return gradient.addcmul_(image, self.window.spread(by_variance), value=-1).mul_(self.scale)
+        gradient = self.window.adjoint(mixed).addcmul_(other, self.cross_adjoint)
+        return gradient.addcmul_(image, self.window.adjoint(by_variance), value=-1).mul_(self.scale)

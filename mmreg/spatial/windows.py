@@ -36,7 +36,7 @@ class Window:
         """Weighted window sums of ``x`` ``(N, C, *spatial)``; linear."""
         return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, self.taps)
 
-    def spread(self, x: Tensor) -> Tensor:
+    def adjoint(self, x: Tensor) -> Tensor:
         """The transpose of :meth:`sum`, ``(N, C, *spatial)``; the same for windows that are symmetric."""
         return box_sum(x, self.sizes) if self.taps is None else separable_filter(x, [t[::-1] for t in self.taps])
 

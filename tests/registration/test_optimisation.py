@@ -259,7 +259,7 @@ def test_slopes_are_the_derivatives_by_the_increment():
         return (warp(images[1], w, padding='border') * weight * images[0]).sum()
 
     head.reset(field)
-    found = head.slope(torch.autograd.grad(forward(u), u)[0], torch.autograd.grad(backward(w), w)[0])
+    found = head.increment_gradient(torch.autograd.grad(forward(u), u)[0], torch.autograd.grad(backward(w), w)[0])
     h = 1e-3
     ahead, behind = (compose(field, sign * h * increment, 'border') for sign in (1, -1))
     slope = (forward(ahead) - forward(behind)) / (2 * h)

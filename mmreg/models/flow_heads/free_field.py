@@ -78,7 +78,7 @@ class FreeField(FlowHead):
         backward = [] if self.inverse is None else [_at_size(self.inverse, size)]
         return Fields([_at_size(integrator(self.field), size)], [self.field], backward)
 
-    def slope(self, gradient: Tensor, backward: Tensor | None = None) -> Tensor:
+    def increment_gradient(self, gradient: Tensor, backward: Tensor | None = None) -> Tensor:
         """Gradient by the increment at rest, ``(N, ndim, *grid)``.
 
         For ``'compose'`` the chain rule gives the transposed Jacobian of the map times the gradient:

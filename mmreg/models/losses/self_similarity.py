@@ -63,7 +63,7 @@ class Patches:
             total = total.narrow(axis + 2, self.radius, n)
         return total / (2 * self.radius + 1) ** (x.ndim - 2)
 
-    def spread_mean(self, x: Tensor) -> Tensor:
+    def mean_adjoint(self, x: Tensor) -> Tensor:
         """The transpose of :meth:`mean`, ``(N, C, *S)``, unscaled."""
         if self.radius == 0:
             return x
@@ -148,7 +148,7 @@ class MeasuredPatches:
         for k, term in enumerate(terms):
             by_distance = torch.addcmul(shared, term, self.inverse, value=-1, out=term)
             by_distance.addcmul_(total, lowest[k].to(total.dtype), value=-1)
-            step = patches.spread_mean(by_distance) * patches.difference(self.padded, k).mul_(scale)
+            step = patches.mean_adjoint(by_distance) * patches.difference(self.padded, k).mul_(scale)
             p, q = patches.pairs[k]
             patches.shifted(gradient, p).add_(step)
             patches.shifted(gradient, q).sub_(step)

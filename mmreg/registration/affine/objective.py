@@ -65,7 +65,7 @@ class AffineObjective:
         similarity, overlap = (torch.cat(column).double().cpu().numpy() for column in zip(*found))
         return similarity, overlap
 
-    def slope(self, start: np.ndarray, basis: Tensor, parameters: np.ndarray) -> tuple[float, np.ndarray]:
+    def value_and_gradient(self, start: np.ndarray, basis: Tensor, parameters: np.ndarray) -> tuple[float, np.ndarray]:
         """Similarity of ``start . exp(parameters . basis)`` and its derivative by the parameters.
 
         Args:

@@ -1,4 +1,4 @@
-"""Uphill on the similarity: rigid first, then affine, from coarse to fine."""
+"""Gradient ascent on the similarity: rigid first, then affine, from coarse to fine."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def climb(
     seen: list[float] = []
     best = (-np.inf, np.zeros(len(basis)))
     # The first step of L-BFGS is as long as the gradient: make it about half a voxel of the level.
-    value, gradient = objective.slope(start, basis, best[1])
+    value, gradient = objective.value_and_gradient(start, basis, best[1])
     before, scale = value, 0.5 * objective.spacing / max(float(np.linalg.norm(gradient)), 1e-9)
 
     def cost(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal best
-        value, gradient = objective.slope(start, basis, parameters)
+        value, gradient = objective.value_and_gradient(start, basis, parameters)
         if value > best[0]:
             best = (value, parameters.copy())
         return -value * scale, -gradient * scale

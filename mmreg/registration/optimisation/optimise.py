@@ -110,7 +110,7 @@ class _Run:
         for iteration in range(level.iterations):
             losses, gradients = self._evaluate(data)
             with torch.no_grad():
-                self.head.move(rule(self.head.slope(*gradients), level.share(iteration)), smooth)
+                self.head.move(rule(self.head.increment_gradient(*gradients), level.share(iteration)), smooth)
             self._record(number, iteration, stage, losses)
             values.append(losses['loss'])
             if self._converged(values):

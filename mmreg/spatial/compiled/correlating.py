@@ -9,8 +9,8 @@ from torch import Tensor
 
 from .library import call
 
-#: Volumes of working room per volume.
-ROOM = 5
+#: Volumes of workspace per volume.
+WORKSPACE = 5
 
 
 def local_correlation(
@@ -51,11 +51,11 @@ def local_correlation(
     # By numpy: PyTorch's threads do not survive a fork of the process, the kernels' own do.
     less = [torch.from_numpy(x.detach().numpy().reshape(volumes, -1).min(axis=1)) for x in (first, second)]
     gradients = [torch.empty(first.shape) if wanted else None for wanted in need]
-    room = torch.empty(ROOM * first.numel())
+    workspace = torch.empty(WORKSPACE * first.numel())
     total = torch.empty((), dtype=torch.float64)
     call(
         'mmreg_local_correlation',
-        *(first, second, *weights, *less, *gradients, room, total, volumes, first.shape[1]),
+        *(first, second, *weights, *less, *gradients, workspace, total, volumes, first.shape[1]),
         *(size, reach, count, eps, scale, exponent),
     )
     return total.float(), gradients[0], gradients[1]

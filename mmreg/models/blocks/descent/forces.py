@@ -1,4 +1,4 @@
-"""Image dissimilarities seen from the warped image: the energy, and its derivative voxel by voxel.
+"""Image dissimilarities seen from the warped image: the energy, and its gradient voxel by voxel.
 
 A force knows neither the displacement nor the warp: the descent multiplies it by the derivative of the warp. It is
 *per sample* and *not divided by the number of voxels*, so that it depends on neither batch nor image size.
@@ -23,15 +23,15 @@ class ImageForce(nn.Module):
         """Dissimilarity of each sample, ``(N,)``."""
         raise NotImplementedError
 
-    def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+    def gradient(self, warped: Tensor, fixed: Tensor) -> Tensor:
         """``dE_n/dW`` times the number of entries of a sample, ``(N, C, *spatial)``; can be differentiated again."""
         raise NotImplementedError
 
     def forward(self, warped: Tensor, fixed: Tensor) -> Tensor:
-        """:meth:`slope` of ``(N, C, *spatial)`` in full precision."""
+        """:meth:`gradient` of ``(N, C, *spatial)`` in full precision."""
         warped, fixed = full_precision(warped, fixed)
         with without_autocast(warped):
-            return self.slope(warped, fixed)
+            return self.gradient(warped, fixed)
 
 
 class SSDForce(ImageForce):
@@ -41,7 +41,7 @@ class SSDForce(ImageForce):
         """Mean squared difference ``(N,)`` of images ``(N, C, *spatial)``."""
         return (warped - fixed).square().flatten(1).mean(1)
 
-    def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+    def gradient(self, warped: Tensor, fixed: Tensor) -> Tensor:
         """Its gradient by ``warped``, ``(N, C, *spatial)``, times the number of values."""
         return 2 * (warped - fixed)
 
@@ -49,8 +49,8 @@ class SSDForce(ImageForce):
 class NCCForce(ImageForce):
     r"""Global squared correlation :math:`-c^2 / (AB + \epsilon)` per sample and channel, mean over channels.
 
-    With :math:`a = F - \bar F, b = W - \bar W, c = \sum ab, A = \sum a^2, B = \sum b^2, D = AB + \epsilon` the slope is
-    :math:`V (-2 c a / D + 2 c^2 A b / D^2)`; the derivatives of the means cancel. Source: GraDIRN ``ncc``, golden
+    With :math:`a = F - \bar F, b = W - \bar W, c = \sum ab, A = \sum a^2, B = \sum b^2, D = AB + \epsilon` the gradient
+    is :math:`V (-2 c a / D + 2 c^2 A b / D^2)`; the derivatives of the means cancel. Source: GraDIRN ``ncc``, golden
     gradirn/ops ``ncc_exact_grad``.
 
     Args:
@@ -66,7 +66,7 @@ class NCCForce(ImageForce):
         _, _, cross, square, denominator = self._moments(warped, fixed)
         return -(cross.square() / denominator).flatten(1).mean(1)
 
-    def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+    def gradient(self, warped: Tensor, fixed: Tensor) -> Tensor:
         """Its gradient by ``warped``, ``(N, C, *spatial)``, times the number of values."""
         a, b, cross, square, denominator = self._moments(warped, fixed)
         quotient = 2 * warped[0, 0].numel() * cross / denominator
@@ -82,11 +82,11 @@ class NCCForce(ImageForce):
 
 
 class LossForce(ImageForce):
-    """Any differentiable image loss of the library, its slope by automatic differentiation.
+    """Any differentiable image loss of the library, its gradient by automatic differentiation.
 
-    In training the slope is differentiated again, so the loss must be differentiable twice; the losses with gradients
-    in closed form rebuild their graph for that. A loss is a mean over samples, so its gradient times the size of the
-    batch is that of every sample.
+    In training the gradient is differentiated again, so the loss must be differentiable twice; the losses with
+    gradients in closed form rebuild their graph for that. A loss is a mean over samples, so its gradient times the size
+    of the batch is that of every sample.
 
     Args:
         loss: Config of an image loss in LOSSES.
@@ -107,7 +107,7 @@ class LossForce(ImageForce):
         """The loss of every pair ``(N,)``, of images ``(N, C, *spatial)``."""
         return torch.stack([self.loss(w[None], f[None]) for w, f in zip(warped, fixed)])
 
-    def slope(self, warped: Tensor, fixed: Tensor) -> Tensor:
+    def gradient(self, warped: Tensor, fixed: Tensor) -> Tensor:
         """Its gradient by ``warped``, ``(N, C, *spatial)``, by automatic differentiation."""
         training = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
@@ -115,8 +115,8 @@ class LossForce(ImageForce):
                 warped = warped if warped.requires_grad else warped.detach().requires_grad_()
             else:  # copies: nothing made in inference mode can be differentiated
                 warped, fixed = warped.detach().clone().requires_grad_(), fixed.detach().clone()
-            (slope,) = torch.autograd.grad(self.loss(warped, fixed), warped, create_graph=training)
-        return slope * warped.numel()
+            (gradient,) = torch.autograd.grad(self.loss(warped, fixed), warped, create_graph=training)
+        return gradient * warped.numel()
 
 
 _CLOSED_FORM = {'ssd': SSDForce, 'ncc': NCCForce}
