@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   mmreg register fixed.nii.gz moving_dicom_folder -o out --preset lung_ct --moving-labels labels.nii.gz
   mmreg register fixed.nii.gz moving.nii.gz -o out --model config.py --checkpoint weights.pth --refine 50
   mmreg register fixed.nii.gz moving.nii.gz -o out --weights symnet_oasis --refine 50
+  mmreg register fixed.nii.gz moving.nii.gz -o out --only rigid
   mmreg register --pairs pairs.csv -o out
   torchrun --nproc-per-node 4 -m mmreg.cli register --pairs pairs.csv -o out
 """

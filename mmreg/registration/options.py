@@ -25,6 +25,8 @@ OUTPUT_NAMES = (
     'report',
 )
 LAYOUT_NAMES = ('files', 'lumir', 'learn2reg', 'oasis')
+#: Kinds of map that may be all that is asked for.
+ONLY = ('rigid', 'similarity', 'affine')
 LABEL_SETS = ('equal', 'overlap')
 LANDMARK_FRAMES = ('voxel', 'dirlab', 'ras', 'lps')
 
@@ -59,6 +61,9 @@ class RunOptions:
         python='or a ``(ndim+1, ndim+1)`` matrix fixed world -> moving world, RAS mm; None: the headers alone',
         metavar='HOW',
     )
+    only: str | None = described(
+        'stop after the initialisation and deform nothing: the kind of map that is searched for', None, choices=ONLY
+    )
     device: str | torch.device | None = described(
         'where it runs: cpu, cuda, cuda:N (default: the GPU where there is one)', None
     )
@@ -87,10 +92,15 @@ class RunOptions:
         Raises:
             ConfigError: naming them.
         """
+        automatic = self.affine is None or (isinstance(self.affine, str) and self.affine == 'auto')
+        if self.only is not None and not automatic:
+            raise ConfigError(f'only={self.only!r} and affine={self.affine!r} were given, expected one of them.')
         if self.model is None:
             for name in ('checkpoint', 'refine'):
                 if getattr(self, name):
                     raise ConfigError(f'{name} was given without a model, expected the config of a network with it.')
+        elif self.only is not None:
+            raise ConfigError(f'only={self.only!r} and a model were given, expected one of them.')
         elif self.preset is not None and not self.refine:
             raise ConfigError(
                 'preset and model were given, expected one of them, or the number of refine iterations too.'

@@ -138,7 +138,9 @@ class Pipeline:
             tell(watch, 'method', method.words())
         with timed(timings, 'affine'):
             device = method.source.device
-            alignment = align(pair, affine, method.affine, device=device, seed=options.seed, watch=watch)
+            alignment = align(
+                pair, options.only or affine, method.affine, device=device, seed=options.seed, watch=watch
+            )
         overlap = overlap_percent(pair.images, alignment.matrix)
         geometry = pair.fixed.geometry
         axis = stack_axis(geometry) if method.source.model.ndim < geometry.ndim else None

@@ -21,7 +21,9 @@ from .presets.choice import choose_preset
 from .presets.preset import Preset, load_preset, presets_digest
 from .progress import ProgressCallback
 from .results.result import RegistrationResult
+from .sources.base import Source
 from .sources.instance import InstanceOptimisation, build_source
+from .sources.undeformed import Undeformed
 from .types import ImageLike
 
 
@@ -35,6 +37,7 @@ class PresetRegistration(Pipeline):
         label_sets: ``'equal'`` or ``'overlap'``: what two label maps must have in common.
         labels: Label values to score; all but background by default.
         seed: Of everything that is drawn.
+        only: ``'rigid'``, ``'similarity'`` or ``'affine'``: such a map is all that is searched for.
 
     Example:
         >>> register = PresetRegistration('brain_t1')  # doctest: +SKIP
@@ -49,10 +52,12 @@ class PresetRegistration(Pipeline):
         label_sets: str = 'equal',
         labels: Sequence[int] | None = None,
         seed: int = 0,
+        only: str | None = None,
     ):
         options = RunOptions(
-            preset=preset, device=device, seed=seed, cfg_options=cfg_options, label_sets=label_sets, labels=labels
-        )
+            preset=preset, device=device, seed=seed, cfg_options=cfg_options, label_sets=label_sets, labels=labels,
+            only=only,
+        )  # fmt: skip
         super().__init__(options)
         self.device = choose_device(device)
         self.cfg_options = dict(cfg_options or {})
@@ -75,14 +80,16 @@ class PresetRegistration(Pipeline):
             own: dict[str, Any] = {'presets': presets_digest(), 'cfg_options': plain(self.cfg_options)}
         else:
             own = {'config': self.preset.config.text}
-        return {**own, 'seed': self.options.seed}
+        return {**own, 'seed': self.options.seed, 'only': self.options.only}
 
     def _method(self, preset: Preset, pair: Pair, chosen: str, reasons: Sequence[str]) -> Method:
         ndim, channels = pair.fixed.geometry.ndim, pair.fixed.volume.channels
         key = (preset.name, ndim, channels)
         if key not in self._sources:
             self._sources[key] = build_source(preset.cfg, ndim, channels, self.device, self.options.seed)
-        source = self._sources[key]
+        source: Source = self._sources[key]
+        if self.options.only is not None:
+            source = Undeformed(source)
         return Method(
             source=source,
             preparation=source.preparation,
@@ -145,7 +152,7 @@ def make_pipeline(options: RunOptions) -> Pipeline:
         'seed': options.seed,
     }
     if options.model is None:
-        return PresetRegistration(options.preset, **shared)
+        return PresetRegistration(options.preset, only=options.only, **shared)
     from .inferencer import RegistrationInferencer
 
     return RegistrationInferencer(

@@ -58,6 +58,9 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry, divide: bool = Fals
 
     from mmreg.spatial import compose, invert_multilevel, resize_field
 
+    if not displacement.any():
+        nothing = InverseResidual(0.0, 0.0, 0)
+        return Inverse(np.zeros_like(displacement), geometry, (1,) * geometry.ndim, nothing)
     factors = division(geometry) if divide else (1,) * geometry.ndim
     grid = geometry.divided(factors)
     # Linear interpolation on the divided grid is that on the original one.

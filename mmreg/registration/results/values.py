@@ -74,6 +74,8 @@ class ResultValues:
     @property
     def transform(self) -> Transform:
         """Point map fixed world -> moving world, the one that pulls the moving image back."""
+        if not self.displacement.any():
+            return affine_transform(np.eye(self.geometry.ndim + 1) if self.affine is None else self.affine)
         return displacement_transform(self.displacement, self.geometry, self.affine)
 
     @property
@@ -91,6 +93,8 @@ class ResultValues:
         """Point map moving world -> fixed world; None where no inverse was computed."""
         if self.inverse is None:
             return None
+        if not self.displacement.any():
+            return self.transform.inverse()
         backward = displacement_transform(self.inverse.displacement, self.inverse.geometry)
         return backward if self.affine is None else compose(affine_transform(self.affine).inverse(), backward)
 
