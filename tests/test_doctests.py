@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import inspect
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,15 @@ def test_public_functions_have_an_example(room):
             if public and '>>> ' not in (ast.get_docstring(one) or ''):
                 missing.append(f'{path.name}:{one.name}')
     assert not missing
+
+
+@pytest.mark.parametrize('package', ['mmreg.io', 'mmreg.apis'])
+def test_public_names_have_an_example(package):
+    module = importlib.import_module(package)
+    functions = {name: getattr(module, name) for name in module.__all__ if inspect.isfunction(getattr(module, name))}
+    examples = doctest.DocTestFinder(recurse=False)
+    runs = {
+        name: [one for test in examples.find(f) for one in test.examples if '+SKIP' not in one.source]
+        for name, f in functions.items()
+    }
+    assert not [name for name, found in runs.items() if not found]

@@ -14,7 +14,11 @@ INT32 = np.iinfo(np.int32)
 
 
 def check_finite(array: np.ndarray, name: str) -> None:
-    """Refuse NaN and infinity."""
+    """Refuse NaN and infinity.
+
+    Example:
+        >>> check_finite(np.zeros(3), 'image')
+    """
     if not np.issubdtype(array.dtype, np.floating):
         return
     finite = np.isfinite(array)
@@ -35,7 +39,11 @@ def check_not_infinite(array: np.ndarray, name: str) -> None:
 
 
 def check_image(array: np.ndarray, name: str) -> None:
-    """Refuse an intensity image with NaN or infinite voxels, or with one value everywhere."""
+    """Refuse an intensity image with NaN or infinite voxels, or with one value everywhere.
+
+    Example:
+        >>> check_image(np.arange(6.0).reshape(2, 3), 'image')
+    """
     check_finite(array, name)
     low, high = array.min(), array.max()
     if low == high:
@@ -47,6 +55,10 @@ def as_labels(array: np.ndarray, name: str, allow_empty: bool = False) -> np.nda
 
     Raises:
         DataError: values are not whole numbers, are negative or too large, or all are background.
+
+    Example:
+        >>> as_labels(np.array([0.0, 2.0]), 'labels').dtype.kind
+        'i'
     """
     check_finite(array, name)
     if not np.issubdtype(array.dtype, np.integer) and array.dtype != bool:
@@ -70,6 +82,10 @@ def as_mask(array: np.ndarray, name: str, allow_empty: bool = False) -> np.ndarr
 
     Raises:
         DataError: voxels are NaN or infinite, or all are zero.
+
+    Example:
+        >>> as_mask(np.array([0.0, 7.0]), 'mask').tolist()
+        [0, 1]
     """
     check_finite(array, name)
     mask = np.ascontiguousarray(array != 0, dtype=np.uint8)
@@ -79,7 +95,12 @@ def as_mask(array: np.ndarray, name: str, allow_empty: bool = False) -> np.ndarr
 
 
 def check_displacement(displacement: Any, shape: Sequence[int], name: str = 'displacement') -> np.ndarray:
-    """Return a (ndim, *shape) floating array; refuse another layout and values that are not finite."""
+    """Return a (ndim, *shape) floating array; refuse another layout and values that are not finite.
+
+    Example:
+        >>> check_displacement(np.zeros((2, 4, 5)), (4, 5)).shape
+        (2, 4, 5)
+    """
     array = np.asarray(displacement)
     expected = (len(shape), *shape)
     if array.shape != expected:
@@ -91,7 +112,12 @@ def check_displacement(displacement: Any, shape: Sequence[int], name: str = 'dis
 
 
 def check_points(points: Any, ndim: int | None = None, name: str = 'landmarks') -> np.ndarray:
-    """Return (P, ndim) float64 points; refuse another layout and values that are not finite."""
+    """Return (P, ndim) float64 points; refuse another layout and values that are not finite.
+
+    Example:
+        >>> check_points([[1, 2, 3]]).shape
+        (1, 3)
+    """
     try:
         array = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -30,25 +30,48 @@ def is_image_file(path: str | Path) -> bool:
 
 
 def voxels_to_lps(displacement: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Turn (ndim, *S) voxels along the array axes into (*S, ndim) LPS mm."""
+    """Turn (ndim, *S) voxels along the array axes into (*S, ndim) LPS mm.
+
+    Example:
+        >>> voxels_to_lps(np.ones((2, 4, 3)), Geometry.from_parts((4, 3), (2.0, 1.0)))[0, 0].tolist()
+        [-2.0, -1.0]
+    """
     matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
     return np.moveaxis(np.asarray(displacement, dtype=np.float64), 0, -1) @ matrix.T
 
 
 def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Turn (*S, ndim) LPS mm into (ndim, *S) voxels along the array axes."""
+    """Turn (*S, ndim) LPS mm into (ndim, *S) voxels along the array axes.
+
+    Example:
+        >>> lps_to_voxels(np.ones((4, 3, 2)), Geometry.from_parts((4, 3), (2.0, 1.0)))[:, 0, 0].tolist()
+        [-0.5, -1.0]
+    """
     matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
     return np.moveaxis(np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(matrix).T, -1, 0)
 
 
 def displacement_to_sitk(displacement: np.ndarray, geometry: Geometry, dtype: type = np.float32) -> sitk.Image:
-    """Return the ITK displacement-field image of (ndim, *S) voxels on ``geometry``: LPS mm vectors."""
+    """Return the ITK displacement-field image of (ndim, *S) voxels on ``geometry``: LPS mm vectors.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> displacement_to_sitk(np.ones((2, 4, 3), np.float32), grid).GetPixel(0, 0)  # LPS mm
+        (-2.0, -1.0)
+    """
     array = check_displacement(displacement, geometry.shape)
     return Volume(voxels_to_lps(array, geometry).astype(dtype), geometry).to_sitk()
 
 
 def displacement_from_sitk(image: sitk.Image, dtype: type = np.float32) -> tuple[np.ndarray, Geometry]:
-    """Return ((ndim, *S) voxels, geometry) of an ITK displacement-field image."""
+    """Return ((ndim, *S) voxels, geometry) of an ITK displacement-field image.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> image = displacement_to_sitk(np.ones((2, 4, 3), np.float32), grid)
+        >>> displacement_from_sitk(image)[0][:, 0, 0].tolist()
+        [1.0, 1.0]
+    """
     volume = Volume.from_sitk(image)
     return np.ascontiguousarray(lps_to_voxels(volume.array, volume.geometry), dtype=dtype), volume.geometry
 
@@ -60,6 +83,14 @@ def write_displacement_image(path: str | Path, displacement: np.ndarray, geometr
         path: .nii.gz, .nii (5-D, intent 1007), .mha or .nrrd.
         displacement: voxels of ``geometry``, pull-back.
         geometry: the fixed grid.
+
+    Example:
+        >>> import tempfile
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_displacement_image(f'{folder}/field.nii.gz', np.ones((2, 4, 3), np.float32), grid)
+        ...     read_displacement_image(f'{folder}/field.nii.gz')[0].shape
+        (2, 4, 3)
     """
     write_sitk(path, displacement_to_sitk(displacement, geometry))
 
@@ -73,6 +104,14 @@ def read_displacement_image(path: str | Path, *, check: bool = True) -> tuple[np
 
     Raises:
         DataError: unreadable, not one vector of ndim components per voxel, not finite, or another program's.
+
+    Example:
+        >>> import tempfile
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_displacement_image(f'{folder}/field.nii.gz', np.ones((2, 4, 3), np.float32), grid)
+        ...     read_displacement_image(f'{folder}/field.nii.gz')[1].spacing
+        (2.0, 1.0)
     """
     image = read_sitk(path)
     name = fact(image, INTENT_NAME) or ''

@@ -249,7 +249,11 @@ def _space_of(image: Any) -> int | None:
 
 
 def check_affine(affine: np.ndarray, name: str = 'the affine') -> None:
-    """Refuse a voxel-to-world matrix that is not finite, not invertible or has axes that are not orthogonal."""
+    """Refuse a voxel-to-world matrix that is not finite, not invertible or has axes that are not orthogonal.
+
+    Example:
+        >>> check_affine(np.eye(4))
+    """
     linear = affine[:-1, :-1]
     if not np.isfinite(affine).all():
         raise DataError(f'{name} holds numbers that are not finite, expected a voxel-to-world matrix in mm')

@@ -67,6 +67,13 @@ def read_landmarks(path: str | Path, frame: str | None = None) -> Landmarks:
 
     Raises:
         DataError: missing or empty file, wrong columns, entries that are not finite numbers.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_landmarks_world(f'{folder}/points.csv', np.array([[1.0, 2.0, 3.0]]))
+        ...     read_landmarks(f'{folder}/points.csv').points.tolist()
+        [[1.0, 2.0, 3.0]]
     """
     if frame is not None and frame not in FRAMES:
         raise DataError(f"{path}: frame '{frame}' was given, expected one of {', '.join(FRAMES)}")
@@ -82,7 +89,15 @@ def read_landmarks(path: str | Path, frame: str | None = None) -> Landmarks:
 
 
 def write_landmarks_voxel(path: str | Path, points: np.ndarray) -> None:
-    """Write (P, ndim) voxel indices as Learn2Reg CSV: no header, one point per row, atomically."""
+    """Write (P, ndim) voxel indices as Learn2Reg CSV: no header, one point per row, atomically.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_landmarks_voxel(f'{folder}/points.csv', np.array([[1.0, 2.0, 3.0]]))
+        ...     read_landmarks(f'{folder}/points.csv').frame
+        'voxel'
+    """
     rows = check_points(points, name=str(path)).tolist()
     write_text(path, ''.join(','.join(repr(v) for v in row) + '\n' for row in rows))
 
@@ -97,6 +112,13 @@ def write_landmarks_world(
         points: RAS mm.
         frame: 'ras', or 'lps' to convert on writing.
         names: one per point for a last column ``name``, or none.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_landmarks_world(f'{folder}/points.csv', np.array([[1.0, 2.0, 3.0]]), names=['tip'])
+        ...     read_landmarks(f'{folder}/points.csv').names
+        ('tip',)
     """
     if frame not in ('ras', 'lps'):
         raise DataError(f"{path}: frame '{frame}' was given, expected ras or lps")
@@ -124,6 +146,11 @@ def fixed_to_moving(
 
     Returns:
         (P, ndim) RAS mm in the moving space.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> fixed_to_moving(np.array([[2.0, 1.0]]), np.ones((2, 4, 3), np.float32), grid).tolist()
+        [[4.0, 2.0]]
     """
     return displacement_transform(displacement, fixed_geometry, affine).transform_points(points)
 
@@ -141,6 +168,11 @@ def moving_to_fixed(
 
     Returns:
         (P, ndim) RAS mm in the fixed space.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> moving_to_fixed(np.array([[4.0, 2.0]]), -np.ones((2, 4, 3), np.float32), grid).tolist()
+        [[2.0, 1.0]]
     """
     backward = displacement_transform(inverse_displacement, fixed_geometry)
     if affine is not None:

@@ -117,6 +117,13 @@ def write_learn2reg_nifti(path: str | Path, displacement: np.ndarray, note: str 
         path: File to write.
         displacement: (ndim, *S) voxels.
         note: At most 79 ASCII characters for the header's description.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_learn2reg_nifti(f'{folder}/disp_0001_0002.nii.gz', np.ones((3, 4, 3, 2), np.float32))
+        ...     read_learn2reg_nifti(f'{folder}/disp_0001_0002.nii.gz').shape
+        (3, 4, 3, 2)
     """
     array = check_displacement(displacement, np.shape(displacement)[1:])
     ndim = len(array)
@@ -139,6 +146,13 @@ def read_learn2reg_nifti(path: str | Path, shape: Sequence[int] | None = None) -
 
     Raises:
         DataError: another layout, other shape, or values that are not finite.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_learn2reg_nifti(f'{folder}/disp_0001_0002.nii.gz', np.ones((3, 4, 3, 2), np.float32))
+        ...     read_learn2reg_nifti(f'{folder}/disp_0001_0002.nii.gz').shape
+        (3, 4, 3, 2)
     """
     image = read_sitk(path)
     if image.GetNumberOfComponentsPerPixel() > 1:
@@ -162,6 +176,13 @@ def write_learn2reg_npz(path: str | Path, displacement: np.ndarray, *, mode: str
         displacement: (ndim, *S) voxels.
         mode: what lies outside the grid; 'constant' writes the published planes of zeros, see :data:`ZOOM_MODE`.
         note: ASCII, the archive's comment.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_learn2reg_npz(f'{folder}/disp_0001_0002.npz', np.ones((3, 4, 4, 4), np.float32))
+        ...     read_learn2reg_npz(f'{folder}/disp_0001_0002.npz').shape
+        (3, 4, 4, 4)
     """
     array = check_displacement(displacement, np.shape(displacement)[1:])
     if Path(path).suffix != '.npz':
@@ -183,6 +204,13 @@ def read_learn2reg_npz(path: str | Path, shape: Sequence[int] | None = None, *, 
         path: file of a challenge participant, key ``arr_0``.
         shape: S of the fixed image; by default twice the stored size.
         mode: 'mirror', or 'constant' as published, see :data:`ZOOM_MODE`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_learn2reg_npz(f'{folder}/disp_0001_0002.npz', np.ones((3, 4, 4, 4), np.float32))
+        ...     read_learn2reg_npz(f'{folder}/disp_0001_0002.npz').shape
+        (3, 4, 4, 4)
     """
     stored = read_npz(path, ('arr_0',))['arr_0']
     ndim = stored.ndim - 1

@@ -118,6 +118,14 @@ def restricted_load(path: str | Path) -> Any:
 
     Raises:
         DataError: missing or damaged file, or one that asks for anything else; the refused name is in the sentence.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / 'a.pkl'
+        ...     _ = file.write_bytes(pickle.dumps({'image': np.zeros((2, 3))}))
+        ...     restricted_load(file)['image'].shape
+        (2, 3)
     """
     path = Path(path)
     try:
@@ -151,6 +159,13 @@ def read_npz(path: str | Path, keys: Sequence[str] = ()) -> dict[str, np.ndarray
 
     Raises:
         DataError: missing or damaged file, pickled content, or a missing key.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     np.savez(f'{folder}/a.npz', image=np.zeros((2, 3)))
+        ...     read_npz(f'{folder}/a.npz')['image'].shape
+        (2, 3)
     """
     path = Path(path)
     try:

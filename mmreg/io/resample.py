@@ -46,6 +46,11 @@ def resample_to(
 
     Raises:
         ConfigError: unknown mode, or one that would interpolate between label numbers.
+
+    Example:
+        >>> volume = Volume(np.arange(4, dtype=np.float32)[:, None], Geometry.from_parts((4, 1), (2.0, 1.0)))
+        >>> resample_to(volume, Geometry.from_parts((7, 1), (1.0, 1.0))).array[:, 0].tolist()
+        [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     """
     if mode not in MODES:
         raise ConfigError(f"mode '{mode}' was given, expected one of {', '.join(MODES)}")
@@ -142,6 +147,13 @@ def warp_to_fixed(
         affine: (ndim+1, ndim+1), fixed world -> moving world in RAS mm; applied after the displacement.
         mode: see :func:`resample_to`.
         fill: value where the moving image has no voxels.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 2), (2.0, 1.0))
+        >>> image = Volume(np.arange(8, dtype=np.float32).reshape(4, 2), grid)
+        >>> one = np.stack([np.ones((4, 2)), np.zeros((4, 2))]).astype(np.float32)
+        >>> warp_to_fixed(image, one, grid).array[:, 0].tolist()
+        [2.0, 4.0, 6.0, 0.0]
     """
     transform = displacement_transform(displacement, fixed_geometry, affine)
     return resample_to(moving, fixed_geometry, mode, transform=transform, fill=fill)

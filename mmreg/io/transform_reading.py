@@ -33,6 +33,15 @@ def read_transform(
 
     Raises:
         DataError: missing, not a transform, one that may mean several things, or not invertible though asked for.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmreg.io import affine_transform, write_transform
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_transform(f'{folder}/affine.tfm', affine_transform(np.diag([2.0, 1.0, 1.0])))
+        ...     read_transform(f'{folder}/affine.tfm').affine.diagonal().tolist()
+        [2.0, 1.0, 1.0]
     """
     transform = read_any(path, spaces, form, frame)
     if not invert:

@@ -93,7 +93,12 @@ class Transform:
 
 
 def affine_transform(affine: np.ndarray) -> Transform:
-    """Make a transform from a (ndim+1, ndim+1) matrix, fixed world -> moving world in RAS mm."""
+    """Make a transform from a (ndim+1, ndim+1) matrix, fixed world -> moving world in RAS mm.
+
+    Example:
+        >>> affine_transform(np.diag([2.0, 1.0, 1.0])).transform_points(np.array([[3.0, 4.0]])).tolist()
+        [[6.0, 4.0]]
+    """
     matrix = np.asarray(affine, dtype=np.float64)
     if matrix.shape not in ((3, 3), (4, 4)) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-12:
         raise DataError(f'affine: found a matrix of shape {matrix.shape}, expected an invertible 3x3 or 4x4 matrix')
@@ -113,6 +118,12 @@ def displacement_transform(
         fixed_geometry: grid of shape S.
         affine: fixed world -> moving world in RAS mm, or None.
         inverse_displacement: (ndim, *S), voxels of the fixed grid, undoing the displacement; makes ``inverse()`` work.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> field = displacement_transform(np.ones((2, 4, 3), np.float32), grid)
+        >>> field.transform_points(np.array([[2.0, 1.0]])).tolist()
+        [[4.0, 2.0]]
     """
     forward = _displacement_itk(displacement, fixed_geometry)
     backward = None if inverse_displacement is None else _displacement_itk(inverse_displacement, fixed_geometry)
@@ -128,6 +139,11 @@ def compose(first: Transform, *then: Transform) -> Transform:
     """Chain point maps: ``first`` acts on the fixed point, each following one on the result.
 
     The images are still sampled only once, with the chain as a whole.
+
+    Example:
+        >>> double = affine_transform(np.diag([2.0, 2.0, 1.0]))
+        >>> compose(double, double).transform_points(np.array([[1.0, 2.0]])).tolist()
+        [[4.0, 8.0]]
     """
     parts = [first, *then]
     if len({part.ndim for part in parts}) > 1:
@@ -170,6 +186,13 @@ def write_transform(path: str | Path, transform: Transform) -> None:
 
     Raises:
         DataError: another ending, a map that is not linear for .mat, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_transform(f'{folder}/affine.tfm', affine_transform(np.diag([2.0, 1.0, 1.0])))
+        ...     (Path(folder) / 'affine.tfm').is_file()
+        True
     """
     named(path, 'a transform to write')
     suffix = split_suffix(path)[1].lower()
@@ -189,6 +212,14 @@ def write_itk_transform(
     """Write a registration (displacement, then affine) as one ITK transform, fixed world -> moving world.
 
     ``SimpleITK.Resample(moving, fixed, SimpleITK.ReadTransform(path))`` is then the warped image.
+
+    Example:
+        >>> import tempfile
+        >>> grid, field = Geometry.from_parts((4, 3), (2.0, 1.0)), np.ones((2, 4, 3), np.float32)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_itk_transform(f'{folder}/transform.h5', field, grid)
+        ...     (Path(folder) / 'transform.h5').is_file()
+        True
     """
     write_transform(path, displacement_transform(displacement, fixed_geometry, affine))
 
@@ -199,6 +230,14 @@ def write_inverse_itk_transform(
     """Write the way back, moving world -> fixed world: first the inverse of ``affine``, then the inverse displacement.
 
     ``SimpleITK.Resample(fixed, moving, SimpleITK.ReadTransform(path))`` brings the fixed image to the moving grid.
+
+    Example:
+        >>> import tempfile
+        >>> grid, field = Geometry.from_parts((4, 3), (2.0, 1.0)), np.ones((2, 4, 3), np.float32)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_inverse_itk_transform(f'{folder}/transform.h5', -field, grid)
+        ...     (Path(folder) / 'transform.h5').is_file()
+        True
     """
     backward = displacement_transform(inverse_displacement, fixed_geometry)
     write_transform(path, backward if affine is None else compose(affine_transform(affine).inverse(), backward))

@@ -116,6 +116,14 @@ def read_volume(
 
     Raises:
         DataError: one sentence that names the path, what was found and what was expected.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     read_volume(f'{folder}/a.nii.gz', 'mask').array.dtype.name
+        'uint8'
     """
     if kind not in KINDS:
         raise DataError(f"{path}: kind '{kind}' was asked for, expected one of {', '.join(KINDS)}")
@@ -130,17 +138,44 @@ def read_volume(
 
 
 def read_image(path: str | Path, **options: Any) -> Volume:
-    """Read an intensity image as float32; see :func:`read_volume`."""
+    """Read an intensity image as float32; see :func:`read_volume`.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     read_image(f'{folder}/a.nii.gz').array.dtype.name
+        'float32'
+    """
     return read_volume(path, 'image', **options)
 
 
 def read_labels(path: str | Path, **options: Any) -> Volume:
-    """Read a label map as integers; see :func:`read_volume`."""
+    """Read a label map as integers; see :func:`read_volume`.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     read_labels(f'{folder}/a.nii.gz').array.dtype.kind
+        'i'
+    """
     return read_volume(path, 'labels', **options)
 
 
 def read_mask(path: str | Path, **options: Any) -> Volume:
-    """Read a mask as uint8 zeros and ones; see :func:`read_volume`."""
+    """Read a mask as uint8 zeros and ones; see :func:`read_volume`.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     int(read_mask(f'{folder}/a.nii.gz').array.sum())
+        23
+    """
     return read_volume(path, 'mask', **options)
 
 
@@ -154,6 +189,14 @@ def read_geometry(
         series: see :func:`read_volume`.
         frames: admit a fourth axis, whose volumes all have the one grid.
         position: see :func:`read_volume`.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     read_geometry(f'{folder}/a.nii.gz').spacing
+        (2.0, 1.0, 1.0)
     """
     path = Path(path)
     if path.is_file() and is_dicom_file(path):
@@ -174,6 +217,14 @@ def write_volume(path: str | Path, volume: Volume, *, compress: bool = True) -> 
 
     Raises:
         DataError: another ending, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     read_volume(f'{folder}/a.nii.gz').array.shape
+        (4, 3, 2)
     """
     write_sitk(path, volume.to_sitk(), compress=compress)
 
@@ -217,7 +268,16 @@ def read_sitk(path: str | Path, series: str | None = None, position: str | None 
 
 
 def read_image_header(path: str | Path) -> ImageHeader:
-    """What an image file says before its voxels are read; see :class:`mmreg.io.formats.ImageHeader`."""
+    """What an image file says before its voxels are read; see :class:`mmreg.io.formats.ImageHeader`.
+
+    Example:
+        >>> import tempfile
+        >>> volume = Volume(np.arange(24.0).reshape(4, 3, 2), Geometry.from_parts((4, 3, 2), (2.0, 1.0, 1.0)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_volume(f'{folder}/a.nii.gz', volume)
+        ...     type(read_image_header(f'{folder}/a.nii.gz')).__name__
+        'ImageHeader'
+    """
     return read_header(path)
 
 

@@ -25,6 +25,10 @@ def constant(values: Numbers, like: Tensor, dtype: torch.dtype | None = None) ->
 
     Returns:
         The tensor that ``like.new_tensor(values)`` would be.
+
+    Example:
+        >>> constant([1, 2], torch.zeros(1)).tolist()
+        [1.0, 2.0]
     """
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return like.new_tensor(values, dtype=dtype or like.dtype)

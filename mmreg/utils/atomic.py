@@ -46,6 +46,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises:
         DataError: the folder cannot be made, or the file not be written: the disk is full, or not ours.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with replacing(f'{folder}/a.txt') as temporary:
+        ...         _ = temporary.write_text('whole')
+        ...     (Path(folder) / 'a.txt').read_text()
+        'whole'
     """
     path = Path(path)
     made = missing_folders(path)
@@ -84,7 +92,15 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically, UTF-8."""
+    """Write ``text`` to ``path`` atomically, UTF-8.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_text(f'{folder}/new/a.txt', 'whole')
+        ...     (Path(folder) / 'new' / 'a.txt').read_text()
+        'whole'
+    """
     write_bytes(path, text.encode('utf-8', 'surrogateescape'))
 
 

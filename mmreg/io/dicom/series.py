@@ -41,6 +41,12 @@ def list_dicom_series(folder: str | Path) -> dict[str, list[str]]:
 
     Raises:
         DataError: something in it is no regular file, and would be waited for.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     list_dicom_series(folder)
+        {}
     """
     found = _of_folder(Path(folder))
     if found:
@@ -59,6 +65,20 @@ def read_dicom_series(folder: str | Path, series: str | None = None) -> sitk.Ima
 
     Raises:
         DataError: no series, several and none chosen, or slices that are missing, uneven or sheared.
+
+    Example:
+        >>> import tempfile
+        >>> writer = sitk.ImageFileWriter()
+        >>> writer.KeepOriginalImageUIDOn()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for number in range(2):
+        ...         one = sitk.Image(4, 3, sitk.sitkInt16)
+        ...         one.SetMetaData('0020|000e', '1.2.3')  # the series
+        ...         one.SetMetaData('0020|0032', chr(92).join(['0', '0', str(number)]))  # where the slice lies
+        ...         writer.SetFileName(f'{folder}/{number}.dcm')
+        ...         writer.Execute(one)
+        ...     read_dicom_series(folder).GetSize()
+        (4, 3, 2)
     """
     folder = named(folder, 'a DICOM folder')
     return _read(folder, _choose(folder, list_dicom_series(folder), series))

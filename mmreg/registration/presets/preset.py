@@ -124,7 +124,12 @@ def _has_default(key: str) -> bool:
 
 
 def list_presets() -> list[Preset]:
-    """Every preset that comes with mmreg."""
+    """Every preset that comes with mmreg.
+
+    Example:
+        >>> 'generic' in [preset.name for preset in list_presets()]
+        True
+    """
     return [load_preset(path) for path in find_presets().values()]
 
 

@@ -46,6 +46,18 @@ def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[
     Raises:
         ConfigError: an unknown name in ``outputs``.
         DataError: the folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmreg.apis import register
+        >>> image = np.exp(-((np.indices((16, 16)) - 8.0) ** 2).sum(0) / 9), np.eye(3)
+        >>> quick = {'optimisation.levels': [dict(spacing=1.0, iterations=1)]}
+        >>> result = register(image, image, preset='generic', affine='none', cfg_options=quick)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = write_result(result, f'{folder}/out', outputs=['metrics'])
+        ...     sorted(path.name for path in (Path(folder) / 'out').iterdir())
+        ['metrics.csv', 'metrics.json', 'plan.json']
     """
     chosen = set(OUTPUTS if outputs is None else outputs)
     if chosen - set(OUTPUTS):

@@ -68,6 +68,10 @@ def find_preparation(
     Raises:
         ConfigError: ``inference`` has an unknown key or holds something else than expected.
         CheckpointError: the plan names something else than registered transforms.
+
+    Example:
+        >>> find_preparation({'inference': {'spacing': 2.0, 'orientation': 'RAS'}}).spacing
+        2.0
     """
     plan = admitted_plan((meta or {}).get('plan') or {}, f'{source}: meta.plan')
     stated, where = _stated(cfg, plan)
