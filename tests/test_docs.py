@@ -67,3 +67,19 @@ def test_every_page_is_linked():
                 linked.add((page.parent / link).resolve())
     lonely = [str(page.relative_to(ROOT)) for page in PAGES if page.parent != ROOT and page.resolve() not in linked]
     assert not lonely
+
+
+IMPORTS = sorted(
+    {
+        line.strip()
+        for page in [*PAGES, *sorted((ROOT / 'projects').rglob('*.md'))]
+        for block in re.findall(r'```(?:python|py)\n(.*?)```', page.read_text('utf-8'), re.S)
+        for line in block.splitlines()
+        if re.match(r'(from mmreg[\w.]* import [\w, ]+|import mmreg[\w.]*)$', line.split('  #')[0].strip())
+    }
+)
+
+
+@pytest.mark.parametrize('line', IMPORTS)
+def test_what_pages_import_is_there(line):
+    exec(line, {})
