@@ -1,7 +1,7 @@
 """The hyper-parameters of every config as a table (``recipes.csv``): a change that nobody meant is noticed.
 
-The table was checked against the published recipes. After a change that is meant, write it anew and look at what differs:
-``python -m tests.test_recipes``.
+What publications say of a recipe is held beside it. After a change that is meant, write the table anew and look at what
+differs: ``python -m tests.test_recipes``.
 """
 
 import csv
