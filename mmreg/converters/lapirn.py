@@ -1,4 +1,4 @@
-"""LapIRN checkpoints: diffeomorphic (this family), displacement and conditional; bare state dicts of three levels."""
+"""LapIRN checkpoints of one to three levels: diffeomorphic (this family), displacement, conditional."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from torch import Tensor
 
 from .base import Family
 
-#: Level, the finest first -> prefix of its published names (each level owns the one below).
-_PREFIXES = ('', r'model_lvl2\.', r'model_lvl2\.model_lvl1\.')
+#: Level, the finest first, and prefix of its published names: each level owns the one below, so that the coarsest of
+#: the two levels of an intermediate checkpoint is called as it is inside the second of three.
+_PREFIXES = ((0, ''), (1, r'model_lvl2\.'), (1, r'model_lvl1\.'), (2, r'model_lvl2\.model_lvl1\.'))
 _PYRAMID = 'flow_head.pyramid'
 
 
 def rules(conditional: bool = False) -> list[tuple[str, str]]:
     """Key patterns of all levels."""
     result = []
-    for level, prefix in enumerate(_PREFIXES):
+    for level, prefix in _PREFIXES:
         network = f'{_PYRAMID}.networks.{level}'
         result += [
             (rf'{prefix}input_encoder_lvl1\.0\.weight', f'{network}.encoder.0.conv.weight'),
@@ -42,7 +43,9 @@ def network_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Backbone and head of the shapes in a converted state dict; how the velocity becomes a displacement is not in the
     weights.
     """
-    coarsest = len(_PREFIXES) - 1
+    networks = f'{_PYRAMID}.networks.'
+    coarsest = max(int(key.removeprefix(networks).split('.')[0]) for key in state if key.startswith(networks))
+    blocks = {key.split('.')[5] for key in state if key.startswith(f'{networks}0.blocks.')}
     first = state[f'{_PYRAMID}.networks.{coarsest}.encoder.0.conv.weight']
     channels = state[f'{_PYRAMID}.networks.0.down.conv.weight'].shape[0]
     ndim = first.dim() - 2
@@ -50,7 +53,7 @@ def network_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
         'ndim': ndim,
         'backbone': {
             'type': 'ImagePyramid',
-            'levels': len(_PREFIXES),
+            'levels': coarsest + 1,
             'method': 'average',
             'image_channels': first.shape[1] // 2,
         },
@@ -60,6 +63,7 @@ def network_of(state: Mapping[str, Tensor]) -> dict[str, Any]:
             'layout': 'full' if first.shape[0] == channels else 'lite',
             'conditional': any('.mapping.' in key for key in state),
             'order': 'xyz',
+            'blocks': len(blocks),
             'resampling': 'centres',
         },
     }
