@@ -21,6 +21,7 @@ from mmreg.utils import console
 from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
 
 from .shared import launch
+from .shared.first_look import look_at_data
 from .shared.options import CONFIG_HELP, Parser, add_common
 
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _test(args: argparse.Namespace) -> None:
     cfg = prepare(args)
     launch.join_processes(cfg, args)
+    look_at_data(cfg, ['test'])
     runner = launch.build_runner(cfg)
     if args.checkpoint:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -13,6 +13,7 @@ from mmreg.utils import console
 from mmreg.utils.config import load_config
 
 from .shared import launch
+from .shared.first_look import leaving_nothing, look_at_data
 from .shared.options import CONFIG_HELP, Parser, add_common
 
 
@@ -48,7 +49,10 @@ def _train(args: argparse.Namespace) -> None:
     cfg = prepare(args)
     require_first_stage(cfg, args.config)
     launch.join_processes(cfg, args)
-    launch.build_runner(cfg).train()
+    stages = ['train'] + (['val'] if cfg.get('val_cfg') is not None else [])
+    look_at_data(cfg, stages)
+    with leaving_nothing(cfg.work_dir):
+        launch.build_runner(cfg).train()
 
 
 def require_first_stage(cfg: Config, path: str) -> None:

@@ -19,6 +19,7 @@ from mmreg.utils.checkpoint import is_readable
 from mmreg.utils.config import fix_dataloaders, load_config, merge_options
 from mmreg.utils.training_state import check_optimizer
 
+from .first_look import wall_to_file
 from .run_checks import check_run
 
 _run_numbers = itertools.count()
@@ -88,7 +89,8 @@ def build_runner(cfg: Config) -> Any:
     if number:  # the engine tells runs apart by name and second; two in one second would share their state
         name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
         cfg.experiment_name = f'{name}-{number}'
-    runner = Runner.from_cfg(cfg) if cfg.get('runner_type') is None else RUNNERS.build(cfg)
+    with wall_to_file():
+        runner = Runner.from_cfg(cfg) if cfg.get('runner_type') is None else RUNNERS.build(cfg)
     runner.load_or_resume = partial(_load_or_resume, runner, runner.load_or_resume)
     return runner
 
