@@ -93,8 +93,8 @@ class Family:
         """
         if self.describe is None:
             return {}
-        arguments = self._arguments(content)
         try:
+            arguments = self._arguments(content)
             model = self.describe(weights)
             if self.configure is not None and arguments is not None:
                 self.configure(model, arguments)

@@ -45,7 +45,7 @@ def convert_file(family: str, source: str | Path, target: str | Path, **meta: An
     content = read_checkpoint(source)
     published = extract_weights(content, str(source))
     chosen = find_family(published, source) if family == AUTO else family_named(family)
-    weights = {key: value.contiguous() for key, value in _converted(chosen, published, source).items()}
+    weights = {key: value.contiguous() for key, value in convert_weights(chosen, published, source).items()}
     _check_finite(weights, source)
     model = chosen.model(weights, content, str(source))
     described = {
@@ -66,13 +66,29 @@ def found_family(family: str, source: str | Path) -> str:
     return find_family(extract_weights(read_checkpoint(source), str(source)), source).name
 
 
-def _converted(family: Family, published: Mapping[str, Tensor], source: Path) -> dict[str, Tensor]:
+def convert_weights(family: Family, published: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
+    """Our state dict of a published one.
+
+    Raises:
+        CheckpointError: keys or values that the family does not have.
+    """
     try:
         return family.convert(published)
-    except CheckpointError as error:
-        fitting = [name for name in _fitting(published) if name != family.name]
-        hint = f' Its keys are those of the family {" or ".join(fitting)}.' if fitting else ''
-        raise CheckpointError(f'{source}: {error}{hint}') from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
+        if isinstance(error, CheckpointError):
+            raise _with_hint(family, published, source, error) from error
+        raise CheckpointError(
+            f'{source} is no whole checkpoint of the family {family.name!r} ({type(error).__name__}: {error}), '
+            'expected its weights.'
+        ) from error
+
+
+def _with_hint(
+    family: Family, published: Mapping[str, Tensor], source: str | Path, error: CheckpointError
+) -> CheckpointError:
+    fitting = [name for name in _fitting(published) if name != family.name]
+    hint = f' Its keys are those of the family {" or ".join(fitting)}.' if fitting else ''
+    return CheckpointError(f'{source}: {error}{hint}')
 
 
 def family_named(name: str) -> Family:
@@ -114,7 +130,7 @@ def _fitting(published: Mapping[str, Tensor]) -> list[str]:
     for name, family in sorted(FAMILIES.items()):
         try:
             family.model(family.convert(published))
-        except (CheckpointError, ValueError, KeyError, TypeError, IndexError, RuntimeError):
+        except (CheckpointError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError):
             continue
         found.append(name)
     return found

@@ -13,6 +13,7 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry
 from mmreg.io.cine import phases
 from mmreg.registry import DATASETS
+from mmreg.utils.text_files import read_text
 
 from .base import Index, PairDataset, Source, compose
 from .fraction import seeded_fraction
@@ -212,7 +213,7 @@ def _codes(path: Path, vendors: Sequence[str]) -> set[str]:
     """Subjects of these vendors."""
     if not path.is_file():
         raise DataError(f'{path}: no such file, expected the table of M&Ms subjects that names their vendors.')
-    rows = list(csv.DictReader(path.read_text(encoding='utf-8-sig').splitlines()))
+    rows = list(csv.DictReader(read_text(path, 'the table of M&Ms subjects').splitlines()))
     if not rows or not {'External code', 'Vendor'} <= set(rows[0]):
         raise DataError(f'{path}: found no columns "External code" and "Vendor", expected the table of M&Ms subjects.')
     return {row['External code'] for row in rows if row['Vendor'] in vendors}

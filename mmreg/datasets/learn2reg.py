@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.registry import DATASETS
+from mmreg.utils import text_files
 
 from .base import Index, PairDataset, Source
 from .pairing import IndexPair
@@ -229,10 +229,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """
     if not Path(path).is_file():
         raise DataError(f'{path}: no such file, expected the JSON of a data set')
-    try:
-        content = json.loads(Path(path).read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f'{path}: not readable as JSON ({error})') from error
+    content = text_files.read_json(path, 'the JSON of a data set')
     if not isinstance(content, dict):
         raise DataError(f'{path}: found a {type(content).__name__}, expected an object with lists of images')
     return content

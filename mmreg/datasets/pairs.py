@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from mmreg.errors import DataError
 from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.registry import DATASETS
+from mmreg.utils.text_files import parse_json
 
 from .base import Index, PairDataset
 from .pairing import IndexPair
@@ -76,10 +76,7 @@ def read_pair_rows(path: str | Path) -> list[dict[str, Any]]:
     if path.suffix in ('.csv', '.tsv'):
         rows: Any = _table(text, path)
     elif path.suffix == '.json':
-        try:
-            rows = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise DataError(f'{path}: not readable as JSON ({error})') from error
+        rows = parse_json(text, str(path), 'a pair list')
         rows = rows.get('pairs') if isinstance(rows, dict) else rows
     else:
         raise DataError(f'{path}: ending {path.suffix!r}, expected a pair list ending in .csv or .json')

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmreg.errors import DataError
+from mmreg.utils.text_files import read_text
 
 from .dicom import is_dicom_file
 from .formats import read_header
@@ -22,7 +23,7 @@ def phases(info: str | Path) -> dict[str, int]:
         DataError: it names no such frames.
     """
     path = Path(info)
-    lines = path.read_text(encoding='utf-8', errors='replace').splitlines() if path.is_file() else []
+    lines = read_text(path, 'an Info.cfg').splitlines() if path.is_file() else []
     values = dict(line.split(':', 1) for line in lines if ':' in line)
     try:
         return {phase: int(values[phase]) for phase in ('ED', 'ES')}

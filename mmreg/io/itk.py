@@ -61,6 +61,10 @@ def captured_stderr() -> Iterator[_Captured]:
             captured.text = sink.read().decode('utf-8', 'replace')
 
 
+#: Names and addresses of ITK's objects, in front of what they say.
+_INTERNALS = re.compile(r'(?:(?:ITK|sitk::|itk::) ?ERROR: )|\b\w+(?:<[^>]*>)?\(0x[0-9a-f]+\):? ?|\bat 0x[0-9a-f]+')
+
+
 def itk_sentence(error: Exception, printed: str = '', expected: str = 'a readable image') -> str:
     """Shorten an ITK exception and what was printed with it to 'found ..., expected ...'."""
     text = str(error)
@@ -71,7 +75,7 @@ def itk_sentence(error: Exception, printed: str = '', expected: str = 'a readabl
         return 'found fewer voxels than the header promises (a truncated file?), expected a complete image'
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     useful = [line for line in lines if 'Exception thrown' not in line] or lines
-    detail = useful[0].removeprefix('ITK ERROR: ').removeprefix('sitk::ERROR: ')[:200].rstrip('.:')
+    detail = _INTERNALS.sub('', useful[0])[:200].rstrip('.:')
     return f'found what ITK refuses ({detail}), expected {expected}'
 
 

@@ -98,6 +98,8 @@ def oasis_name(fixed_id: int | str, moving_id: int | str) -> str:
 def read_note(path: str | Path) -> str:
     """The note of a file that one of the two writers here wrote, '' where it has none."""
     path = Path(path)
+    if not path.is_file():
+        return ''
     try:
         if path.suffix == '.npz':
             with zipfile.ZipFile(path) as archive:

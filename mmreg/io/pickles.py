@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import pickle
-import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from mmreg.errors import DataError
+
+from .archives import open_archive
 
 # Kinds of numbers and text that own no Python objects.
 _KINDS = 'biufcSU'
@@ -168,15 +169,20 @@ def read_npz(path: str | Path, keys: Sequence[str] = ()) -> dict[str, np.ndarray
         (2, 3)
     """
     path = Path(path)
+    if not path.exists():
+        raise DataError(f'{path}: found no such file, expected an npz archive')
     try:
-        with open(path, 'rb') as file, np.load(file, allow_pickle=False) as archive:
+        with open_archive(path, 'an npz archive of plain arrays'), open(path, 'rb') as file:
+            archive = np.load(file, allow_pickle=False)
             missing = [key for key in keys if key not in archive]
             if missing:
                 raise DataError(f'{path}: found the keys {sorted(archive)}, expected {missing[0]!r} among them')
-            return {key: archive[key] for key in archive}
-    except FileNotFoundError as error:
-        raise DataError(f'{path}: found no such file, expected an npz archive') from error
+            arrays = {key: archive[key] for key in archive}
+            strange = [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]
+            if strange:
+                raise DataError(f'{path}: found {strange[0]!r}, which is no array, expected arrays only')
+            return arrays
     except DataError:
         raise
-    except (ValueError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged header can raise anything
         raise DataError(f'{path}: found something that is not an npz archive of plain arrays, expected one') from error

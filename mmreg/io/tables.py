@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mmreg.errors import DataError
 from mmreg.utils.atomic import write_text
+from mmreg.utils.text_files import read_text
 
 from .plain import json_text
 
@@ -87,7 +88,7 @@ def read_rows(path: str | Path) -> list[Row]:
         return [row for file in files for row in read_rows(file)]
     if not path.is_file():
         raise DataError(f'{path} does not exist, expected a result CSV or a folder of them.')
-    with path.open(newline='', encoding='utf-8') as file:
+    with io.StringIO(read_text(path, 'a result CSV'), newline='') as file:
         reader = csv.DictReader(file)
         if not set(COLUMNS) <= set(reader.fieldnames or ()):
             raise DataError(f'{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}.')
@@ -96,7 +97,7 @@ def read_rows(path: str | Path) -> list[Row]:
                 Row(r['case_id'], r['metric'], r['item'], float(r['value']), float(r['initial'] or 'nan'))
                 for r in reader
             ]
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, csv.Error) as error:
             raise DataError(f'{path}, line {reader.line_num}: {error}, expected a number.') from error
 
 

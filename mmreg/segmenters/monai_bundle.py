@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import Geometry, Volume
 from mmreg.registry import SEGMENTERS
+from mmreg.utils.text_files import read_json
 
 from .base import Segmenter
 
@@ -56,7 +56,7 @@ class MonaiBundleSegmenter(Segmenter):
         metadata = Path(self.bundle) / 'configs' / 'metadata.json'
         if not metadata.is_file():
             return {}
-        data_format = json.loads(metadata.read_text()).get('network_data_format', {})
+        data_format = read_json(metadata, 'the metadata of a bundle', ConfigError).get('network_data_format', {})
         names = data_format.get('outputs', {}).get('pred', {}).get('channel_def', {})
         return {int(number): str(name) for number, name in names.items()}
 

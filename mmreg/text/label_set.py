@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from mmreg.errors import ConfigError
 from mmreg.registry import LABEL_SETS
+from mmreg.utils.text_files import read_json, read_yaml
 
 BACKGROUND = 'background'
 
@@ -127,17 +127,8 @@ def get_label_set(source: str | Mapping[str, Any] | LabelSet) -> LabelSet:
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise ConfigError(f'{path}: there is no such label set file.')
-    text = path.read_text(encoding='utf-8')
-    try:
-        if path.suffix == '.json':
-            return json.loads(text)
-        import yaml
-
-        return yaml.safe_load(text)
-    except ValueError as error:
-        raise ConfigError(f'{path} is not readable ({error}), expected number -> name.') from error
-    except Exception as error:  # yaml's own errors
-        raise ConfigError(f'{path} is not readable YAML, expected number -> name.') from error
+    read = read_json if path.suffix == '.json' else read_yaml
+    return read(path, 'number -> name', ConfigError)
 
 
 def _from_dict(content: Any, name: str, where: str) -> LabelSet:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from mmreg.errors import ConfigError
+from mmreg.utils.text_files import read_json
 
 from .label_set import LabelSet, phrase
 
@@ -42,8 +42,8 @@ def _from_file(path: str | Path, names: tuple[str, ...]) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise ConfigError(f'{path}: there is no such prompt file.')
+    content = read_json(path, 'a prompt file', ConfigError)
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
         texts = {phrase(str(name)): str(text) for name, text in content.items()}
     except (ValueError, AttributeError) as error:
         raise ConfigError(f'{path} is no prompt file, expected JSON of name -> text.') from error

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from mmreg.errors import ConfigError, DataError
+from mmreg.io.pickles import read_npz
 from mmreg.utils.atomic import replacing
+from mmreg.utils.text_files import parse_json
 
 from .label_set import phrase
 
@@ -128,13 +130,13 @@ def sha256(embeddings: np.ndarray) -> str:
 
 
 def _read_npz(path: Path) -> TextTable:
-    with np.load(path, allow_pickle=False) as stored:
-        return TextTable(
-            stored['embeddings'].astype(np.float32),
-            tuple(str(name) for name in stored['names']),
-            tuple(str(prompt) for prompt in stored['prompts']),
-            json.loads(str(stored['meta'])),
-        )
+    stored = read_npz(path, ('embeddings', 'names', 'prompts', 'meta'))
+    return TextTable(
+        stored['embeddings'].astype(np.float32),
+        tuple(str(name) for name in stored['names']),
+        tuple(str(prompt) for prompt in stored['prompts']),
+        parse_json(str(stored['meta']), str(path)),
+    )
 
 
 def _read_safetensors(path: Path) -> TextTable:
@@ -145,9 +147,9 @@ def _read_safetensors(path: Path) -> TextTable:
         words = file.metadata() or {}
     return TextTable(
         module.load_file(str(path))['embeddings'].astype(np.float32),
-        tuple(json.loads(words['names'])),
-        tuple(json.loads(words['prompts'])),
-        json.loads(words['meta']),
+        tuple(parse_json(words['names'], str(path))),
+        tuple(parse_json(words['prompts'], str(path))),
+        parse_json(words['meta'], str(path)),
     )
 
 

@@ -71,7 +71,8 @@ def read_text(path: str | Path, expected: str = 'a text file', error: type[Input
     try:
         return data.decode('utf-8-sig')
     except UnicodeDecodeError as reason:
-        raise error(f'{path}: found bytes that are not UTF-8 text (at {reason.start}), expected {expected}') from reason
+        place = f'no UTF-8 at byte {reason.start}'
+        raise error(f'{path}: found bytes that are not text ({place}), expected {expected}') from reason
 
 
 def read_json(path: str | Path, expected: str = 'JSON', error: type[InputError] = DataError) -> Any:
@@ -98,7 +99,7 @@ def parse_json(text: str | bytes, source: str, expected: str = 'JSON', error: ty
     except InputError:
         raise
     except ValueError as reason:  # also numbers of thousands of digits, and bytes that are no text
-        raise error(f'{source}: found no readable JSON ({_brief(reason)}), expected {expected}') from reason
+        raise error(f'{source}: not readable as JSON ({_brief(reason)}), expected {expected}') from reason
 
 
 def read_yaml(path: str | Path, expected: str = 'YAML', error: type[InputError] = DataError) -> Any:
@@ -117,7 +118,7 @@ def read_yaml(path: str | Path, expected: str = 'YAML', error: type[InputError] 
     except InputError:
         raise
     except (yaml.YAMLError, ValueError, TypeError) as reason:
-        raise error(f'{path}: found no readable YAML ({_yaml_words(reason)}), expected {expected}') from reason
+        raise error(f'{path}: not readable as YAML ({_yaml_words(reason)}), expected {expected}') from reason
 
 
 def within_limits(value: Any, source: str, error: type[InputError] = DataError) -> Any:

@@ -14,10 +14,11 @@ from typing import Any
 from mmengine.config import Config
 
 from mmreg.converters.files import convert_file
-from mmreg.errors import CheckpointError, ConfigError
+from mmreg.errors import CheckpointError, ConfigError, DataError
 from mmreg.utils.atomic import replacing, write_text
 from mmreg.utils.config import load_config, merge_options
 from mmreg.utils.shipped import config_folder
+from mmreg.utils.text_files import read_json
 from mmreg.version import __version__
 
 from .entries import Entry
@@ -72,8 +73,8 @@ def converted(entry: Entry) -> Path | None:
     if not place.is_file() or not plan.is_file():
         return None
     try:
-        told = json.loads(plan.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+        told = read_json(plan)
+    except DataError:
         return None
     right = isinstance(told, dict) and told.get('mmreg_version') == __version__
     return place if right and (not entry.sha256 or told.get('sha256') == entry.sha256) else None

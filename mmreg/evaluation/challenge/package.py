@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +13,7 @@ import numpy as np
 
 from mmreg.errors import DataError
 from mmreg.io import read_displacement_image
+from mmreg.io.archives import member_bytes, open_archive
 from mmreg.utils.atomic import replacing
 
 from .config import ScoredPair
@@ -128,10 +131,10 @@ def validate(
     """
     name = name or Path(archive).name
     try:
-        with zipfile.ZipFile(archive) as content, TemporaryDirectory() as scratch:
+        with open_archive(archive) as content, TemporaryDirectory() as scratch:
             _refuse(name, list(_archive_problems(content, Path(scratch), profile, shapes, watch)))
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f'{name}: found something that is not a whole zip archive ({error})') from error
+    except DataError as error:
+        raise DataError(str(error).replace(str(archive), name)) from error
 
 
 def _archive_problems(
@@ -152,13 +155,18 @@ def _archive_problems(
     for member in sorted(present & wanted.keys()):
         file = scratch / Path(member).name
         try:
-            file.write_bytes(content.read(member))
+            file.write_bytes(member_bytes(content, member, _largest_field(wanted[member])))
             problem = _file_problem(file, profile, wanted[member], watch)
-        except (DataError, zipfile.BadZipFile) as error:
-            problem = str(error).replace(str(file), '').lstrip(': ').rstrip('.')
+        except (DataError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+            problem = str(error).replace(f'{member}: ', '').replace(str(file), '').lstrip(': ').rstrip('.')
         file.unlink(missing_ok=True)
         if problem:
             yield f'{member}: {problem}'
+
+
+def _largest_field(shape: Sequence[int]) -> int:
+    """Bytes of the file of a field: double precision, a header, and what packing may add."""
+    return 9 * len(shape) * math.prod(shape) + (1 << 16)
 
 
 def _is_clutter(name: str) -> bool:

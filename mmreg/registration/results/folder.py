@@ -83,8 +83,15 @@ def read_marker(folder: str | Path) -> dict[str, Any] | None:
     kinds = {'metrics': dict, 'timings': dict, 'preset': dict, 'warnings': list, 'request': str}
     if any(content.get(key) is not None and not isinstance(content[key], kind) for key, kind in kinds.items()):
         return None
-    whole = all(isinstance(name, str) and (folder / name).is_file() for name in content['files'])
+    whole = all(isinstance(name, str) and _is_there(folder / name) for name in content['files'])
     return content if whole else None
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _short(name: str) -> str:
@@ -129,7 +136,7 @@ def _listed(target: Path) -> list[str]:
     """Files of an earlier result, by its plan: such as lie in the folder itself and end as results do."""
     try:
         content = read_json(target / MARKER)
-        names = [name for name in content.get('files', []) if Path(name).name == name and (target / name).is_file()]
+        names = [name for name in content.get('files', []) if Path(name).name == name and _is_there(target / name)]
         return [name for name in names if '.' not in name or name.endswith(_ENDINGS)]
     except (InputError, AttributeError, TypeError):
         return []

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mmreg.errors import CheckpointError, ConfigError
 from mmreg.text.embedding import TextEmbedding
 from mmreg.text.table import TextTable, TextUnavailable, rows_by_name
+from mmreg.utils.text_files import parse_json
 
 
 class TextRows(nn.Module):
@@ -153,7 +154,14 @@ def unpack(record: Tensor) -> dict[str, Any]:
     Raises:
         CheckpointError: other bytes.
     """
-    try:
-        return json.loads(bytes(record.cpu().numpy()).decode())
-    except ValueError as error:
-        raise CheckpointError('the record of text embeddings is damaged, expected names and meta as JSON.') from error
+    where = 'the record of text embeddings'
+    if record.dtype != torch.uint8 or record.dim() != 1:
+        raise CheckpointError(f'{where} is {record.dtype} of shape {tuple(record.shape)}, expected bytes.')
+    found = parse_json(bytes(record.cpu().numpy()), where, 'names and meta', CheckpointError)
+    texts = isinstance(found, dict) and all(
+        isinstance(found.get(key), list) and all(isinstance(one, str) for one in found[key])
+        for key in ('names', 'prompts')
+    )
+    if not texts or not isinstance(found.get('meta'), dict):
+        raise CheckpointError(f'{where} is damaged, expected names, prompts and meta.')
+    return found
