@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,7 +76,7 @@ def load_plugin(source: str | Path) -> None:
         return
     if not path.is_file():
         raise ConfigError(f'--plugin {text}: there is no such file, expected a Python file or a module name.')
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
     name = f'mmreg_plugin_{path.stem}_{digest}'
     if name in sys.modules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import SimpleITK as sitk
@@ -61,11 +63,22 @@ def captured_stderr() -> Iterator[_Captured]:
             captured.text = sink.read().decode('utf-8', 'replace')
 
 
+#: After a damaged one the HDF5 library complains about itself when the program ends.
+_HDF5 = ('.h5', '.hdf5', '.hdf')
+
+
+@cache
+def _quiet_end() -> None:
+    sys.stderr.flush()
+    with open(os.devnull, 'w') as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+
+
 #: Names and addresses of ITK's objects, in front of what they say.
 _INTERNALS = re.compile(r'(?:(?:ITK|sitk::|itk::) ?ERROR: )|\b\w+(?:<[^>]*>)?\(0x[0-9a-f]+\):? ?|\bat 0x[0-9a-f]+')
 
 
-def itk_sentence(error: Exception, printed: str = '', expected: str = 'a readable image') -> str:
+def itk_sentence(error: Exception | str, printed: str = '', expected: str = 'a readable image') -> str:
     """Shorten an ITK exception and what was printed with it to 'found ..., expected ...'."""
     text = str(error)
     for needle, clause in _SENTENCES:
@@ -110,7 +123,10 @@ def itk_errors(
                     sitk.ProcessObject.GlobalWarningDisplayOff()
         else:
             yield
-    except RuntimeError as error:
-        raise DataError(f'{path}: {itk_sentence(error, captured.text, expected)}') from error
+    except (RuntimeError, UnicodeDecodeError) as error:  # the second where ITK cites bytes of the file
+        if str(path).lower().endswith(_HDF5):
+            atexit.register(_quiet_end)
+        reason = 'unreadable bytes' if isinstance(error, UnicodeDecodeError) else error
+        raise DataError(f'{path}: {itk_sentence(reason, captured.text, expected)}') from error
     if warn and (text := itk_warning(captured.text)):
         files.warn(f'{path}: the reader says: {text}')

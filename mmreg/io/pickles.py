@@ -19,6 +19,7 @@ import numpy as np
 from mmreg.errors import DataError
 
 from .archives import open_archive
+from .files import regular_file
 
 # Kinds of numbers and text that own no Python objects.
 _KINDS = 'biufcSU'
@@ -129,6 +130,8 @@ def restricted_load(path: str | Path) -> Any:
         (2, 3)
     """
     path = Path(path)
+    if path.exists():
+        regular_file(path, 'a pickle of arrays')
     try:
         with open(path, 'rb') as file:
             return _plain(_Unpickler(file).load())

@@ -5,6 +5,7 @@ Python configs are Python, by MMEngine's design, and are executed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,7 +99,7 @@ def _base(base: str, path: Path, depth: int) -> dict[str, Any]:
     scope, _, name = base.rpartition('::')
     if scope not in ('', 'mmreg'):
         raise ConfigError(f'{path}: {_BASE} names {base!r}, expected mmreg::NAME.py, or a JSON or YAML file.')
-    file = (shipped / name if scope else path.parent / base).resolve()
+    file = Path(os.path.realpath(shipped / name if scope else path.parent / base))
     if scope and file.suffix not in ENDINGS:
         file = file.with_suffix('.py')
     if file.suffix in ENDINGS:

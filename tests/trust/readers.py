@@ -17,6 +17,9 @@ from mmreg.evaluation.challenge.fields import read_field
 from mmreg.evaluation.challenge.fields import read_header as read_field_header
 from mmreg.evaluation.challenge.package import read_prediction
 from mmreg.io import (
+    Geometry,
+    affine_transform,
+    displacement_transform,
     read_displacement_image,
     read_geometry,
     read_image_header,
@@ -32,6 +35,7 @@ from mmreg.io import (
 from mmreg.io.archives import open_archive
 from mmreg.io.cine import phases
 from mmreg.io.csv_text import read_plain_text
+from mmreg.io.foreign import FORMATS, Spaces, read_any, write_as
 from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import read_rows
 from mmreg.registration.alignment import read_affine
@@ -47,6 +51,11 @@ from mmreg.utils.data_config import load_data_config
 from mmreg.utils.text_files import read_json, read_text, read_yaml
 
 SHAPE = (9, 8, 7)
+SPACES = Spaces(Geometry.from_parts(SHAPE), Geometry.from_parts(SHAPE, (1.5, 1.5, 1.5)))
+MATRICES = {
+    'fsl': '.mat', 'freesurfer': '.lta', 'afni': '.aff12.1D', 'niftyreg': '.txt', 'ras': '.txt', 'elastix': '.0.txt',
+}  # fmt: skip
+FIELD_FORMS = ('fsl', 'niftyreg', 'spm', 'afni')
 
 
 def extend(folder):
@@ -87,7 +96,23 @@ def extend(folder):
     weights = {f'{name}.weight': torch.rand(2, 3) for name in 'ab'}
     torch.save({'state_dict': weights, 'config': {'type': 'x'}}, folder / 'foreign.pth')
     torch.save(torch.nn.Linear(3, 2).state_dict(), folder / 'linear.pth')
+    _write_foreign(folder)
     torch.save({'a': torch.rand(3), 'b': np.arange(3)}, folder / 'legacy.pth', _use_new_zipfile_serialization=False)
+
+
+def _write_foreign(folder):
+    """A matrix and a field of every program, by names that say whose they are."""
+    affine = affine_transform(np.diag([1.1, 0.9, 1.0, 1.0]))
+    field = displacement_transform(np.full((3, *SHAPE), 0.5), SPACES.fixed)
+    for form, ending in MATRICES.items():
+        write_as(folder / f'{form}_matrix{ending}', affine, form, SPACES)
+    for form in FIELD_FORMS:
+        write_as(folder / f'{form}_field.nii.gz', field, form, SPACES)
+
+
+def _foreign(path):
+    form = path.name.partition('_')[0]
+    return read_any(path, SPACES, form if form in FORMATS else None)
 
 
 def _preset():
@@ -152,6 +177,10 @@ READERS = {
     'read_transform': (
         read_transform, ['affine.tfm', 'affine.h5', 'composite.tfm', 'composite.h5', 'matrix.txt', 'field.nii.gz'],
     ),
+    'read_any': (
+        _foreign,
+        [f'{f}_matrix{e}' for f, e in MATRICES.items()] + [f'{f}_field.nii.gz' for f in FIELD_FORMS],
+    ),
     'read_affine': (read_affine, ['matrix.txt', 'affine.tfm']),
     'read_landmarks': (read_landmarks, ['fixed_points.csv', 'points.mrk.json', 'points.fcsv', 'voxels.csv']),
     'read_learn2reg_nifti': (lambda path: read_learn2reg_nifti(path, SHAPE), FIELDS[:1]),
@@ -214,6 +243,20 @@ ELSEWHERE = {
     'read_nifti_header': 'read_image_header',
     'read_mgh': 'read_volume',
     'read_mgh_header': 'read_image_header',
-    'read_any': 'read_displacement_image and read_learn2reg_*',
+    **dict.fromkeys(
+        (
+            'read_elastix',
+            'read_itk_transform',
+            'read_lta',
+            'read_matrices',
+            'read_matrix',
+            'read_niftyreg_field',
+            'read_ras_displacement',
+            'read_ras_matrix',
+            'read_spm_field',
+            'read_warp',
+        ),
+        'read_any',
+    ),
     'read_dicom_series': 'folders of DICOM: tests/io/test_dicom.py',
 }

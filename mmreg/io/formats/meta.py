@@ -13,6 +13,13 @@ from ..files import check_room, regular_file
 from . import payload
 
 ENDINGS = ('.mha', '.mhd')
+_MOST_AXES = 4
+#: Characters of a line that ITK's reader has room for.
+_LONGEST = 1000
+_VECTORS = (
+    'DimSize', 'ElementSpacing', 'ElementSize', 'Offset', 'Position', 'Origin', 'CenterOfRotation',
+)  # fmt: skip
+_MATRICES = ('TransformMatrix', 'Rotation', 'Orientation')
 #: Where headers end at the latest.
 _MOST = 1 << 20
 _BYTES = {'CHAR': 1, 'UCHAR': 1, 'SHORT': 2, 'USHORT': 2, 'INT': 4, 'UINT': 4, 'LONG': 4, 'ULONG': 4, 'LONG_LONG': 8,
@@ -31,6 +38,7 @@ def check_meta(path: Path, voxels: bool = True) -> None:
     if match is None:
         raise DataError(f'{path}: found something that is not a readable image, expected a MetaImage')
     fields = _fields(head[: match.start()].decode('latin-1'))
+    _check_counts(fields, path)
     wanted = _wanted(fields, path)
     _check_spacing(fields, path)
     if wanted is None or not voxels:
@@ -53,6 +61,19 @@ def check_meta(path: Path, voxels: bool = True) -> None:
 def _fields(text: str) -> dict[str, str]:
     pairs = (line.partition('=') for line in text.splitlines() if '=' in line)
     return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _check_counts(fields: Mapping[str, str], path: Path) -> None:
+    """Lists no longer than the axes say: ITK's reader writes them into memory of that length without counting."""
+    ndim = fields.get('NDims', '')
+    if not ndim.isdecimal() or not 1 <= int(ndim) <= _MOST_AXES:
+        raise DataError(f'{path}: found NDims = {ndim[:20]!r}, expected 2, 3 or 4')
+    for key, text in fields.items():
+        if len(key) + len(text) > _LONGEST:
+            raise DataError(f'{path}: found a header line of {len(text)} characters, expected a MetaImage header')
+        most = int(ndim) ** (2 if key in _MATRICES else 1)
+        if key in (*_VECTORS, *_MATRICES) and len(text.split()) > most:
+            raise DataError(f'{path}: found {len(text.split())} numbers in {key}, expected {most}')
 
 
 def _wanted(fields: Mapping[str, str], path: Path) -> int | None:
@@ -90,6 +111,8 @@ def _check_many(path: Path, name: str, listed: str, wanted: int) -> None:
     """One file per slice: named in a list, or by a pattern with first, last and step."""
     if '%' in name:
         pattern, *numbers = name.split()
+        if not re.fullmatch(r'[^%]*%0?\d{0,2}d[^%]*', pattern):
+            raise DataError(f'{path}: found the pattern {pattern!r} for files, expected one such as %03d')
         first, last, step = ([int(n) for n in numbers if n.isdigit()] + [1, 1, 1])[:3]
         try:
             names = [pattern % n for n in range(first, min(last, first + 100_000) + 1, max(1, step))]

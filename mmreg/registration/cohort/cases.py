@@ -65,7 +65,7 @@ def read_cases(path: str | Path, data_root: str | Path | None = None, split: str
     Raises:
         DataError: not readable, no pair in it, or two pairs of one name.
     """
-    path = Path(path).resolve()
+    path = Path(path).absolute()
     root = str(data_root or path.parent)
     index = _challenge_index(path, root, split) if _is_challenge(path) else _list_index(path, root)
     report('the pair list', str(path), index.problems)
