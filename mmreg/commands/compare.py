@@ -5,23 +5,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.analysis import figures
 from mmreg.evaluation.analysis.compare import MEAN, ResultSet
+from mmreg.evaluation.analysis.compare_tables import (
+    SUMMARY,
+    TEST_COLUMNS,
+    lines_of_tests,
+    short,
+    summary_lines,
+    write_comparison,
+)
 from mmreg.evaluation.analysis.statistics import TESTS
-from mmreg.io.tables import read_rows, write_json, write_table
+from mmreg.io.tables import read_rows
 from mmreg.utils import console
-from mmreg.utils.atomic import write_text
 
 from .shared.options import add_debug
-
-SUMMARY = ('metric', 'item', 'method', 'cases', 'missing', 'mean', 'sd', 'q25', 'median', 'q75')
-TEST_COLUMNS = (
-    'metric', 'item', 'first', 'second', 'cases', 'difference', 'ci95_low', 'ci95_high', 'effect', 'p', 'p_holm',
-)  # fmt: skip
-Line = list[Any]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,68 +34,15 @@ def compare(options: argparse.Namespace) -> None:
     tables = {name: read_rows(path) for name, path in _named(options.results).items()}
     results = ResultSet(tables, options.metric, 'initial' if options.initial else None)
     summary = [line for metric in results.metrics for line in summary_lines(results, metric)]
-    tests = test_lines(results, options) if len(results.methods) > 1 else []
-    console.table(SUMMARY, [_short(line) for line in summary if line[1] == MEAN], title='over cases')
+    arguments = options.reference, options.per_label, options.test, options.seed
+    tests = lines_of_tests(results, *arguments) if len(results.methods) > 1 else []
+    console.table(SUMMARY, [short(line) for line in summary if line[1] == MEAN], title='over cases')
     if tests:
         title = f'paired {options.test} test, second minus first, Holm over the tests of a metric'
-        console.table(TEST_COLUMNS, [_short(line) for line in tests if line[1] == MEAN], title=title)
+        console.table(TEST_COLUMNS, [short(line) for line in tests if line[1] == MEAN], title=title)
     if options.out:
-        _write(Path(options.out), results, summary, tests, options)
-
-
-def summary_lines(results: ResultSet, metric: str) -> list[Line]:
-    """Lines of the table of means of one metric: mean over items first, then every item."""
-    lines = []
-    for item in [None, *results.items(metric)]:
-        for method in results.methods:
-            s = results.summary(metric, method, item)
-            lines.append([
-                metric, item or MEAN, method, s.measured, s.missing, s.mean, s.sd, s.lower, s.median, s.upper
-            ])  # fmt: skip
-    return lines
-
-
-def test_lines(results: ResultSet, options: argparse.Namespace) -> list[Line]:
-    """Lines of the table of tests."""
-    found = results.tests(options.reference, options.per_label, options.test, options.seed)
-    return [
-        [t.metric, t.item, t.first, t.second, t.result.cases, t.result.difference, t.result.low, t.result.high,
-         t.result.effect, t.result.p_value, t.corrected]
-        for t in found
-    ]  # fmt: skip
-
-
-def markdown(header: Sequence[str], lines: Sequence[Line]) -> str:
-    """A table for a README."""
-    rows = [header, ['---'] * len(header), *(_short(line) for line in lines)]
-    return '\n'.join('| ' + ' | '.join(map(str, row)) + ' |' for row in rows) + '\n'
-
-
-def latex(header: Sequence[str], lines: Sequence[Line]) -> str:
-    """A table for a paper (``tabular`` with booktabs rules)."""
-    rows = [' & '.join(map(str, row)).replace('_', r'\_') + r' \\' for row in [header, *map(_short, lines)]]
-    body = [rf'\begin{{tabular}}{{{"l" * len(header)}}}', r'\toprule', rows[0], r'\midrule', *rows[1:]]
-    return '\n'.join([*body, r'\bottomrule', r'\end{tabular}']) + '\n'
-
-
-def _write(out: Path, results: ResultSet, summary: list[Line], tests: list[Line], options: argparse.Namespace) -> None:
-    for name, header, lines in (('summary', SUMMARY, summary), ('tests', TEST_COLUMNS, tests)):
-        write_table(out / f'{name}.csv', header, lines)
-        write_text(out / f'{name}.md', markdown(header, lines))
-        write_text(out / f'{name}.tex', latex(header, lines))
-    content = {
-        'methods': results.methods,
-        'summary': [dict(zip(SUMMARY, line)) for line in summary],
-        'tests': [dict(zip(TEST_COLUMNS, line)) for line in tests],
-        'test': options.test,
-        'correction': 'Holm over all tests of one metric',
-    }
-    write_json(out / 'comparison.json', content)
-    for metric in results.metrics:
-        figures.save(figures.box_plots(results, metric), out / f'box_{metric.replace("/", "_")}.png')
-    if options.trade_off:
-        figures.save(figures.trade_off(results, *options.trade_off), out / 'trade_off.png')
-    console.say(f'tables and figures are in {out}')
+        write_comparison(Path(options.out), results, summary, tests, options.test, options.trade_off)
+        console.say(f'tables and figures are in {options.out}')
 
 
 def _named(arguments: Sequence[str]) -> dict[str, str]:
@@ -109,10 +55,6 @@ def _named(arguments: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f'two tables are called {name!r}, expected names: NAME=FILE.')
         named[name] = path
     return named
-
-
-def _short(line: Line) -> list[str]:
-    return [f'{value:.4g}' if isinstance(value, float) else str(value) for value in line]
 
 
 def _parser() -> argparse.ArgumentParser:

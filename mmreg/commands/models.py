@@ -6,10 +6,9 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from mmreg.errors import ConfigError
 from mmreg.plugins import register_all_modules
 from mmreg.utils import console
-from mmreg.zoo.cards import Card, count_parameters, find_cards
+from mmreg.zoo.cards import chosen_cards, count_parameters
 
 from .shared.options import add_common
 
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _models(args: argparse.Namespace) -> None:
     register_all_modules(args.plugin)
-    cards = chosen(args.name)
+    cards = chosen_cards(args.name)
     sizes = [count_parameters(card.config) for card in cards]
     if args.json:
         rows = [{**card.as_dict(), 'parameters': size} for card, size in zip(cards, sizes)]
@@ -48,21 +47,6 @@ def _models(args: argparse.Namespace) -> None:
         console.table(('  config', 'parameters', 'published', 'measured here'), [(f'  {a}', *b) for a, *b in lines])
         console.say()
     console.say('published: by the authors or the challenge, not by this project; measured here: see the page.')
-
-
-def chosen(name: str | None) -> list[Card]:
-    """The cards whose method or config has ``name`` in it.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    everything = list(find_cards())
-    wanted = (name or '').lower()
-    cards = [card for card in everything if wanted in card.method.lower() or wanted in card.config.stem]
-    if not cards:
-        methods = ', '.join(dict.fromkeys(card.method for card in everything))
-        raise ConfigError(f'there is no method or config with {name!r} in its name, expected one of {methods}.')
-    return cards
 
 
 def _count(number: int) -> str:

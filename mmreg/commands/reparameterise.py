@@ -3,42 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from mmreg.utils import console
 
 from .shared.options import CONFIG_HELP, add_common
-
-
-def reparameterise_checkpoint(
-    config: str | Path, source: str | Path, target: str | Path, cfg_options: Mapping[str, Any] | None = None
-) -> int:
-    """Write to ``target`` the checkpoint ``source`` of ``config`` in its single-kernel form.
-
-    Load it with ``model.backbone.fused=True``. Outputs agree to rounding (1e-5 of a network's output).
-
-    Returns:
-        How many weights (numbers) the written checkpoint has.
-
-    Raises:
-        ConfigError: the model has no block that can be merged.
-        CheckpointError: the checkpoint does not belong to the config.
-    """
-    import torch
-
-    from mmreg.models.blocks.branches import reparameterise
-    from mmreg.registration.model import init_model
-    from mmreg.utils.atomic import replacing
-
-    model = init_model(config, source, device='cpu', cfg_options=cfg_options)
-    reparameterise(model)
-    state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    meta = {'reparameterised': True, 'source': Path(source).name}
-    with replacing(target) as temporary:
-        torch.save({'state_dict': state, 'meta': meta}, temporary)
-    return sum(value.numel() for value in state.values())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -62,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from mmreg.plugins import load_plugin
+    from mmreg.converters.reparameterise import reparameterise_checkpoint
+    from mmreg.plugins import register_all_modules
 
-    for plugin in args.plugin:
-        load_plugin(plugin)
+    register_all_modules(args.plugin)
     count = reparameterise_checkpoint(args.config, args.source, args.target, args.cfg_options)
     console.say(f'wrote {args.target}, {count:,} weights; use it with --cfg-options model.backbone.fused=True')

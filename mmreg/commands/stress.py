@@ -9,20 +9,17 @@ known field, Dice and regularity are written per model, kind and size, with a pl
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from mmreg.apis import init_model
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError
 from mmreg.evaluation.analysis import figures
-from mmreg.evaluation.functional.aggregate import nan_mean
 from mmreg.evaluation.stress.deformations import STATISTICS, VelocityRecipe
-from mmreg.evaluation.stress.harness import KINDS, Predictor, StressCase, StressPlan, StressResult, run
-from mmreg.io.tables import write_json, write_table
+from mmreg.evaluation.stress.harness import KINDS, StressPlan, StressResult, run
+from mmreg.evaluation.stress.study import means, predictor, stress_cases, write_cases
+from mmreg.io.tables import write_json
+from mmreg.registration.model import LoadedModel, load_model
 from mmreg.registry import DATASETS
 from mmreg.utils import console
 
@@ -46,21 +43,21 @@ def stress(options: argparse.Namespace) -> None:
     levels = {kind: getattr(options, kind) for kind in KINDS if getattr(options, kind)}
     recipe = VelocityRecipe(options.control, options.smoothing, statistic=options.statistic)
     plan = StressPlan(levels, recipe, options.seed, not options.whole)
-    predictors = {name: _predictor(model) for name, model in zip(names, models)}
+    predictors = {name: predictor(model.registrar) for name, model in zip(names, models)}
     results: list[StressResult] = []
     out = Path(options.out)
-    for result in run(_cases(dataset, count), count, models[0].ndim, plan, predictors):
+    for result in run(stress_cases(dataset, count), count, models[0].registrar.ndim, plan, predictors):
         results.append(result)
-        _write_cases(out / 'stress.csv', results)
+        write_cases(out / 'stress.csv', results)
         console.say(_line(result))
     _summarise(out, results)
 
 
-def _model(files: Sequence[str], options: argparse.Namespace) -> Any:
+def _model(files: Sequence[str], options: argparse.Namespace) -> LoadedModel:
     if len(files) > 2:
         raise ConfigError(f'--model got {len(files)} files, expected CONFIG and, where there is one, CHECKPOINT.')
     checkpoint = files[1] if len(files) > 1 else None
-    return init_model(files[0], checkpoint, device=options.device, cfg_options=options.cfg_options)
+    return load_model(files[0], checkpoint, device=options.device, cfg_options=options.cfg_options)
 
 
 def _dataset(cfg: Any, split: str) -> Any:
@@ -70,28 +67,6 @@ def _dataset(cfg: Any, split: str) -> Any:
     return DATASETS.build(loader.dataset)
 
 
-def _cases(dataset: Any, count: int) -> Iterator[StressCase]:
-    """The fixed images of the first ``count`` pairs."""
-    for index in range(count):
-        item = dataset[index]
-        fixed, sample = item['inputs']['fixed'], item['data_samples']
-        labels = item['inputs'].get('fixed_labels')
-        spacing = tuple(float(s) for s in sample.get('spacing') or (1.0,) * (fixed.dim() - 1))
-        yield StressCase(f'{index:04d}_{sample.get("case_id", "")}', fixed.float(), spacing, labels)
-
-
-def _predictor(model: Any) -> Predictor:
-    def predict(fixed: Tensor, moving: Tensor, spacing: tuple[float, ...]) -> Tensor:
-        batch = model.data_preprocessor({'inputs': {'fixed': [fixed], 'moving': [moving]}, 'data_samples': None})
-        with torch.no_grad():
-            found = model(batch['inputs'], None, mode='predict')[0].pred.displacement
-        if not torch.isfinite(found).all():
-            raise DataError('a model returned a displacement that is not finite, expected numbers.')
-        return found
-
-    return predict
-
-
 def _line(result: StressResult) -> str:
     v = result.values
     text = f'{result.case_id}  {result.kind} {result.level:g} mm  {result.model}'
@@ -99,28 +74,9 @@ def _line(result: StressResult) -> str:
     return text + (f'  dice {v["initial_dice"]:.3f} -> {v["dice"]:.3f}' if 'dice' in v else '')
 
 
-def _write_cases(path: Path, results: Sequence[StressResult]) -> None:
-    columns = list(dict.fromkeys(key for result in results for key in result.values))
-    lines = [{'model': r.model, 'kind': r.kind, 'level_mm': r.level, 'case_id': r.case_id, **r.values} for r in results]
-    write_table(path, ['model', 'kind', 'level_mm', 'case_id', *columns], lines)
-
-
 def _summarise(out: Path, results: Sequence[StressResult]) -> None:
     """Means over cases as a table, a JSON and curves."""
-    groups: dict[tuple[str, str, float], list[StressResult]] = {}
-    for result in results:
-        groups.setdefault((result.kind, result.model, result.level), []).append(result)
-    lines: list[dict[str, Any]] = []
-    series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
-    for (kind, model, level), found in groups.items():
-        keys = dict.fromkeys(key for result in found for key in result.values)
-        means = {key: nan_mean(r.values[key] for r in found if key in r.values) for key in keys}
-        lines.append({'kind': kind, 'model': model, 'level_mm': level, 'cases': len(found), **means})
-        for name, key in ((model, 'epe'), ('before', 'initial_epe')):
-            xs, ys = series.setdefault(kind, {}).setdefault(name, ([], []))
-            if level not in xs:
-                xs.append(level)
-                ys.append(means[key])
+    lines, series = means(results)
     write_json(out / 'stress.json', {'means': lines})
     figures.save(figures.curves(series, 'misalignment [mm]', 'mean end-point error [mm]'), out / 'stress.png')
     shown = (

@@ -59,6 +59,21 @@ def find_cards(folder: Path | None = None) -> Iterator[Card]:
             yield Card(path, **found)
 
 
+def chosen_cards(name: str | None) -> list[Card]:
+    """The cards whose method or config has ``name`` in it.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    everything = list(find_cards())
+    wanted = (name or '').lower()
+    cards = [card for card in everything if wanted in card.method.lower() or wanted in card.config.stem]
+    if not cards:
+        methods = ', '.join(dict.fromkeys(card.method for card in everything))
+        raise ConfigError(f'there is no method or config with {name!r} in its name, expected one of {methods}.')
+    return cards
+
+
 def _assigned(path: Path) -> dict[str, str] | None:
     for statement in ast.parse(path.read_text(encoding='utf-8')).body:
         if isinstance(statement, ast.Assign) and any(_is_card(target) for target in statement.targets):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mmreg.commands import complexity as complexity_cli
-from mmreg.evaluation.analysis import complexity
+from mmreg.evaluation.analysis import complexity, costs
 from mmreg.registry import REGISTRARS
 from mmreg.structures import Fields
 from mmreg.utils.config import load_config
@@ -150,4 +150,4 @@ def test_nothing_but_failures_is_an_exit_code(tmp_path, capsys):
 )
 def test_sizes_come_from_the_data_set(name, size):
     cfg = load_config(CONFIGS / f'{name}.py')
-    assert complexity_cli.size_of(cfg, len(size)) == size
+    assert costs.size_of(cfg, len(size)) == size
