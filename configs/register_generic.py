@@ -13,11 +13,12 @@ optimisation = dict(
     step=0.5,
     # Smoother than for brains: large coherent motion is as likely as fine differences.
     smooth_update=2.5,
-    smooth_field=0.8,
+    smooth_field=1.2,
+    smooth_alike=1.6,
 )
 
 preset = dict(
     name='generic',
     summary='Any two images of one contrast',
-    suits='organs that no other preset names; 2-D images',
+    suits='organs that no other preset names',
 )

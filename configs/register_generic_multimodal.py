@@ -13,10 +13,10 @@ model = dict(
 )
 
 # Stiff: a wrong border that attracts is worse than a fine difference that is missed.
-optimisation = dict(smooth_update=4.0, smooth_field=2.5)
+optimisation = dict(smooth_update=4.0, smooth_field=2.5, smooth_alike=None)
 
 preset = dict(
     name='generic_multimodal',
     summary='Any two images of different contrast',
-    suits='CT and MR, T1 and T2 of organs that no other preset names; 2-D images',
+    suits='CT and MR, T1 and T2 of organs that no other preset names',
 )

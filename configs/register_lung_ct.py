@@ -17,7 +17,7 @@ optimisation = dict(
     ],
     step=0.5,
     smooth_update=2.5,
-    smooth_field=0.6,
+    smooth_field=1.5,
 )
 
 # Hounsfield units from air to blood: vessels in the lung are what there is to see. Give a lung mask where there is one.

@@ -166,6 +166,7 @@ class Pipeline:
             follow(result, pair.labels, pair.points)
             result.maps = {name: map_on_fixed_grid(values, on) for name, values in moved.maps.items()}
         result.curves, result.alignment = moved.curves, on.alignment
+        result.warnings += moved.warnings
         if metrics:
             with timed(timings, 'metrics'):
                 judge(result, pair, started.method, started.overlap, started.options.labels)

@@ -17,8 +17,9 @@ optimisation = dict(
     levels=[
         dict(spacing=8, iterations=40),
         dict(spacing=4, iterations=30),
-        dict(spacing=2, iterations=18),
-        dict(spacing=1, iterations=12),
+        # What is left there between two scans of one person is noise rather than anatomy.
+        dict(spacing=2, iterations=18, smooth_alike=1.2),
+        dict(spacing=1, iterations=12, smooth_alike=1.2),
     ],
     # Longest increment, and the Gaussians on increments and field, in voxels of the level (the same mm on each axis).
     step=0.5,

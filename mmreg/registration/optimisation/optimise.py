@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -14,13 +13,14 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.models.flow_heads.free_field import FreeField
 from mmreg.models.objective import Objective
 from mmreg.models.registrars.registrar import Registrar
-from mmreg.spatial import gaussian_filter, invert_multilevel, resize_field, warp
+from mmreg.spatial import invert_multilevel, resize_field, warp
 
 from .folding import folded, unfold
 from .levels import Grid, Stage, make_stages, on_grid
 from .result import Optimised, Progress
-from .rules import TRUNCATE, make_rule
+from .rules import make_rule
 from .settings import Settings
+from .stiffness import ALIKE, field_smoother, likeness
 
 Report = Callable[[Progress], None]
 
@@ -105,7 +105,7 @@ class _Run:
         data = {**on_grid(self.inputs, self.full, stage.images), 'spacing': stage.images.spacing}
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
         rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
-        smooth = _smoother(stage.sigma(level.smooth_field)) if level.smooth_field else None
+        smooth = field_smoother(stage, self._alike(stage, data))
         values: list[float] = []
         for iteration in range(level.iterations):
             losses, gradients = self._evaluate(data)
@@ -118,6 +118,19 @@ class _Run:
         self.result.seconds[f'level {number}'] = time.perf_counter() - began
         assert self.head.field is not None
         return self.head.field.detach()
+
+    @torch.no_grad()
+    def _alike(self, stage: Stage, data: Mapping[str, Any]) -> list[bool]:
+        """Which pairs look alike at the present field, where the level asks."""
+        if stage.level.smooth_alike is None:
+            return [False] * len(data['fixed'])
+        assert self.head.field is not None
+        shown = self._weighted(data)
+        field = resize_field(self.model.integrator(self.head.field), size=stage.images.size, values='aligned')
+        warped = warp(data['moving'], field, padding='border')
+        found = likeness(warped, data['fixed'], shown.get('fixed_mask'))
+        self.result.likeness.append(found)
+        return [value >= ALIKE for value in found]
 
     def _converged(self, values: list[float]) -> bool:
         tolerance, patience = self.settings.tolerance, self.settings.patience
@@ -192,10 +205,6 @@ def _solid(mask: Tensor) -> Tensor:
     """Zeros and ones: inside from one half on, or wherever anything is left where that is nowhere."""
     inside = mask >= 0.5
     return torch.where(inside.flatten(1).any(1).view(-1, *[1] * (mask.dim() - 1)), inside, mask > 0).to(mask.dtype)
-
-
-def _smoother(sigma: list[float]) -> Callable[[Tensor], Tensor]:
-    return partial(gaussian_filter, sigma=sigma, truncate=TRUNCATE, padding='border')
 
 
 def _free_head(model: Registrar) -> tuple[FreeField, Objective]:

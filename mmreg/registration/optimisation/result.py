@@ -43,6 +43,7 @@ class Optimised:
         residual: How well it inverts, voxels; None without it.
         curves: Name of a term -> its values over all iterations; ``'loss'`` is the weighted sum.
         seconds: Wall-clock time, ``'total'``, one entry per level, and ``'inverse'``.
+        likeness: Per level whose settings ask for it, how alike the images of each pair were at its start, 0 to 1.
         folds: Fraction of voxels with a Jacobian determinant of 0 or less, per pair.
     """
 
@@ -51,4 +52,5 @@ class Optimised:
     residual: Residual | None = None
     curves: dict[str, list[Point]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    likeness: list[list[float]] = field(default_factory=list)
     folds: list[float] = field(default_factory=list)

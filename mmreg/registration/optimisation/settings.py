@@ -9,7 +9,7 @@ from typing import Any
 from mmreg.errors import ConfigError
 
 #: Keys of a level that may stand beside ``levels``.
-SHARED = ('step', 'last_step', 'smooth_update', 'smooth_field', 'field')
+SHARED = ('step', 'last_step', 'smooth_update', 'smooth_field', 'smooth_alike', 'field')
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class Level:
         smooth_update: Standard deviation of the Gaussian on the increments, in units of the field's finest voxel size;
             the same length in mm along every axis.
         smooth_field: The same for the whole field after every iteration.
+        smooth_alike: In place of ``smooth_field`` for pairs that are alike at the start of the level (the mean squared
+            local correlation is 0.7 or more): what is left between scans of one person is noise rather than anatomy.
+            None: no difference is made.
     """
 
     iterations: int
@@ -37,6 +40,17 @@ class Level:
     last_step: float = 1.0
     smooth_update: float = 1.7
     smooth_field: float = 0.7
+    smooth_alike: float | None = None
+
+    def smoother(self, factor: float) -> Level:
+        """The same with all Gaussians ``factor`` times as wide."""
+        alike = None if self.smooth_alike is None else factor * self.smooth_alike
+        return replace(
+            self,
+            smooth_update=factor * self.smooth_update,
+            smooth_field=factor * self.smooth_field,
+            smooth_alike=alike,
+        )
 
     def share(self, iteration: int) -> float:
         """The part of the step that an iteration may take."""
@@ -61,6 +75,7 @@ class Settings:
             this fraction of the level's whole fall; None: never before ``iterations``.
         patience: See ``tolerance``.
         amp: The backbone runs in mixed precision; coordinates, losses and the field stay in float32.
+        smoothness: Factor on the standard deviations of all Gaussians: 2 is stiffer, 0.5 follows finer differences.
         unfold: Most passes of local smoothing where the map folds; 0 leaves folds.
     """
 
@@ -74,6 +89,7 @@ class Settings:
     tolerance: float | None = None
     patience: int = 10
     amp: bool = False
+    smoothness: float = 1.0
     unfold: int = 50
 
     @classmethod
@@ -94,11 +110,12 @@ class Settings:
         levels = tuple(_level(k, {**shared, **level}) for k, level in enumerate(given))
         _refuse_unknown('optimisation', rest, cls, ('levels',))
         settings = cls(levels=levels, **rest)
+        _check_range('optimisation.smoothness', settings.smoothness, 0.05, 20)
         _check_range('optimisation.momentum', settings.momentum, 0, 0.9999)
         _check_range('optimisation.memory', settings.memory, 0, 0.9999)
         _check_range('optimisation.floor', settings.floor, 0, 1)
         _check_range('optimisation.metric', settings.metric, 0, 2)
-        return settings
+        return replace(settings, levels=tuple(level.smoother(settings.smoothness) for level in levels), smoothness=1.0)
 
 
 def _level(number: int, config: Mapping[str, Any]) -> Level:
@@ -113,8 +130,9 @@ def _level(number: int, config: Mapping[str, Any]) -> Level:
     _check_range(f'{name}.step', level.step, 1e-6, 10)
     _check_range(f'{name}.last_step', level.last_step, 0, 1)
     _check_range(f'{name}.field', level.field, 1, 8)
-    for key in ('smooth_update', 'smooth_field'):
-        _check_range(f'{name}.{key}', getattr(level, key), 0, 100)
+    for key in ('smooth_update', 'smooth_field', 'smooth_alike'):
+        if getattr(level, key) is not None:
+            _check_range(f'{name}.{key}', getattr(level, key), 0, 100)
     for key in ('spacing', 'scale'):
         if getattr(level, key) is not None:
             _check_range(f'{name}.{key}', getattr(level, key), 1e-6, 1e6)

@@ -10,7 +10,7 @@ from mmreg.registration.inputs import Pair
 
 from .contrast import Contrast, compare
 from .looks import Look, look_at
-from .preset import FALLBACK, FALLBACK_MULTIMODAL, find_presets
+from .preset import FALLBACK, FALLBACK_MULTIMODAL, PLANAR, PLANAR_MULTIMODAL, find_presets
 
 #: Words in the DICOM tag of the body part, and what they stand for.
 BODY_PARTS = {
@@ -23,7 +23,11 @@ BODY_PARTS = {
 
 
 #: More lung than this in the body makes a chest; scans of the abdomen show the lungs' lower ends.
-_LUNG = 0.07
+_LUNG = 0.08
+#: A trunk is as wide, mm, and holds at most so much bone; a head is narrower and half of it is skull.
+_TRUNK, _BONE = 220.0, 0.12
+#: Field of view of a spine, mm: at most so wide, at least so long, and so many times longer than wide.
+_SPINE_WIDE, _SPINE_LONG, _SPINE_RATIO = 110.0, 50.0, 1.3
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def choose_preset(pair: Pair) -> PresetChoice:
 def _flat(evidence: Evidence) -> tuple[str, list[str]] | None:
     if evidence.fixed.geometry.ndim == 3:
         return None
-    return _general(evidence, 'the images are 2-D')
+    name, reasons = _general(evidence, 'the images are 2-D')
+    return {FALLBACK: PLANAR, FALLBACK_MULTIMODAL: PLANAR_MULTIMODAL}[name], reasons
 
 
 def _ct(evidence: Evidence) -> tuple[str, list[str]] | None:
@@ -101,7 +106,13 @@ def _ct(evidence: Evidence) -> tuple[str, list[str]] | None:
         return 'lung_ct', words
     if evidence.part == 'brain':
         return FALLBACK, [words[0], _tagged('brain')]
-    return 'abdomen_ct', words
+    if evidence.part == 'abdomen':
+        return 'abdomen_ct', [words[0], _tagged('abdomen')]
+    width = min(look.body_width for look in (evidence.fixed, evidence.moving))
+    bone = max(look.bone_share for look in (evidence.fixed, evidence.moving))
+    if width >= _TRUNK and bone <= _BONE:
+        return 'abdomen_ct', [*words, f'the body is as wide as a trunk ({width:.0f} mm)']
+    return FALLBACK, [*words, f'the body ({width:.0f} mm wide, {100 * bone:.0f} % bone) is not seen to be a trunk']
 
 
 def _spine(evidence: Evidence) -> tuple[str, list[str]] | None:
@@ -110,11 +121,13 @@ def _spine(evidence: Evidence) -> tuple[str, list[str]] | None:
     look = evidence.fixed
     wide = look.extents['LR']
     sagittal = look.slices is None or (look.slice_axis == 'LR' and look.slices[2] < 25)
-    if evidence.part or wide > 110 or not sagittal or look.extents['SI'] < wide or _is_dark(look, 0.7):
+    long = look.extents['SI']
+    shaped = wide <= _SPINE_WIDE and long >= max(_SPINE_LONG, _SPINE_RATIO * wide)
+    if evidence.part or not shaped or not sagittal or _is_dark(look, 0.7):
         return None
     return 'spine', [
-        f'the field of view is narrow from left to right ({wide:.0f} mm) and not shorter from head to foot '
-        f'({look.extents["SI"]:.0f} mm), as of a spine',
+        f'the field of view is narrow from left to right ({wide:.0f} mm) and longer from head to foot '
+        f'({long:.0f} mm), as of a spine',
         'tissue reaches the border of the image',
     ]
 

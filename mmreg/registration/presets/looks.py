@@ -17,8 +17,8 @@ from mmreg.registration.inputs import Image
 _SMALL = 28
 #: The same of the copy in which tissues are told apart.
 _COPY = 48
-#: Hounsfield units: air in lungs, soft tissue, and what is no air outside the body.
-_LUNG, _SOFT, _AIR = (-950.0, -500.0), (-200.0, 300.0), -950.0
+#: Hounsfield units: air in lungs, soft tissue, and bone from here on.
+_LUNG, _SOFT, _BONE = (-950.0, -500.0), (-200.0, 300.0), 300.0
 _TAGS = {'modality': '0008|0060', 'body part': '0018|0015', 'description': '0008|103e', 'protocol': '0018|1030'}
 #: Below this share of the bright end an image is called dark.
 _DARK = 0.15
@@ -78,15 +78,44 @@ class Look:
 
     @cached_property
     def lung_share(self) -> float:
-        """Share of lung among the voxels inside the body, of a CT image, its surface left out."""
+        """Share of lung among lung and tissue of a CT image; a lung that is cut off by the border counts as well.
+
+        Lung is air with tissue in it: denser than the air around a body, and more than a thin layer of it, as between
+        skin and air.
+        """
         array = self.small.array
         inner = ndimage.generate_binary_structure(array.ndim, 1)
-        axis = list(self.extents).index('SI') if array.ndim == 3 else 0
-        # Slice by slice: at its ends the image cuts through the lungs, which are then no holes in three dimensions.
-        slices = [ndimage.binary_fill_holes(one) for one in np.moveaxis(array > _LUNG[1], axis, 0)]
-        body = ndimage.binary_erosion(np.moveaxis(np.stack(slices), 0, axis), inner)
-        lung = ndimage.binary_erosion((array > _LUNG[0]) & (array < _LUNG[1]), inner)
-        return float((lung & body).sum() / max(1, body.sum()))
+        lung = (array > _LUNG[0]) & (array < _LUNG[1])
+        kept = ndimage.binary_erosion(lung, inner, border_value=1)
+        lung = ndimage.binary_dilation(kept, inner) & lung & self._near_tissue(array)
+        return float(lung.sum() / max(1, lung.sum() + (array >= _LUNG[1]).sum()))
+
+    @staticmethod
+    def _near_tissue(array: np.ndarray) -> np.ndarray:
+        """What is no table, mattress or blanket: the parts of air with tissue in it that touch tissue widely."""
+        tissue = ndimage.binary_dilation(array >= _LUNG[1])
+        parts, count = ndimage.label(array > _LUNG[0])
+        touching = ndimage.mean(tissue, parts, range(1, count + 1)) if count else []
+        return np.isin(parts, 1 + np.flatnonzero(np.asarray(touching) > 0.3))
+
+    @cached_property
+    def body_width(self) -> float:
+        """Median over slices of how far tissue reaches from left to right in a CT image, mm."""
+        array = self.small.array >= _LUNG[1]
+        if array.ndim != 3:
+            return 0.0
+        names = list(self.extents)
+        order = [names.index(name) for name in ('SI', 'LR', 'AP')]
+        columns = array.transpose(order).any(axis=2)
+        step = self.small.geometry.spacing[order[1]]
+        widths = [step * (np.flatnonzero(row)[-1] - np.flatnonzero(row)[0] + 1) for row in columns if row.any()]
+        return float(np.median(widths)) if widths else 0.0
+
+    @cached_property
+    def bone_share(self) -> float:
+        """Share of bone among the tissue of a CT image."""
+        array = self.copy.array
+        return float((array > _BONE).sum() / max(1, (array >= _LUNG[1]).sum()))
 
     @cached_property
     def dark_faces(self) -> tuple[int, int]:

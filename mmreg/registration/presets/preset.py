@@ -31,6 +31,8 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
 }
 #: Taken where nothing speaks for another one: for one contrast, and for two.
 FALLBACK, FALLBACK_MULTIMODAL = 'generic', 'generic_multimodal'
+#: The same for 2-D pictures.
+PLANAR, PLANAR_MULTIMODAL = 'planar', 'planar_multimodal'
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mmreg.evaluation.pair import AfterAndBefore, Measured, PairNumbers, measure_pair
 from mmreg.io import resample_to
 from mmreg.registration.inputs import Pair
@@ -46,10 +48,23 @@ def judge(
     result.warnings += _input_warnings(result, method)
     result.warnings += doubts_in_words(numbers.summary)
     result.warnings += warnings_in_words(
-        overlap, (before, after), numbers.folds_percent, result.inverse_residual, min(result.geometry.spacing)
+        overlap,
+        (before, after),
+        numbers.folds_percent,
+        _deformation(result, shown),
+        result.inverse_residual,
+        min(result.geometry.spacing),
     )
     if method.checkpoint is None and any(True for _ in method.source.model.parameters()):
         result.warnings.append('no checkpoint was given: the weights are random and the result means nothing.')
+
+
+def _deformation(result: ResultValues, shown: np.ndarray) -> tuple[float, float]:
+    """SDlogJ, and how far what the fixed image shows moves beyond the affine, 95th percentile in mm."""
+    rough = next(row.value for row in result.rows if row.metric == 'sdlogj')
+    moved = result.displacement[:, shown] if shown.any() else result.displacement.reshape(len(result.displacement), -1)
+    length = np.linalg.norm(result.geometry.matrix @ moved, axis=0)
+    return float(rough), float(np.percentile(length[:: max(1, len(length) // 200_000)], 95))
 
 
 def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[int] | None) -> Measured:

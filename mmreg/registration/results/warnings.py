@@ -12,6 +12,9 @@ from .inverse import InverseResidual
 LOW_OVERLAP = 50.0
 #: More of the fixed image mapped out of the moving image than this, in percent.
 OUTSIDE = 5.0
+#: The deformation is doubted where it moves tissue this far beyond the affine (mm, one voxel in twenty) and is rough
+#: (standard deviation of log J), and where it is rougher than any anatomy asks for.
+FAR, ROUGH, TORN = 10.0, 0.6, 1.0
 #: Voxels and fields of view outside of these are no images of a patient, mm.
 SMALLEST_VOXEL, LARGEST_VOXEL, LARGEST_VIEW = 0.01, 30.0, 2500.0
 #: Degrees between two scans of one patient.
@@ -22,6 +25,7 @@ def warnings_in_words(
     overlap_percent: float,
     shown_percent: tuple[float, float],
     folds_percent: float,
+    deformation: tuple[float, float],
     residual: InverseResidual | None,
     voxel: float,
 ) -> list[str]:
@@ -32,6 +36,7 @@ def warnings_in_words(
         shown_percent: Of what the fixed image shows (not its dark background), inside the moving field of view
             before and after the deformation.
         folds_percent: Of the voxels, with a non-positive Jacobian determinant.
+        deformation: SDlogJ, and how far tissue moves beyond the affine in mm, 95th percentile.
         residual: Of the inverse.
         voxel: Smallest voxel size in mm.
     """
@@ -49,6 +54,12 @@ def warnings_in_words(
         )
     if folds_percent > 0:
         found.append(f'folds: the Jacobian determinant is not positive in {folds_percent:.3g} % of the voxels.')
+    rough, far = deformation
+    if rough > TORN or (rough > ROUGH and far > FAR):
+        found.append(
+            f'implausible deformation: it moves tissue up to {far:.1f} mm beyond the affine and is rough (SDlogJ '
+            f'{rough:.2f}); look at the overview, and try a larger --smoothness or another --preset.'
+        )
     if residual is not None and residual.mean > 0.1 * voxel:
         found.append(
             f'the inverse is inexact: {residual.mean:.3g} mm on average and {residual.max:.3g} mm at most from the '

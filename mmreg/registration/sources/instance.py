@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from mmreg.registration.working.preparation import Preparation, find_preparation
 from mmreg.registry import REGISTRARS
 
 from .base import Source, split_batch
+from .second_opinion import Opinion, restrained, second_opinion
 
 
 @dataclass
@@ -60,7 +61,10 @@ class InstanceOptimisation(Source):
             first = None if start is None else start.to(self.device)
             found = optimise(self.model, inputs, settings, start=first, progress=_teller(watch))
         seconds = {'prepare': prepared - begin, 'optimisation': time.perf_counter() - prepared}
-        return split_batch(pairs, found.displacement.detach().float().cpu(), found.curves, seconds)
+        displacement = found.displacement.detach().float()
+        opinions = [None] * len(pairs) if start is not None else second_opinion(self.model, inputs, displacement)
+        results = split_batch(pairs, restrained(displacement, opinions).cpu(), found.curves, seconds)
+        return [_with_opinion(result, opinion) for result, opinion in zip(results, opinions)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
@@ -80,6 +84,13 @@ class InstanceOptimisation(Source):
 
     def _labels_required(self) -> bool:
         return any('labels' in loss.requires for term in self._terms() for loss in term.losses)
+
+
+def _with_opinion(result: SourceResult, opinion: Opinion | None) -> SourceResult:
+    if opinion is None:
+        return result
+    warnings = () if opinion.warning is None else (opinion.warning,)
+    return replace(result, notes={**result.notes, 'second_opinion': asdict(opinion)}, warnings=warnings)
 
 
 def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> InstanceOptimisation:

@@ -115,6 +115,7 @@ class SourceResult:
         seconds: By step.
         notes: What else belongs into the plan.
         maps: Name -> ``(C, *S)`` float32: what else the model says per voxel of the working grid.
+        warnings: What a user should know of how it was found.
     """
 
     displacement: Tensor
@@ -122,6 +123,7 @@ class SourceResult:
     seconds: Mapping[str, float]
     notes: Mapping[str, object]
     maps: Mapping[str, Tensor] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 def stack(arrays: Iterable[Mapping[str, np.ndarray]], device: torch.device) -> dict[str, Tensor]:

@@ -1,0 +1,118 @@
+"""Never worse than the affine: what a similarity that was not optimised says of a deformation.
+
+A loss can be driven far down by a field that tears the anatomy apart, if it does not suit the images. Another measure
+of likeness, which the field was not fitted to, then gets worse; the field is halved, or dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmreg.models import Registrar
+from mmreg.models.losses.base import ImageLoss
+from mmreg.registration.optimisation.levels import Grid, on_grid
+from mmreg.registry import LOSSES
+from mmreg.spatial import resize_field, warp
+
+#: What is asked, the first whose type no image loss of the model has.
+_OPINIONS: tuple[dict[str, Any], ...] = (
+    dict(type='MINDSSC', radius=1, dilation=1),
+    dict(type='LNCC', window=7, masked_statistics=True),
+)
+#: The other measure may get worse by this share of its value without the field being doubted.
+_TOLERATED = 0.02
+#: Parts of the field that are tried where the whole of it is doubted.
+_PARTS = (0.5, 0.25)
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What came out of it for one pair.
+
+    Attributes:
+        measure: Which was asked.
+        before: Its value without the deformation, lower is better.
+        after: With the deformation as it was found.
+        kept: Part of the deformation that is kept, 0 to 1.
+    """
+
+    measure: str
+    before: float
+    after: float
+    kept: float
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence where not all is kept."""
+        if self.kept == 1:
+            return None
+        done = 'it was left out, so that the affine alone remains' if self.kept == 0 else f'{self.kept:g} of it is kept'
+        return (
+            f'the deformation made the images less alike in a measure that it was not fitted to ({self.measure} '
+            f'{self.before:.4g} before, {self.after:.4g} after): {done}. Another preset may suit.'
+        )
+
+
+@torch.no_grad()
+def second_opinion(model: Registrar, inputs: Mapping[str, Any], displacement: Tensor) -> list[Opinion | None]:
+    """Ask for every pair of a batch; None where there is nothing to ask.
+
+    Args:
+        model: Whose losses the displacement was fitted to.
+        inputs: ``fixed``, ``moving``, masks and ``spacing``, as :func:`optimise` was given them.
+        displacement: ``(N, ndim, *S)`` voxels.
+    """
+    terms = [] if model.objective is None else list(model.objective.terms.values())
+    losses = [loss for term in terms if term.kind == 'image' for loss in term.losses]
+    used = {type(loss).__name__ for loss in losses}
+    config = next((config for config in _OPINIONS if config['type'] not in used), None)
+    others = {term.kind for term in terms} - {'image', 'field'}
+    if not losses or config is None or others:  # labels and landmarks know better
+        return [None] * len(displacement)
+    loss = LOSSES.build(dict(config))
+    return [_asked(loss, _pair(inputs, n), displacement[n : n + 1]) for n in range(len(displacement))]
+
+
+def _pair(inputs: Mapping[str, Any], n: int) -> dict[str, Any]:
+    """One pair at half the resolution, where noise does not decide."""
+    keys = ('fixed', 'moving', 'fixed_mask', 'moving_mask')
+    own = {key: inputs[key][n : n + 1] for key in keys if key in inputs}
+    full = Grid(tuple(own['fixed'].shape[2:]), tuple(inputs['spacing']))
+    return on_grid(own, full, full.coarser(2 * full.finest))
+
+
+def _asked(loss: ImageLoss, data: Mapping[str, Any], displacement: Tensor) -> Opinion:
+    size = list(data['fixed'].shape[2:])
+    whole = resize_field(displacement, size=size, values='aligned')
+    seen = [_seen(data, part * whole) for part in (0.0, 1.0)]
+    mask = seen[0] * seen[1]
+    mask = mask if bool(mask.any()) else seen[0]
+
+    def value(part: float) -> float:
+        return float(loss(warp(data['moving'], part * whole, padding='border'), data['fixed'], mask))
+
+    before, after = value(0.0), value(1.0)
+    limit = (1 + _TOLERATED) * before
+    kept = 1.0
+    if after > limit:
+        kept = next((part for part in _PARTS if value(part) <= before), 0.0)
+    return Opinion(type(loss).__name__, before, after, kept)
+
+
+def _seen(data: Mapping[str, Any], field: Tensor) -> Tensor:
+    mask = data.get('fixed_mask', torch.ones_like(data['fixed'][:, :1])).float()
+    moving = data.get('moving_mask', torch.ones_like(data['fixed'][:, :1])).float()
+    return ((mask >= 0.5) & (warp(moving, field) >= 0.5)).float()
+
+
+def restrained(displacement: Tensor, opinions: Sequence[Opinion | None]) -> Tensor:
+    """The displacements ``(N, ndim, *S)``, of each the part that is kept."""
+    parts = [1.0 if opinion is None else opinion.kept for opinion in opinions]
+    if all(part == 1 for part in parts):
+        return displacement
+    return displacement * displacement.new_tensor(parts).view(-1, *[1] * (displacement.dim() - 1))
