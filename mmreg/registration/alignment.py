@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
 
 from mmreg.errors import DataError
-from mmreg.io import Geometry, affine_transform, read_transform
+from mmreg.io import Geometry, Volume, affine_transform, read_transform, resample_to
 from mmreg.io.plain import plain
 
 from .inputs import Image, Pair
+from .inputs.views import View, shown_voxels, view_of
 from .options import AFFINE_WORDS, SEARCHED
 from .progress import ProgressCallback, tell
 from .types import AffineLike
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Settings of the search where no config says otherwise: right for images of any contrast.
 DEFAULT = {'transform': 'affine', 'similarity': 'mi'}
+
+#: Masks are grown by this much before they steer the affine, mm, and do so only where they leave this share of what
+#: the image shows.
+MARGIN, ENOUGH = 20.0, 0.3
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ def align(
     """Bring the two images of a pair roughly together.
 
     Args:
-        pair: The images; masks weight the similarity.
+        pair: The images; large masks, grown by :data:`MARGIN`, refine what the whole images say.
         wanted: One of :data:`~mmreg.registration.options.AFFINE_WORDS`, a matrix, a file, or None for the headers
             alone. ``'auto'`` follows ``settings``.
         settings: Keyword arguments of :func:`mmreg.registration.affine.register_affine`; None: a preset that trusts
@@ -112,14 +119,18 @@ def _searched(
     trusted = settings.pop('trust_headers', None)
     if wanted != 'auto':
         settings['transform'], trusted = wanted, None
-    masks: dict[str, Any] = {f'{role}_mask': image.volume for role, image in pair.masks.items()}
+    views = {role: view_of(image.volume) for role, image in pair.images.items()}
+    images = [views[role].volume for role in ('fixed', 'moving')]
+    masks = {f'{role}_mask': _as_volume(view.mask, view.volume) for role, view in views.items()}
 
     def told(stage: str, level: int, iteration: int, similarity: float) -> None:
         tell(watch, 'affine', f'{stage}, level {level}')
 
-    found = register_affine(
-        pair.fixed.volume, pair.moving.volume, **masks, device=str(device), seed=seed, progress=told, **settings
-    )
+    run = partial(register_affine, *images, device=str(device), seed=seed, progress=told)
+    found = run(**masks, **settings)
+    steered = _steering(pair, views)
+    if steered:
+        found = run(**{**masks, **steered}, initial=found.matrix, **{**settings, 'search': 'none'})
     record = {
         'asked': wanted,
         'settings': plain(settings),
@@ -130,6 +141,38 @@ def _searched(
     if trusted is not None and motion < float(trusted):
         return Alignment(record={**record, 'used': f'the headers: the motion found is below {float(trusted):g} mm'})
     return Alignment(found.matrix, record, found)
+
+
+def _steering(pair: Pair, views: Mapping[str, View]) -> dict[str, Volume]:
+    """Masks of the user, grown, where they leave enough to align by: they steer what was found without them.
+
+    A region of interest says what matters, not where to look for the way in.
+    """
+    found: dict[str, Volume] = {}
+    for role, image in pair.masks.items():
+        volume, view = image.volume, views[role]
+        margin = [max(1, round(MARGIN / step)) for step in volume.geometry.spacing]
+        near = grown(volume.array.reshape(volume.geometry.shape) > 0, margin)
+        bright = shown_voxels(pair.images[role].volume)
+        if (near & bright).sum() < ENOUGH * bright.sum():
+            return {}
+        whole = Volume(near.astype(np.uint8), volume.geometry)
+        own = (
+            whole
+            if view.volume.geometry.same_grid(volume.geometry)
+            else resample_to(whole, view.volume.geometry, 'nearest')
+        )
+        found[f'{role}_mask'] = own if view.mask is None else Volume(own.array * view.mask, own.geometry)
+    return found
+
+
+def grown(mask: np.ndarray, margin: Sequence[int]) -> np.ndarray:
+    """A mask with so many voxels around it along each axis (a box)."""
+    return ndimage.maximum_filter(mask.astype(np.uint8), [2 * m + 1 for m in margin]) > 0
+
+
+def _as_volume(mask: np.ndarray | None, of: Volume) -> Volume | None:
+    return None if mask is None else Volume(mask.astype(np.uint8), of.geometry)
 
 
 def checked_affine(affine: Any, images: Mapping[str, Image]) -> np.ndarray:

@@ -53,6 +53,13 @@ class RunOptions:
     refine: int = described(
         'iterations of an optimisation that starts from what the network found', 0, type=int, metavar='N'
     )
+    smoothness: float = described(
+        'factor on the lengths (mm) over which a preset smooths the deformation: 2 is twice as stiff, 0.5 follows '
+        'finer differences; the lengths of each preset are told by --list-presets (default: 1)',
+        1.0,
+        type=float,
+        metavar='F',
+    )
     affine: AffineLike = described(
         f'before the deformation: {", ".join(AFFINE_WORDS)}, or FILE (ITK transform or 4x4 text matrix in RAS mm, '
         'fixed -> moving); auto: as the preset or config says, centres: the centres of both grids put together, '
@@ -95,6 +102,12 @@ class RunOptions:
         automatic = self.affine is None or (isinstance(self.affine, str) and self.affine == 'auto')
         if self.only is not None and not automatic:
             raise ConfigError(f'only={self.only!r} and affine={self.affine!r} were given, expected one of them.')
+        if not 0.05 <= self.smoothness <= 20:
+            raise ConfigError(
+                f'smoothness is {self.smoothness:g}, expected a factor from 0.05 to 20; 1 is as the preset says.'
+            )
+        if self.model is not None and self.smoothness != 1:
+            raise ConfigError(f'smoothness is {self.smoothness:g} and a model was given, expected it for presets only.')
         if self.model is None:
             for name in ('checkpoint', 'refine'):
                 if getattr(self, name):

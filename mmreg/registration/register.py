@@ -152,6 +152,9 @@ def make_pipeline(options: RunOptions) -> Pipeline:
         'seed': options.seed,
     }
     if options.model is None:
+        if options.smoothness != 1:
+            factor = {'optimisation.smoothness': float(options.smoothness)}
+            shared['cfg_options'] = {**(options.cfg_options or {}), **factor}
         return PresetRegistration(options.preset, only=options.only, **shared)
     from .inferencer import RegistrationInferencer
 

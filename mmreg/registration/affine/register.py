@@ -21,6 +21,10 @@ from .settings import AffineSettings, make_settings
 
 #: Points of the trials and of the coarse search.
 _TRIAL_POINTS, _QUICK_POINTS = 4000, 1200
+#: Points that no optimisation has seen, by which the result is judged, and what is added to the seed for them.
+_UNSEEN_POINTS, _UNSEEN = 20000, 1000
+#: A search that ends at a similarity below this many times that of the headers is told with doubt.
+_CLEAR = 1.3
 #: Share of the points of each level with respect to the next finer one.
 _FEWER = 0.5
 #: Told after every iteration: (stage, level, iteration, similarity).
@@ -99,6 +103,9 @@ class _Run:
             for i, (f, m) in enumerate(zip(*levels))
         ]
         self.coarsest: tuple[AffineLevel, AffineLevel] = (levels[0][-1], levels[1][-1])
+        self.unseen = make_objective(
+            levels[0][0], levels[1][0], settings, 0, spacings[0], min(settings.samples, _UNSEEN_POINTS), seed + _UNSEEN
+        )
         last = len(spacings) - 1
         few, more = (
             make_objective(*self.coarsest, settings, last, spacings[last], min(count, settings.samples), seed + last)
@@ -161,18 +168,21 @@ class _Run:
         pair = np.stack([self.first, matrix])
         shared, overlap = self.objectives[0].score(pair)[1]
         before, after = self.objectives[0].within(matrix, self.settings.minimum_overlap).score(pair)[0]
+        again = self.unseen.within(matrix, self.settings.minimum_overlap).score(pair)[0]
         start = choice.best.name
         refused = overlap < self.settings.minimum_overlap and overlap < shared
-        if refused or not after > before:
+        # Points that were optimised gain by chance; the start is left for what others gain as well.
+        needed = (1 + self.settings.margin) * again[0] if again[0] > 0 else again[0]
+        if refused or not after > before or not again[1] > needed:
             reason = (
                 f'only {100 * overlap:.0f} % of the fixed image lay inside the moving image'
                 if refused
-                else f'the similarity went from {before:.4f} to {after:.4f}'
+                else f'the similarity of other points went from {again[0]:.4f} to {again[1]:.4f}'
             )
             kept = 'headers' if self.initial is None else 'given matrix'
             self.warnings.append(f'No affine map was found that is better than the {kept} ({reason}); it is kept.')
             matrix, after, overlap, start = self.first, before, shared, kept
-        self._remark(matrix, overlap, start)
+        self._remark(matrix, overlap, start, float(after), float(before))
         return AffineResult(
             matrix=matrix,
             start=start,
@@ -185,12 +195,17 @@ class _Run:
             warnings=tuple(self.warnings),
         )
 
-    def _remark(self, matrix: np.ndarray, overlap: float, start: str) -> None:
+    def _remark(self, matrix: np.ndarray, overlap: float, start: str, after: float, before: float) -> None:
         if overlap < 0.5:
             self.warnings.append(
                 f'Only {100 * overlap:.0f} % of the compared points of the fixed image lie inside the moving image.'
             )
-        if 'search' in start:
+        if 'search' in start and after < _CLEAR * before:
+            self.warnings.append(
+                'It is not sure that the images lie right: a search over rotations reached a similarity of '
+                f'{after:.3f}, the headers have {before:.3f}; look at the overview, or give an affine.'
+            )
+        elif 'search' in start:
             self.warnings.append('The headers do not bring the images together; a search over rotations did.')
         elif start not in ('headers', 'given', 'given matrix'):
             self.warnings.append(f'The headers do not bring the images together; it started from the {start}.')

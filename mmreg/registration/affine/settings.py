@@ -32,6 +32,8 @@ class AffineSettings:
         iterations: at most so many per level and stage.
         tolerance: a stage ends when points move less than this, in voxels of the level.
         minimum_overlap: a result with less of the fixed points inside the moving image is refused.
+        margin: the headers (or the given matrix) are left only if points that were not optimised gain this share of
+            their similarity.
         scale_limits: stretches outside are refused.
     """
 
@@ -47,6 +49,7 @@ class AffineSettings:
     iterations: int = 60
     tolerance: float = 0.002
     minimum_overlap: float = 0.2
+    margin: float = 0.0
     scale_limits: Sequence[float] = (0.5, 2.0)
 
     def __post_init__(self) -> None:
@@ -61,6 +64,8 @@ class AffineSettings:
             raise ConfigError(f'affine.finest is {self.finest!r}, expected mm, a positive number or None.')
         if not 0 <= self.minimum_overlap < 1:
             raise ConfigError(f'affine.minimum_overlap is {self.minimum_overlap!r}, expected a number in [0, 1).')
+        if not 0 <= self.margin < 1:
+            raise ConfigError(f'affine.margin is {self.margin!r}, expected a number in [0, 1).')
         limits = tuple(self.scale_limits)
         if len(limits) != 2 or not 0 < limits[0] < 1 < limits[1]:
             raise ConfigError(f'affine.scale_limits is {limits}, expected (low, high) with 0 < low < 1 < high.')

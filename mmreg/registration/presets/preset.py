@@ -74,6 +74,7 @@ class Preset:
         return {
             'losses': ', '.join(f'{name}: {_brief(loss)}' for name, loss in losses.items()),
             'levels': ', '.join(map(_level_words, levels)),
+            'smoothing': _smoothing_words(self.cfg.optimisation),
             'affine': _affine_words(self.cfg.get('affine')),
             'working spacing': 'that of the fixed image' if spacing is None else f'{spacing} mm',
             'intensities': ', '.join(_brief(step) for step in inference.get('intensity') or DEFAULT_INTENSITY),
@@ -158,6 +159,17 @@ def _level_words(level: Mapping[str, Any]) -> str:
     else:
         grid = f'{level.get("scale", 1):g} times the voxels'
     return f'{grid}: {level.get("iterations")} iterations'
+
+
+def _smoothing_words(optimisation: Mapping[str, Any]) -> str:
+    """Standard deviations of the Gaussians on increments and field, level by level."""
+    words = []
+    for level in Settings.parse(optimisation).levels:
+        length, unit = (level.scale or 1.0, 'voxels') if level.spacing is None else (level.spacing, 'mm')
+        update, field = (length * level.field * width for width in (level.smooth_update, level.smooth_field))
+        alike = '' if level.smooth_alike is None else f' ({length * level.field * level.smooth_alike:.3g} where alike)'
+        words.append(f'{update:.3g} and {field:.3g}{alike} {unit}')
+    return f'increments and field over {", ".join(words)}'
 
 
 def _affine_words(affine: Mapping[str, Any] | None) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmreg.errors import DataError
-from mmreg.io import Geometry, Volume
+from mmreg.io import Geometry
 from mmreg.registration.inputs import Image
+from mmreg.registration.inputs.views import shown_voxels
 
 from .values import ResultValues
 
@@ -36,13 +37,6 @@ def inside_percent(points: np.ndarray, geometry: Geometry) -> float:
     voxels = geometry.world_to_voxel(points)
     inside = ((voxels >= -0.5) & (voxels <= np.asarray(geometry.shape) - 0.5)).all(axis=-1)
     return 100.0 * float(inside.mean())
-
-
-def shown_voxels(volume: Volume) -> np.ndarray:
-    """Where an image shows something, ``(*S)`` bool: its first channel above the dark end of its intensities."""
-    array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
-    low, high = np.percentile(array, (1, 99))
-    return array > low + 0.1 * (high - low) if high > low else np.ones(array.shape, bool)
 
 
 def mapped_points(

@@ -9,11 +9,12 @@ import numpy as np
 from mmreg.evaluation.pair import AfterAndBefore, Measured, PairNumbers, measure_pair
 from mmreg.io import resample_to
 from mmreg.registration.inputs import Pair
+from mmreg.registration.inputs.views import shown_voxels
 from mmreg.registration.method import Method
 from mmreg.registration.working.preparation import range_warning
 from mmreg.zoo.suitability import warnings_of_weights
 
-from .coverage import compared_voxels, inside_percent, mapped_points, shown_voxels
+from .coverage import compared_voxels, inside_percent, mapped_points
 from .doubts import doubts_in_words
 from .values import ResultValues
 from .warnings import geometry_warnings, turn_warnings, warnings_in_words

@@ -24,8 +24,8 @@ _OPINIONS: tuple[dict[str, Any], ...] = (
     dict(type='MINDSSC', radius=1, dilation=1),
     dict(type='LNCC', window=7, masked_statistics=True),
 )
-#: The other measure may get worse by this share of its value without the field being doubted.
-_TOLERATED = 0.02
+#: The other measure (0 to 1) may get worse by this share of its value and so much more: of near equals noise decides.
+_TOLERATED, _SLIGHT = 0.02, 0.03
 #: Parts of the field that are tried where the whole of it is doubted.
 _PARTS = (0.5, 0.25)
 
@@ -97,7 +97,7 @@ def _asked(loss: ImageLoss, data: Mapping[str, Any], displacement: Tensor) -> Op
         return float(loss(warp(data['moving'], part * whole, padding='border'), data['fixed'], mask))
 
     before, after = value(0.0), value(1.0)
-    limit = (1 + _TOLERATED) * before
+    limit = (1 + _TOLERATED) * before + _SLIGHT
     kept = 1.0
     if after > limit:
         kept = next((part for part in _PARTS if value(part) <= before), 0.0)

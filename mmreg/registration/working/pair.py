@@ -14,10 +14,10 @@ from torch import Tensor
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
 from mmreg.registration.alignment import Alignment
 from mmreg.registration.inputs import Pair
+from mmreg.registration.inputs.views import View, view_of
 from mmreg.spatial import displacement_to_grid
 
 from .preparation import Preparation, on_grid
-from .views import View, view_of
 
 
 @dataclass(frozen=True)

@@ -85,3 +85,10 @@ def _cropped(volume: Volume, box: tuple[slice, ...]) -> Volume:
     affine[:-1, -1] += affine[:-1, :-1] @ np.array([part.start for part in box], dtype=np.float64)
     array = np.ascontiguousarray(volume.array[box])
     return Volume(array, Geometry(array.shape[: volume.ndim], affine))
+
+
+def shown_voxels(volume: Volume) -> np.ndarray:
+    """Where an image shows something, ``(*S)`` bool: its first channel above the dark end of its intensities."""
+    array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
+    low, high = np.percentile(array, (1, 99))
+    return array > low + 0.1 * (high - low) if high > low else np.ones(array.shape, bool)
