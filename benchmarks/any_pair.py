@@ -130,10 +130,11 @@ class Truth:
 
 def run_ours(truth: Truth, options: dict[str, Any], preset: str | None, affine: str) -> dict[str, Any]:
     """The automatic command, as Python."""
+    from mmreg.registration.options import RunOptions
     from mmreg.registration.register import make_pipeline
 
     began, processor = time.perf_counter(), time.process_time()
-    pipeline = make_pipeline(preset=preset, cfg_options=options)
+    pipeline = make_pipeline(RunOptions(preset=preset, cfg_options=options))
     files = [str(truth.pair / f'{role}.nii.gz') for role in ('fixed', 'moving')]
     result = pipeline(*files, affine=affine, inverse=False)
     row: dict[str, Any] = {'seconds': time.perf_counter() - began, 'cpu': time.process_time() - processor}

@@ -25,7 +25,7 @@ optimisation = dict(
 
 # The soft-tissue window.
 inference = dict(intensity=[dict(type='ClipWindow', low=-200, high=300)])
-affine = dict(transform='affine', similarity='mi')
+affine = dict(transform='affine', similarity='mi', margin=0.05)
 
 preset = dict(
     name='abdomen_ct',

@@ -24,7 +24,7 @@ optimisation = dict(
     smooth_field=0.9,
 )
 
-affine = dict(transform='affine', similarity='mi')
+affine = dict(transform='affine', similarity='mi', margin=0.05)
 
 preset = dict(
     name='brain_multimodal',

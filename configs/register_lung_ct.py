@@ -22,7 +22,7 @@ optimisation = dict(
 
 # Hounsfield units from air to blood: vessels in the lung are what there is to see. Give a lung mask where there is one.
 inference = dict(intensity=[dict(type='ClipWindow', low=-1000, high=200)])
-affine = dict(transform='affine', similarity='lncc')
+affine = dict(transform='affine', similarity='lncc', margin=0.08)
 
 preset = dict(
     name='lung_ct',
