@@ -119,9 +119,10 @@ def _searched(
     trusted = settings.pop('trust_headers', None)
     if wanted != 'auto':
         settings['transform'], trusted = wanted, None
-    views = {role: view_of(image.volume) for role, image in pair.images.items()}
+        settings.pop('margin', None)  # asked for by name
+    views = {role: view_of(image.volume) for role, image in (('fixed', pair.fixed), ('moving', pair.moving))}
     images = [views[role].volume for role in ('fixed', 'moving')]
-    masks = {f'{role}_mask': _as_volume(view.mask, view.volume) for role, view in views.items()}
+    masks: dict[str, Any] = {f'{role}_mask': _as_volume(view.mask, view.volume) for role, view in views.items()}
 
     def told(stage: str, level: int, iteration: int, similarity: float) -> None:
         tell(watch, 'affine', f'{stage}, level {level}')
@@ -153,7 +154,7 @@ def _steering(pair: Pair, views: Mapping[str, View]) -> dict[str, Volume]:
         volume, view = image.volume, views[role]
         margin = [max(1, round(MARGIN / step)) for step in volume.geometry.spacing]
         near = grown(volume.array.reshape(volume.geometry.shape) > 0, margin)
-        bright = shown_voxels(pair.images[role].volume)
+        bright = shown_voxels(getattr(pair, role).volume)
         if (near & bright).sum() < ENOUGH * bright.sum():
             return {}
         whole = Volume(near.astype(np.uint8), volume.geometry)

@@ -62,3 +62,19 @@ def test_keys_that_a_section_has_by_default_need_no_plus(key):
 def test_a_key_that_no_section_has_is_refused():
     with pytest.raises(ConfigError, match="no key 'flor'"):
         presets.load_preset('generic', {'optimisation.flor': 0.3})
+
+
+def test_smoothness_widens_all_gaussians():
+    from mmreg.registration.optimisation.settings import Settings
+
+    plain, twice = (
+        Settings.parse(presets.load_preset('brain_t1', {'optimisation.smoothness': factor}).cfg.optimisation.to_dict())
+        for factor in (1.0, 2.0)
+    )
+    for one, other in zip(plain.levels, twice.levels):
+        assert other.smooth_field == 2 * one.smooth_field and other.smooth_update == 2 * one.smooth_update
+
+
+def test_smoothness_is_checked_before_anything_is_read():
+    with pytest.raises(ConfigError, match='smoothness is 0, expected a factor'):
+        mmreg.register('no_file.nii.gz', 'none.nii.gz', smoothness=0.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mmreg.registration.affine
-from mmreg.io import Geometry
+from mmreg.io import Geometry, Volume
 from mmreg.registration.alignment import align, mean_motion
 
 GRID = Geometry.from_parts((8, 9, 10), (1.0, 2.0, 3.0))
@@ -43,7 +43,8 @@ def test_mean_motion_of_shift_and_rotation():
 )
 def test_small_motions_leave_the_headers_alone(wanted, length, kept, monkeypatch):
     monkeypatch.setattr(mmreg.registration.affine, 'register_affine', lambda *args, **kwargs: Found(shift(length)))
-    image = SimpleNamespace(volume=None, geometry=GRID)
+    volume = Volume(np.random.default_rng(0).random(GRID.shape, dtype=np.float32), GRID)
+    image = SimpleNamespace(volume=volume, geometry=GRID)
     pair = SimpleNamespace(fixed=image, moving=image, masks={})
     found = align(pair, wanted, {'transform': 'rigid', 'trust_headers': 5.0})
     assert (found.matrix is None) == kept

@@ -67,7 +67,7 @@ def second_opinion(model: Registrar, inputs: Mapping[str, Any], displacement: Te
         inputs: ``fixed``, ``moving``, masks and ``spacing``, as :func:`optimise` was given them.
         displacement: ``(N, ndim, *S)`` voxels.
     """
-    terms = [] if model.objective is None else list(model.objective.terms.values())
+    terms: list[Any] = [] if model.objective is None else list(model.objective.terms.values())
     losses = [loss for term in terms if term.kind == 'image' for loss in term.losses]
     used = {type(loss).__name__ for loss in losses}
     config = next((config for config in _OPINIONS if config['type'] not in used), None)
