@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.ndimage import distance_transform_edt
 
 from mmreg.errors import ConfigError, DataError
 
@@ -120,13 +121,28 @@ def _around_gaps(
         found = sampled(values, 'linear', beyond) / np.maximum(weight, 1e-6)
         if mode == 'spline':
             whole = weight > 1 - 1e-6
-            found = np.where(whole, sampled(values, mode, beyond), found)
+            smooth = sampled(_continued(volume.array, known, volume.ndim), mode, beyond)
+            found = np.where(whole, smooth, found)
     if found.ndim > inside.ndim:
         inside = np.broadcast_to(inside[..., None], found.shape)
     result = np.where(there, found, np.where(inside, np.nan, np.nan if fill is None else fill)).astype(
         volume.array.dtype
     )
     return Volume(result, geometry)
+
+
+def _continued(array: np.ndarray, known: np.ndarray, ndim: int) -> np.ndarray:
+    """Gaps filled with the nearest value, so that a spline through the others does not ring."""
+    channels = np.moveaxis(array, -1, 0) if array.ndim > ndim else array[None]
+    masks = np.moveaxis(known, -1, 0) if array.ndim > ndim else known[None]
+    filled = [
+        one
+        if mask.all() or not mask.any()
+        else one[tuple(distance_transform_edt(~mask, return_distances=False, return_indices=True))]
+        for one, mask in zip(channels, masks)
+    ]
+    stacked = np.nan_to_num(np.stack(filled))
+    return np.moveaxis(stacked, 0, -1) if array.ndim > ndim else stacked[0]
 
 
 def warp_to_fixed(

@@ -87,6 +87,13 @@ class RunOptions:
     landmark_frame: str | None = described(
         'frame of landmark CSVs (default: told by their header)', None, choices=LANDMARK_FRAMES
     )
+    fill: float | None = described(
+        'value of the warped image where the moving one has no voxels (default: air of CT, the darkest value where an '
+        'image has negative ones and dark corners, else 0)',
+        None,
+        type=float,
+        metavar='VALUE',
+    )
 
     @classmethod
     def names(cls, but: Collection[str] = ()) -> list[str]:

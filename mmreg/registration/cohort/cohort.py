@@ -121,6 +121,7 @@ class Cohort:
                 'labels': self.pipeline.options.labels,
                 'affine': self.affine if isinstance(self.affine, str) else np.asarray(self.affine).tolist(),
                 'landmark_frame': self.landmark_frame,
+                'fill': self.pipeline.options.fill,
                 'outputs': None if self.outputs is None else sorted(self.outputs),
             }
         return self._settings

@@ -14,22 +14,36 @@ from mmreg.io import (
     resample_to,
     warp_to_fixed,
 )
+from mmreg.io.resample import outside_value
 from mmreg.registration.inputs import Image
 
 from .result import RegistrationResult
 
 
 def on_fixed_grid(
-    case_id: str, displacement: np.ndarray, images: Mapping[str, Image], affine: np.ndarray | None
+    case_id: str,
+    displacement: np.ndarray,
+    images: Mapping[str, Image],
+    affine: np.ndarray | None,
+    fill: float | None = None,
 ) -> RegistrationResult:
-    """The moving image on the fixed grid before and after, each sampled once from its original voxels."""
+    """The moving image on the fixed grid before and after, each sampled once from its original voxels.
+
+    Args:
+        case_id: Name of the pair.
+        displacement: ``(ndim, *S)`` voxels of the fixed grid.
+        images: ``fixed`` and ``moving``.
+        affine: fixed world -> moving world, RAS mm; None for the identity.
+        fill: Value where the moving image has no voxels; by default :func:`mmreg.io.resample.outside_value`.
+    """
     fixed, moving = images['fixed'], images['moving']
+    outside = outside_value(moving.volume.array) if fill is None else fill
     return RegistrationResult(
         case_id=case_id,
         displacement=displacement,
         geometry=fixed.geometry,
-        warped=warp_to_fixed(moving.volume, displacement, fixed.geometry, affine),
-        before=resample_to(moving.volume, fixed.geometry),
+        warped=warp_to_fixed(moving.volume, displacement, fixed.geometry, affine, fill=outside),
+        before=resample_to(moving.volume, fixed.geometry, fill=outside),
         fixed=fixed,
         moving=moving,
         affine=affine,
