@@ -18,11 +18,14 @@ from mmreg.errors import DataError
 from mmreg.evaluation.functional.jacobian import determinant_map
 from mmreg.utils.atomic import write_bytes
 
+from .figure_marks import VIEWS, colour_bars, jacobian_colours, mark_edges, name_row, plane_name
 from .slices import Plane, checkerboard, grey, grid_lines, intensity_range, planes_of, to_array, to_image
 
 #: Colour of folded voxels (Jacobian determinant not positive).
 FOLD_COLOUR = (0.9, 0.0, 0.9)
-_PANEL_INCHES = 1.9
+_PANEL_INCHES, _BARS_INCHES = 1.9, 0.45
+#: The first panels of a row show images: they carry the letters of the patient's sides.
+_IMAGES = 3
 Painter = Callable[[Axes, Plane], Any]
 
 
@@ -38,6 +41,7 @@ def overview_figure(
     compare: str = 'difference',
     axes: Sequence[int] | None = None,
     dpi: int = 90,
+    codes: str = '',
 ) -> np.ndarray:
     """One pair at a glance: images, what differs before and after, the deformed grid, the Jacobian with its folds.
 
@@ -52,6 +56,7 @@ def overview_figure(
         compare: ``'difference'`` or ``'checkerboard'`` for the panels before and after.
         axes: 3-D: axes to cut through; all three when None.
         dpi: Resolution.
+        codes: Where each axis points in the patient, such as ``'RAS'``: letters mark the sides, rows get their names.
 
     Returns:
         ``(height, width, 3)`` uint8.
@@ -71,7 +76,7 @@ def overview_figure(
         (f'Jacobian, {fold_percentage(determinant):.3g}% folded', _jacobian_painter(determinant)),
     ]
     planes = planes_of(images['fixed'].shape, axes)
-    rgb = render(panels, planes, images['fixed'].shape, spacing, title, dpi)
+    rgb = render(panels, planes, images['fixed'].shape, spacing, title, dpi, codes, bool((determinant <= 0).any()))
     if path is not None:
         save_png(rgb, path)
     return rgb
@@ -94,12 +99,19 @@ def render(
     spacing: Sequence[float] | None = None,
     title: str | None = None,
     dpi: int = 90,
+    codes: str = '',
+    folded: bool = False,
 ) -> np.ndarray:
-    """Paint a table of panels: one column per painter, one row per plane. Returns ``(height, width, 3)`` uint8."""
+    """Paint a table of panels: one column per painter, one row per plane, colour bars below.
+
+    Returns ``(height, width, 3)`` uint8.
+    """
     size = np.asarray(shape, float) * (np.ones(len(shape)) if spacing is None else np.asarray(spacing, float))
     ratios = [size[p.in_plane[1]] / size[p.in_plane[0]] for p in planes]
     heights = [min(max(r, 0.4), 1.6) * _PANEL_INCHES for r in ratios]
-    figure = Figure((len(panels) * _PANEL_INCHES, sum(heights) + (0.55 if title else 0.3)), dpi=dpi)
+    words = VIEWS.get(codes[:1], '') if len(codes) == len(shape) else ''
+    figure = Figure((len(panels) * _PANEL_INCHES, sum(heights) + (0.55 if title else 0.3) + _BARS_INCHES), dpi=dpi)
+    below = _BARS_INCHES / figure.get_figheight()
     canvas = FigureCanvasAgg(figure)
     table = figure.subplots(len(planes), len(panels), squeeze=False, gridspec_kw={'height_ratios': heights})
     for row, (plane, ratio) in enumerate(zip(planes, ratios)):
@@ -109,11 +121,20 @@ def render(
             paint(axis, plane)
             axis.set_aspect(voxel_ratio)
             axis.set_axis_off()
+            if codes and column < _IMAGES:
+                mark_edges(axis, plane, codes)
+            if column == 0 and plane_name(plane, codes):
+                name_row(axis, plane_name(plane, codes))
             if row == 0:
                 axis.set_title(name, fontsize=8)
     if title:
         figure.suptitle(title, fontsize=9)
-    figure.subplots_adjust(0.005, 0.01, 0.995, 1 - (0.5 if title else 0.25) / figure.get_figheight(), 0.03, 0.03)
+    colour_bars(figure, below, FOLD_COLOUR if folded else None)
+    if words:
+        figure.text(0.47, below * 0.6, words, fontsize=6.5, ha='center', va='center')
+    figure.subplots_adjust(
+        0.005, 0.01 + below, 0.995, 1 - (0.5 if title else 0.25) / figure.get_figheight(), 0.03, 0.03
+    )
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -188,10 +209,8 @@ def _grid_painter(field: np.ndarray) -> Painter:
 
 def _jacobian_painter(determinant: np.ndarray) -> Painter:
     def paint(axis: Axes, plane: Plane) -> None:
-        from matplotlib import colormaps
-
         values = plane.cut(determinant)
-        colours = colormaps['RdBu'](grey(values, 0, 2))[..., :3]
+        colours = jacobian_colours(values)
         colours[values <= 0] = FOLD_COLOUR
         _show(axis, colours)
 

@@ -16,10 +16,10 @@ from mmreg.errors import DataError
 from mmreg.io.tables import Row
 from mmreg.utils.atomic import write_text
 
+from .figure_marks import JACOBIAN_RANGE, edge_letters
 from .figures import FOLD_COLOUR, jacobian_of
 from .report_curves import Point, curves_html
 from .report_images import (
-    JACOBIAN_RANGE,
     Cut,
     choose_cuts,
     grey_sprite,
@@ -139,7 +139,7 @@ def _plane_data(
         'size': picture_size(cut, shape),
         'voxels': (shape[across], shape[up]),
         'mm': (shape[across] * float(content.spacing[across]), shape[up] * float(content.spacing[up])),
-        'edges': _edges(content.codes, across, up),
+        'edges': edge_letters(content.codes, across, up),
         'folds': folds,
         'pictures': {name: grey_sprite(image, cut, ranges[name]) for name, image in images.items()},
         'jacobian': jacobian_sprite(determinant, cut),
@@ -157,14 +157,6 @@ def _anatomical(codes: str, ndim: int) -> bool:
 
 def _plain_name(cut: Cut) -> str:
     return 'slice' if cut.axis is None else f'across axis {"ijk"[cut.axis]}'
-
-
-def _edges(codes: str, across: int, up: int) -> list[str]:
-    """Letters of the left, right, lower and upper edge; empty where the directions are unknown."""
-    opposite = dict(zip('RLAPSI', 'LRPAIS'))
-    if not all(code in opposite for code in codes) or len(codes) <= max(across, up):
-        return ['', '', '', '']
-    return [opposite[codes[across]], codes[across], opposite[codes[up]], codes[up]]
 
 
 def _colours() -> list[list[int]]:

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from .figure_marks import JACOBIAN_RANGE
 from .slices import PLANE_NAMES, Plane, grey, intensity_range
 
 #: Characters of all pictures together, and pixels of one side of a slice: keeps the page below 10 MB.
 BUDGET, SIDE = 6_500_000, 256
 MOST_SLICES, FEWEST_SLICES = 24, 7
-#: Determinants shown, on a logarithmic scale: from a half to twice the volume.
-JACOBIAN_RANGE = (0.5, 2.0)
 #: Lines of the deformed grid along the longer side of a slice, and points per line between two crossings.
 GRID_LINES, GRID_POINTS = 28, 2
 #: Positions of grid points are stored as integers, so many per voxel.

@@ -83,7 +83,6 @@ def leaving_nothing(work_dir: str | Path) -> Iterator[None]:
     except Exception as error:
         mistake = console.sentence(error) is not None
         if mistake and place in made and not any(place.rglob('*.pth')):
-            logging.shutdown()
             shutil.rmtree(place, ignore_errors=True)
             for parent in made[1:]:
                 if parent.is_dir() and not any(parent.iterdir()):

@@ -121,16 +121,22 @@ def _metrics(result: ResultValues, folder: Path) -> None:
 
 
 def _overview(result: ResultValues, folder: Path) -> None:
+    """In the orientation of the report, whatever that of the arrays."""
     from mmreg.visualization import overview_figure
 
+    from .report import reoriented_displacement
+
+    codes = 'RAS'[: result.geometry.ndim]
+    images = (
+        volume.reoriented(codes).channel_first() for volume in (result.fixed.volume, result.before, result.warped)
+    )
     overview_figure(
-        result.fixed.volume.channel_first(),
-        result.before.channel_first(),
-        result.warped.channel_first(),
-        result.displacement,
+        *images,
+        reoriented_displacement(result.displacement, result.geometry, codes),
         folder / 'overview.png',
-        spacing=result.geometry.spacing,
+        spacing=result.geometry.reoriented(codes).spacing,
         title=headline(result.case_id, result.metrics),
+        codes=codes,
     )
 
 
