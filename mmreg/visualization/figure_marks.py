@@ -43,8 +43,8 @@ def plane_name(plane: Plane, codes: str) -> str:
 def mark_edges(axis: Axes, plane: Plane, codes: str) -> None:
     """Write the letters of a slice at the edges of its panel."""
     halo = [patheffects.withStroke(linewidth=2, foreground='black')]
-    places = ((0.01, 0.5, 'left', 'center'), (0.99, 0.5, 'right', 'center'), (0.5, 0.01, 'center', 'bottom'))
-    places += ((0.5, 0.99, 'center', 'top'),)
+    sides = ((0.01, 0.5, 'left', 'center'), (0.99, 0.5, 'right', 'center'))
+    places = (*sides, (0.5, 0.01, 'center', 'bottom'), (0.5, 0.99, 'center', 'top'))
     for letter, (x, y, across, up) in zip(edge_letters(codes, *plane.in_plane), places):
         axis.text(
             x, y, letter, color='white', fontsize=8, ha=across, va=up, transform=axis.transAxes, path_effects=halo

@@ -127,11 +127,13 @@ def _overview(result: ResultValues, folder: Path) -> None:
     from .report import reoriented_displacement
 
     codes = 'RAS'[: result.geometry.ndim]
-    images = (
+    fixed, before, warped = (
         volume.reoriented(codes).channel_first() for volume in (result.fixed.volume, result.before, result.warped)
     )
     overview_figure(
-        *images,
+        fixed,
+        before,
+        warped,
         reoriented_displacement(result.displacement, result.geometry, codes),
         folder / 'overview.png',
         spacing=result.geometry.reoriented(codes).spacing,
