@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from mmreg.errors import ConfigError, DataError
-from mmreg.evaluation.analysis import borders, deformation, figures
-from mmreg.evaluation.challenge.fields import read_field
-from mmreg.io import Geometry, Volume, read_displacement_image, read_geometry, read_labels, write_volume
+from mmreg.errors import ConfigError
+from mmreg.evaluation.analysis.field_report import report_field
 from mmreg.io.tables import Row, write_json, write_rows
 from mmreg.utils import console
 
@@ -38,55 +32,12 @@ def analyse(options: argparse.Namespace) -> None:
     out = Path(options.out)
     rows: list[Row] = []
     for file, label_file in track(jobs, 'analysing'):
-        rows += _one(Path(file), label_file, options, out)
+        rows += report_field(Path(file), out, label_file, options.reference, options.maps)
     write_rows(out / 'deformation.csv', rows)
     whole = [row for row in rows if not row.item]
     write_json(out / 'deformation.json', {'settings': vars(options), 'rows': [row._asdict() for row in rows]})
     console.table(('field', 'measure', 'value'), [(r.case_id, r.metric, f'{r.value:.5g}') for r in whole])
     console.say(f'tables and figures are in {out}')
-
-
-def read_any(path: Path, reference: str | None = None) -> tuple[np.ndarray, Geometry]:
-    """A field ``(ndim, *S)`` in voxels with its grid, from an ITK field image (mm) or a challenge file (voxels).
-
-    Args:
-        path: Which file.
-        reference: Fixed image of a challenge file, which has no geometry of its own; needed for half resolution.
-    """
-    grid = read_geometry(reference) if reference else None
-    if path.suffix == '.npz' or path.name.startswith('disp_'):
-        if grid is None:
-            raise ConfigError(f'{path} has no geometry of its own, expected the fixed image as --reference.')
-        return read_field(path, grid.shape).astype(np.float32), grid
-    return read_displacement_image(path)
-
-
-def _one(path: Path, label_file: str | None, options: argparse.Namespace, out: Path) -> list[Row]:
-    field, geometry = read_any(path, options.reference)
-    labels = read_labels(label_file).array if label_file else None
-    if labels is not None and labels.shape != field.shape[1:]:
-        raise DataError(f'{label_file}: found the shape {labels.shape}, expected {field.shape[1:]} as {path}.')
-    name = _name(path)
-    spacing = geometry.spacing
-    tensor = torch.from_numpy(field)
-    measures = deformation.smoothness(tensor, spacing, labels)
-    inside = None if labels is None else torch.from_numpy(labels > 0)
-    measures |= deformation.complexity(tensor, spacing, inside)
-    if labels is not None:
-        for pair, jumps in borders.border_jumps(field, labels, spacing).items():
-            for key, value in (*dataclasses.asdict(jumps).items(), ('ratio', jumps.ratio)):
-                measures.setdefault(f'jump_{key}', {})[pair] = float(value)
-    determinants = deformation.jacobian.determinant_map(tensor, crop=0).numpy()
-    maps = {'Jacobian determinant': determinants, 'jump [mm]': borders.jump_map(field, spacing)}
-    figures.save(figures.field_maps(field, maps, labels, spacing), out / f'{name}.png')
-    if options.maps:
-        write_volume(out / f'{name}_determinant.nii.gz', Volume(determinants.astype(np.float32), geometry))
-    return [Row(name, key, item, value) for key, found in measures.items() for item, value in found.items()]
-
-
-def _name(path: Path) -> str:
-    stem = path.name.split('.')[0]
-    return path.parent.name if stem == 'displacement' else stem
 
 
 def _parser() -> argparse.ArgumentParser:
