@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'reparameterise': ('mmreg.commands.reparameterise', 'merge parallel kernels of a checkpoint, for inference'),
     'embed': ('mmreg.commands.embed', 'compute the text embeddings of a label set'),
     'compare': ('mmreg.commands.compare', 'compare result tables of methods, with statistics'),
+    'compare-with': (
+        'mmreg.commands.compare_with',
+        'run methods on the same pairs: a table and the ranking',
+    ),
     'deformation': (
         'mmreg.commands.deformation',
         'analyse displacement fields: smoothness, complexity, jumps',
