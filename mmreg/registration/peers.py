@@ -32,7 +32,7 @@ def convex_adam(fixed: str, moving: str) -> np.ndarray:
         from convexAdam.convex_adam_MIND import convex_adam_pt
     except ImportError as error:
         raise ConfigError(
-            'convexadam needs the package convexAdam, expected it installed: pip install convexAdam.'
+            'convexadam: the package is missing, expected it installed: pip install convexAdam.'
         ) from error
     images = [np.asarray(read_image(path).array, np.float32) for path in (fixed, moving)]
     found = np.asarray(convex_adam_pt(img_fixed=images[0], img_moving=images[1]), np.float32)
@@ -43,14 +43,14 @@ def network(config: str, checkpoint: str | None, device: str | None = None) -> D
     """A trained network."""
     from .inferencer import RegistrationInferencer
 
-    return _pipeline(RegistrationInferencer(config, checkpoint, device=device))
+    return _pipeline(RegistrationInferencer(config, checkpoint, device=device), affine='none')
 
 
 def preset(name: str | None, device: str | None = None) -> Displace:
-    """Registration without training, without an affine."""
+    """Registration without training; the affine is the preset's, and part of the displacement."""
     from .register import PresetRegistration
 
-    return _pipeline(PresetRegistration(name, device=device))
+    return _pipeline(PresetRegistration(name, device=device), affine=None)
 
 
 def stored(folder: str) -> Displace:
@@ -68,9 +68,9 @@ def stored(folder: str) -> Displace:
     return read
 
 
-def _pipeline(pipeline: Any) -> Displace:
+def _pipeline(pipeline: Any, affine: str | None) -> Displace:
     def displace(fixed: str, moving: str) -> np.ndarray:
-        result = pipeline(fixed, moving, affine='none', inverse=False, metrics=False)
+        result = pipeline(fixed, moving, affine=affine, inverse=False, metrics=False)
         return np.asarray(result.array_displacement(), np.float32)
 
     return displace
@@ -95,5 +95,6 @@ def find(text: str, device: str | None = None) -> Displace:
     if tail or head.endswith('.py'):
         return network(head, tail or None, device)
     raise ConfigError(
-        f'{text!r} is no method, expected one of {", ".join(PEERS)}, register[:PRESET], fields:FOLDER or CONFIG:CHECKPOINT.'
+        f'{text!r} is no method, expected one of {", ".join(PEERS)}, register[:PRESET], fields:FOLDER, '
+        'CONFIG:CHECKPOINT.'
     )
