@@ -48,7 +48,8 @@ class Registry(_Registry):
         if found is None and '.' not in key:
             raise KeyError(
                 f'type={key!r} is not a registered {self.name}{_suggest(key, self.known())} '
-                f'`mmreg list` prints every registered part.'
+                '`mmreg list` prints every registered part; a part of your own is registered by --plugin FILE, or by '
+                'custom_imports in the config.'
             )
         return found
 

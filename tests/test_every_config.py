@@ -13,7 +13,8 @@ from mmreg.cli import main
 from mmreg.commands.train import stages_of
 from mmreg.plugins import register_all_modules
 from mmreg.utils.config import load_config
-from tests.made.layouts import LAYOUTS, make
+from tests.made.layouts import LAYOUTS, SHAPE, STACK, make
+from tests.made.volumes import anatomy, put
 
 FOLDER = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(FOLDER.glob('*.py'))
@@ -94,12 +95,12 @@ def files_of(cfg, folder):
     name = data_of(cfg)
     if name in endings or name == 'ACDC':
         return [folder / name / f'{file}.nii.gz' for file in endings.get(name) or (acdc if three else cine)]
-    # Pickles and simulated data: any two scans of the same kind.
-    brain = make(folder, 'LUMIR') / 'imagesVal'
-    heart = make(folder, 'UKBB') / 'test' / 'D3H4L6'
-    return [brain / f'LUMIRMRI_{n}_0000.nii.gz' for n in (3455, 3454)] if three else [
-        heart / 'sa_ED.nii.gz', heart / 'sa_ES.nii.gz'
-    ]  # fmt: skip
+    # Pickles and simulated data: any two scans with intensities from 0 to 1, as these have.
+    shape, spacing = (SHAPE, 1.0) if three else (STACK, (1.8, 1.8, 10.0))
+    return [
+        put(folder / 'plain' / f'{cfg.model.get("ndim", 3)}_{seed}.nii.gz', anatomy(seed, shape)[0], spacing)
+        for seed in (5, 6)
+    ]
 
 
 @pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
