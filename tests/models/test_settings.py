@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmreg.apis import init_model
 from mmreg.commands import test as door
@@ -104,7 +105,7 @@ def test_the_test_command_warns_too(tmp_path, said, monkeypatch):
             return {'x': 1.0}
 
     runner = Runner()
-    monkeypatch.setattr(door, 'prepare', lambda args: None)
+    monkeypatch.setattr(door, 'prepare', lambda args: Config())
     monkeypatch.setattr(door.launch, 'join_processes', lambda *_: None)
     monkeypatch.setattr(door.launch, 'build_runner', lambda cfg: runner)
     path = write(tmp_path, DESCRIBED)
