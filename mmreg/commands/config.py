@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 from mmreg.utils import console
 
@@ -25,9 +26,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return console.run(lambda: _print(args), debug=args.debug)
 
 
+def _write(cfg: Any, out: str) -> None:
+    """As Python, or by its ending as JSON or YAML, which are data."""
+    from mmengine.fileio import dump
+
+    from mmreg.utils.atomic import write_text
+
+    ending = out.rpartition('.')[2].lower()
+    write_text(out, dump(cfg.to_dict(), file_format=ending) if ending in ('json', 'yaml', 'yml') else cfg.pretty_text)
+
+
 def _print(args: argparse.Namespace) -> None:
     from mmreg.plugins import load_plugin
-    from mmreg.utils.atomic import write_text
     from mmreg.utils.config import load_config, merge_options
 
     for plugin in args.plugin:
@@ -35,6 +45,6 @@ def _print(args: argparse.Namespace) -> None:
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options)
     if args.out:
-        write_text(args.out, cfg.pretty_text)
+        _write(cfg, args.out)
     else:
         console.say(cfg.pretty_text)

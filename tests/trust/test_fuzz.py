@@ -24,7 +24,7 @@ from tests.trust.readers import ELSEWHERE, READERS, extend
 SEED = int(os.environ.get('MMREG_FUZZ_SEED', '0'))
 FAST, MANY = 300, 5000
 #: Seconds and bytes that a reader of a few kilobytes may take.
-SECONDS, ROOM = 20, 3 << 30
+SECONDS, ROOM = 60, 3 << 30
 PREFIXES = ('read_', 'load_', 'restricted_load')
 
 
