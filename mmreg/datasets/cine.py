@@ -24,8 +24,6 @@ from .verify import Problem
 
 #: Files of one subject: fixed and moving image and their labels.
 Files = dict[str, str]
-#: Relative positions of the validation slices of the GraDIRN recipe.
-THREE_SLICES = (0.25, 0.5, 0.75)
 _KEYS = ('fixed', 'moving', 'fixed_labels', 'moving_labels')
 
 

@@ -7,9 +7,3 @@ LUMIR_LABELS: tuple[int, ...] = (
     0, 4, 11, 23, *range(30, 33), *range(35, 42), 44, 45, *range(47, 53), *range(55, 63), *range(71, 74), 75, 76,
     *range(100, 110), *range(112, 126), 128, 129, *range(132, 158), *range(160, 188), *range(190, 208),
 )  # fmt: skip
-
-#: Learn2Reg AbdomenCTCT, in the order of its labels 1..13. Source: ``eoir.md`` 6.3.
-ABDOMEN_ORGANS: tuple[str, ...] = (
-    'spleen', 'right kidney', 'left kidney', 'gall bladder', 'esophagus', 'liver', 'stomach', 'aorta',
-    'inferior vena cava', 'portal and splenic vein', 'pancreas', 'left adrenal gland', 'right adrenal gland',
-)  # fmt: skip

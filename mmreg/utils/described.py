@@ -41,6 +41,16 @@ def keyword_docs(*kinds: type, skip: Collection[str] = ()) -> str:
     return '\n'.join(lines)
 
 
+def markdown_table(kind: type) -> str:
+    """The fields as rows of a table for the docs: keyword, option of the command line, what it is."""
+    rows = ['| keyword | option | what it is |', '|---|---|---|']
+    for one, text in descriptions(kind):
+        option = '' if one.metadata['cli'].get('flag', '') is None else f'`--{one.name.replace("_", "-")}`'
+        more = f'; in Python {one.metadata["python"]}' if one.metadata['python'] else ''
+        rows.append(f'| `{one.name}` | {option} | {text}{more.replace("``", "`")} |')
+    return '\n'.join(rows) + '\n'
+
+
 def with_keywords(*kinds: type, skip: Collection[str] = ()) -> Callable[[_F], _F]:
     """Give a function that takes ``**kwargs`` the fields of dataclasses as keywords: in its signature and docstring.
 

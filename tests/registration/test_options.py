@@ -3,6 +3,7 @@
 import inspect
 import json
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mmreg.registration.files import PairFiles
 from mmreg.registration.options import AFFINE_WORDS, LAYOUT_NAMES, OUTPUT_NAMES, RunOptions
 from mmreg.registration.pipeline import Pipeline
 from mmreg.registration.results.outputs import LAYOUTS, OUTPUTS
+from mmreg.utils.described import markdown_table
 
 PAIR = PairFiles.names()
 
@@ -71,3 +73,10 @@ def test_the_plan_has_all_options(tmp_path):
     assert plan['options']['seed'] == 3 and plan['options']['affine'] == 'none'
     assert set(plan['inputs']) == {'fixed', 'moving', 'fixed_prompt'}
     assert 'prompt' not in result.metrics
+
+
+@pytest.mark.parametrize('kind', [PairFiles, RunOptions])
+def test_the_page_has_every_row(kind):
+    """Made again by ``mmreg.utils.described.markdown_table``."""
+    page = Path(__file__).parents[2] / 'docs' / 'options.md'
+    assert markdown_table(kind) in page.read_text('utf-8')
