@@ -1,4 +1,4 @@
-"""Affine registration without training: starts, coarse search, and optimisation in world millimetres."""
+"""Affine registration without training: initialisation, multi-start, and optimisation in world millimetres."""
 
 from .register import register_affine
 from .result import AffineResult, AffineStage

@@ -1,4 +1,4 @@
-"""The start that wins: every candidate is climbed from at the coarsest level, the best place is kept."""
+"""Multi-start: every initialisation is climbed from at the coarsest level, the best place is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both images at several resolutions: robustly scaled to [0, 1], pooled to a working spacing in millimetres."""
+"""Multi-resolution pyramids of both images: robustly scaled to [0, 1], pooled to a working spacing in millimetres."""
 
 from __future__ import annotations
 

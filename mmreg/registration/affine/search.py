@@ -1,4 +1,4 @@
-"""Rotations all around, for images that are far from where their headers say."""
+"""Multi-start over rotations all around, for images that are far from where their headers say."""
 
 from __future__ import annotations
 

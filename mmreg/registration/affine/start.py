@@ -1,4 +1,4 @@
-"""Where an affine registration may start: headers, centres of the grids, centres of mass, principal axes."""
+"""Initialisation of an affine registration: headers, centres of the grids, centres of mass, principal axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folds found and smoothed away, where they are and nowhere else."""
+"""Topology correction: folds found and smoothed away, where they are and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grids of the levels, and the images on them."""
+"""The multi-resolution pyramid: grids of the levels, and the images on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop: level by level, iteration by iteration, the model's own loss moves the free field of its head."""
+"""Gradient descent, level by level: the model's own loss moves the free field of its head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the optimisation reports while it runs and hands back when it is done."""
+"""What the optimisation hands its progress callback while it runs, and returns when it is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From gradients to increments: who decides how far each voxel moves."""
+"""Update rules: from gradients to increments, that is, who decides how far each voxel moves."""
 
 from __future__ import annotations
 

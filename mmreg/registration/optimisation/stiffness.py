@@ -1,4 +1,4 @@
-"""How much the field is smoothed: more where two images are already alike."""
+"""Regularisation by smoothing, and how much of it: more where two images are already alike."""
 
 from __future__ import annotations
 
