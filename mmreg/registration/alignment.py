@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from scipy import ndimage
 
 from mmreg.errors import DataError
 from mmreg.io import Geometry, Volume, affine_transform, read_transform, resample_to
+from mmreg.io.foreign import FORMATS, Spaces
 from mmreg.io.plain import plain
 
 from .inputs import Image, Pair
@@ -53,10 +53,14 @@ class Alignment:
         return [] if self.search is None else list(self.search.warnings)
 
 
-def read_affine(source: AffineLike) -> np.ndarray | str | None:
+def read_affine(source: AffineLike, spaces: Spaces | None = None) -> np.ndarray | str | None:
     """What a user gave as an affine: a word or a matrix as it is, a file as its matrix.
 
-    Words are :data:`~mmreg.registration.options.AFFINE_WORDS`.
+    Words are :data:`~mmreg.registration.options.AFFINE_WORDS`; a file may be another program's (``'fsl:FILE'``).
+
+    Args:
+        source: What was given.
+        spaces: Grids of the two images; a file of FSL is left as it is without them.
 
     Raises:
         DataError: the file cannot be read, or holds a transform that is not linear.
@@ -64,12 +68,13 @@ def read_affine(source: AffineLike) -> np.ndarray | str | None:
     if source is None or isinstance(source, np.ndarray) or (isinstance(source, str) and source in AFFINE_WORDS):
         return source
     path = Path(source)
-    if not path.exists():
+    form, colon, rest = str(source).partition(':')
+    named = bool(colon and rest and form in FORMATS)  # 'fsl:FILE'
+    if not path.exists() and not (named and Path(rest).exists()):
         raise DataError(f'affine: found no file {source}, expected one or {", ".join(AFFINE_WORDS)}')
-    if path.suffix in ('.txt', '.csv'):
-        with suppress(ValueError):  # an ITK transform, which may end in .txt, too
-            return np.loadtxt(path, delimiter=',' if path.suffix == '.csv' else None, ndmin=2)
-    matrix = read_transform(path).affine
+    if form == 'fsl' and named and spaces is None:
+        return str(source)  # counts in voxels of both images, which are read later
+    matrix = read_transform(str(source) if named else path, spaces=spaces).affine
     if matrix is None:
         raise DataError(f'{path}: found a transform that is not linear, expected an affine')
     return matrix
@@ -100,7 +105,7 @@ def align(
     Raises:
         DataError: the matrix cannot be used.
     """
-    wanted = read_affine(wanted)
+    wanted = read_affine(wanted, Spaces(pair.fixed.geometry, pair.moving.geometry))
     if wanted is None or (isinstance(wanted, str) and wanted == 'none'):
         return Alignment()
     if isinstance(wanted, str) and wanted in SEARCHED:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mmreg.errors import DataError
 from mmreg.utils.described import split_keywords, with_keywords
 
 from .alignment import align
@@ -136,6 +137,7 @@ class Pipeline:
         with timed(timings, 'method'):
             method = self.method(pair)
             tell(watch, 'method', method.words())
+            _check_slices(pair, method.source.model.ndim)
         with timed(timings, 'affine'):
             device = method.source.device
             alignment = align(
@@ -173,6 +175,17 @@ class Pipeline:
         result.timings = {**timings, 'total': sum(timings.values())}
         result.provenance = describe_run(started.options, started.method, result, on, moved)
         return result
+
+
+def _check_slices(pair: Pair, ndim: int) -> None:
+    """Refuse one slice for a method in three dimensions."""
+    for image in (pair.fixed, pair.moving):
+        shape = image.geometry.shape
+        if len(shape) == ndim and min(shape) < 2:
+            raise DataError(
+                f'{image.name}: found an image of {" x ".join(map(str, shape))} voxels, one slice of a volume, '
+                'expected at least 2 voxels along each axis; a file with two axes is registered in the plane'
+            )
 
 
 @contextmanager
