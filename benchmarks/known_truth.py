@@ -1,10 +1,10 @@
-"""Pairs with a known truth from any scan: it is warped by a known smooth field, and registered to itself, cut or damaged.
+"""Pairs with a known truth from any scan: itself, warped by a known smooth field, against itself, cut or damaged.
 
     python benchmarks/known_truth.py SCAN.nii.gz OUT [--mean 4] [--sigma 14] [--seed 3] [--only NAME ...]
 
-Writes ``OUT/<scan>_<case>/`` as ``benchmarks/any_pair.py`` reads it: ``fixed.nii.gz`` (the warped scan), ``moving.nii.gz``
-(the scan, cut or damaged), ``truth.npy`` (``(*S, 3)``, RAS mm, fixed point -> moving point) and ``mask.nii.gz`` (tissue
-whose partner both images show).
+Writes ``OUT/<scan>_<case>/`` as ``benchmarks/any_pair.py`` reads it: ``fixed.nii.gz`` (the scan warped),
+``moving.nii.gz`` (the scan, cut or damaged), ``truth.npy`` (``(*S, 3)``, RAS mm, fixed point -> moving point) and ``mask.nii.gz``
+(tissue whose partner both images show).
 """
 
 from __future__ import annotations
