@@ -3,8 +3,8 @@
     python benchmarks/known_truth.py SCAN.nii.gz OUT [--mean 4] [--sigma 14] [--seed 3] [--only NAME ...]
 
 Writes ``OUT/<scan>_<case>/`` as ``benchmarks/any_pair.py`` reads it: ``fixed.nii.gz`` (the scan warped),
-``moving.nii.gz`` (the scan, cut or damaged), ``truth.npy`` (``(*S, 3)``, RAS mm, fixed point -> moving point) and ``mask.nii.gz``
-(tissue whose partner both images show).
+``moving.nii.gz`` (the scan, cut or damaged), ``truth.npy`` (``(*S, 3)``, RAS mm, fixed point -> moving point) and
+``mask.nii.gz`` (tissue whose partner both images show).
 """
 
 from __future__ import annotations
