@@ -13,6 +13,7 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry
 from mmreg.io.cine import phases
 from mmreg.registry import DATASETS
+from mmreg.text.label_set import names_of
 from mmreg.utils.text_files import read_text
 
 from .base import Index, PairDataset, Source, compose
@@ -150,6 +151,8 @@ class ACDCCineDataset(CineDataset):
     Raises:
         DataError: an ``Info.cfg`` without the two frames.
     """
+
+    METAINFO = dict(label_names=names_of('acdc3'))
 
     def __init__(self, data_root: str, split: str = 'training', **kwargs: Any):
         if split not in ACDCDataset.SPLITS:

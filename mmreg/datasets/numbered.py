@@ -8,6 +8,7 @@ from typing import Any
 
 from mmreg.errors import ConfigError
 from mmreg.registry import DATASETS
+from mmreg.text.label_set import names_of
 
 from .base import Index, PairDataset, Source
 from .pairing import IndexPair
@@ -60,6 +61,8 @@ class AbdomenCTCTDataset(NumberedDataset):
     )
     SPLITS = {'training': tuple(range(1, 21)), 'validation': (21, 22, 23), 'test': tuple(range(24, 31))}
 
+    METAINFO = dict(label_names=names_of('abdomenct13'))
+
     def __init__(
         self,
         data_root: str,
@@ -104,6 +107,8 @@ class ACDCDataset(NumberedDataset):
 
     PREPROCESS = (dict(type='LoadVolumes'), dict(type='MinMax'))
     SPLITS = {'training': _acdc_numbers(1, 17), 'validation': _acdc_numbers(18, 20), 'test': tuple(range(101, 151))}
+
+    METAINFO = dict(label_names=names_of('acdc3'))
 
     def __init__(
         self,

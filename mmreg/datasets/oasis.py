@@ -8,6 +8,7 @@ from typing import Any
 
 from mmreg.errors import ConfigError
 from mmreg.registry import DATASETS
+from mmreg.text.label_set import names_of
 
 from .base import Index, Source
 from .learn2reg import Learn2RegDataset
@@ -43,6 +44,8 @@ class OASISDataset(Learn2RegDataset):
     Raises:
         DataError: see :class:`Learn2RegDataset`; no pickle of the expected name.
     """
+
+    METAINFO = dict(label_names=names_of('oasis35'))
 
     def __init__(
         self,

@@ -144,3 +144,14 @@ def _from_dict(content: Any, name: str, where: str) -> LabelSet:
         for source, table in (content.get('maps') or {}).items()
     }
     return LabelSet.of(content.get('name', name), numbered, content.get('template', '{name}'), maps)
+
+
+def names_of(source: str | Mapping[str, Any] | LabelSet) -> tuple[str, ...]:
+    """Names of the structures 1, 2, ... of a label set, without the background; for tables.
+
+    Example:
+        >>> names_of('acdc3')[0]
+        'right ventricle'
+    """
+    found = get_label_set(source)
+    return tuple(found.names[1:]) if found.names and found.names[0] == 'background' else tuple(found.names)

@@ -201,3 +201,24 @@ def test_a_sample_without_labels_is_named():
     del sample.moving_labels
     with pytest.raises(InputError, match='case0 carries no moving_labels'):
         _evaluate([{'type': 'DiceMetric'}], [sample])
+
+
+def test_labels_are_named_where_the_data_set_names_them(tmp_path):
+    metric = METRICS.build({'type': 'DiceMetric', 'output_dir': str(tmp_path)})
+    metric.dataset_meta = {'label_names': ('first', 'second')}
+    metric.process({}, [_pair(SHAPES[0]).to_dict()])
+    metric.evaluate(1)
+    rows = list(csv.DictReader((tmp_path / 'dice_by_name.csv').read_text().splitlines()))
+    assert [(row['label'], row['name']) for row in rows] == [('1', 'first'), ('2', 'second')]
+    values = json.loads((tmp_path / 'dice.json').read_text())['cases'][0]['scores']['dice']
+    assert float(rows[0]['mean']) == pytest.approx(values['1'])
+
+
+@pytest.mark.parametrize('name', ['AbdomenCTCTDataset', 'ACDCDataset', 'OASISDataset', 'ACDCCineDataset'])
+def test_data_sets_name_their_labels(name):
+    from mmreg.plugins import register_all_modules
+    from mmreg.registry import DATASETS
+
+    register_all_modules()
+    names = DATASETS.get(name).METAINFO['label_names']
+    assert len(names) == {'AbdomenCTCTDataset': 13, 'OASISDataset': 35}.get(name, 3) and 'background' not in names

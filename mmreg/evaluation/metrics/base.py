@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError, EvaluationError
 from mmreg.evaluation.functional.aggregate import nan_mean, summarise
-from mmreg.io.tables import Row, write_json, write_rows
+from mmreg.io.tables import Row, write_json, write_rows, write_table
 
 from .case import Case
 
@@ -22,6 +22,7 @@ Scores = dict[str, dict[str, float]]
 #: What may be done with a pair that lacks something; None: an error, unless the run has announced such pairs.
 INCOMPLETE = (None, 'error', 'skip')
 _FAILED = 'failed'
+_BY_NAME = ('metric', 'label', 'name', 'mean', 'sd', 'initial')
 
 
 class CaseMetric(BaseMetric):
@@ -171,6 +172,23 @@ class CaseMetric(BaseMetric):
                 line[f'{score}_{item}'] = nan_mean(found[item] for found in items if item in found)
         return line
 
+    def _named_rows(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
+        """Means over cases of each label, with the structure's name, where the data set says what its labels are."""
+        names = self.item_names()
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in rows:
+            if row.item in names:
+                found.setdefault((row.metric, row.item), []).append(row)
+        return [
+            (metric, item, names[item], *_mean_and_sd([row.value for row in group]),
+             nan_mean(row.initial for row in group))
+            for (metric, item), group in found.items()
+        ]  # fmt: skip
+
+    def item_names(self) -> dict[str, str]:
+        """Names of items, by the item: none for a metric whose items are no labels."""
+        return {}
+
     def _dump(self, folder: Path, results: list[dict[str, Any]], metrics: dict[str, float], oracle: bool) -> None:
         stem = f'{self.stem}_oracle' if oracle else self.stem
         rows = [
@@ -180,10 +198,18 @@ class CaseMetric(BaseMetric):
             for item, value in found.items()
         ]
         write_rows(folder / f'{stem}.csv', rows)
+        named = self._named_rows(rows)
+        if named:
+            write_table(folder / f'{stem}_by_name.csv', _BY_NAME, named)
         write_json(
             folder / f'{stem}.json',
             {'name': self.name, 'settings': self.describe(), 'metrics': metrics, 'cases': results},
         )
+
+
+def _mean_and_sd(values: Sequence[float]) -> tuple[float, float]:
+    summary = summarise(values)
+    return summary.mean, summary.sd
 
 
 def _names(groups: Any) -> list[str]:

@@ -66,6 +66,11 @@ class LabelMetric(CaseMetric):
         found = {int(v) for name in ('fixed_labels', 'moving_labels') for v in case.given(name).unique()}
         return sorted(found - {0})
 
+    def item_names(self) -> dict[str, str]:
+        """Names of the labels, from the data set's ``label_names``: its names in the order of the labels 1, 2, ..."""
+        names = (self.dataset_meta or {}).get('label_names') or ()
+        return {str(label): str(name) for label, name in enumerate(names, start=1)}
+
     def needs(self) -> tuple[str, ...]:
         """Entries without which a pair is not measured."""
         return ('moving_labels', 'fixed_labels')
