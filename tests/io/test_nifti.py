@@ -62,8 +62,8 @@ def test_small_differences_are_not_told(tmp_path):
 
 def test_shears(tmp_path):
     words = 'the sform of the header has axes that are not orthogonal'
-    with pytest.warns(DataWarning), pytest.raises(DataError, match=words) as caught:
-        read_volume(save(tmp_path / 'sheared.nii', AFFINE, moved(shear=0.1)))
+    with pytest.raises(DataError, match=words) as caught:
+        quietly(save(tmp_path / 'sheared.nii', AFFINE, moved(shear=0.1)))
     assert '--position qform' in str(caught.value)
     assert quietly(tmp_path / 'sheared.nii', position='qform').geometry.origin[0] == 19
     with pytest.raises(DataError, match='sheared'):

@@ -190,6 +190,7 @@ class NiftiHeader:
         voxel = float(np.abs(self.fields['pixdim'][1 : 1 + self.ndim]).min())
         if apart <= _SAME * voxel:
             return 'qform', (qform, code)
+        self._check_perpendicular('sform', sform, found)
         if apart > _NOTED * voxel:
             warn(
                 f'{self.path}: sform and qform of the header are up to {apart:.3g} mm apart; the sform was used, as in '
