@@ -45,12 +45,14 @@ def verify(path: Path, encoding: str, wanted: int, offset: int = 0, skip: int = 
     check_claim(path, encoding, wanted, there)
     if encoding == 'raw':
         return
-    length, first, varied = -skip, b'', False
+    length, model, varied = -skip, b'', False
     for chunk in chunks(path, encoding, offset):
         if length < 0:
             chunk, length = chunk[-length:], min(0, length + len(chunk))
-        first = first or chunk
-        varied = varied or (len(chunk) == len(first) and chunk != first) or not _periodic(chunk)
+        if not varied and len(chunk) == len(model):
+            varied = chunk != model
+        elif not varied:
+            varied, model = not _periodic(chunk), chunk
         length += len(chunk)
         check_tail(path, length, wanted)
     check_length(path, length, wanted)
