@@ -8,7 +8,8 @@ import re
 _MEMORY = re.compile(
     r"not enough memory|can't allocate memory|(?:cuda|hip|mps|xpu)\S* (?:error: )?out of memory|out of memory. tried|"
     r'unable to allocate|failed to allocate|'
-    r'memory allocation|bad_alloc|cannot allocate memory|allocation failed',
+    r"PlatformMultiThreader|can't start new thread|memory allocation|bad_alloc|"
+    r'cannot allocate memory|allocation failed',
     re.IGNORECASE,
 )
 _WORKER = re.compile(r'DataLoader worker \(pid\(?s?\)? ?[^)]*\)? ?(?:exited unexpectedly|is killed by signal)')
