@@ -62,6 +62,9 @@ def short(cfg, length):
         for number, step in enumerate(node.get('pipeline') or ()):
             if step.get('type') == 'RandomVertebraCrop':
                 options.append(f'{where}.pipeline.{number}.size=(32,32,32)')
+    if 'hidden_dim' in (cfg.model.get('flow_head') or {}):  # 160 of 164 million weights
+        options.append('model.flow_head.hidden_dim=32')
+        options += ['model.backbone.channels=4'] if cfg.model.backbone.type == 'LKUNet' else []
     unit = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
     options += [f'train_cfg.{unit}={length}', f'train_cfg.val_interval={length}']
     options += [f'default_hooks.checkpoint.interval={length}', 'default_hooks.checkpoint.max_keep_ckpts=3']
@@ -123,19 +126,34 @@ def test_config(path, data, tmp_path, capsys):
     run('train', path, '--work-dir', work, '--resume', '--cfg-options', *options, *start)
     checkpoint = work / f'{unit}_{2 * length}.pth'
     assert checkpoint.is_file()
-    tested = [option for option in options if option.startswith('test_dataloader')]
+    model = [option for option in options if option.startswith('model.')]
+    tested = [*model, *(option for option in options if option.startswith('test_dataloader'))]
+    used = ['--cfg-options', *model] if model else []
     fields = ['--save-fields', tmp_path / 'saved']
     run('test', path, checkpoint, '--work-dir', work, '--out', tmp_path / 'test', *fields, '--cfg-options', *tested)
     assert list((tmp_path / 'saved').glob('*.nii.gz'))
     assert (tmp_path / 'test' / 'summary.json').is_file()
     fixed, moving = files_of(cfg, data)
     prompt = ['--fixed-prompt', prompt_of(fixed, data)] if 'SegmentPrompt' in str(cfg.get('test_dataloader')) else []
-    run('infer', path, '-c', checkpoint, '--fixed', fixed, '--moving', moving, '--out', tmp_path / 'infer', *prompt)
+    run(
+        'infer',
+        path,
+        '-c',
+        checkpoint,
+        '--fixed',
+        fixed,
+        '--moving',
+        moving,
+        '--out',
+        tmp_path / 'infer',
+        *prompt,
+        *used,
+    )
     assert (tmp_path / 'infer' / 'report.html').is_file()
     if name in CHALLENGES:
         challenge, pairs = CHALLENGES[name]
         fields = tmp_path / 'fields'
-        run('infer', path, '-c', checkpoint, '--pairs', folder / pairs, '--layout', 'lumir', '--out', fields)
+        run('infer', path, '-c', checkpoint, '--pairs', folder / pairs, '--layout', 'lumir', '--out', fields, *used)
         run('package', fields, '--challenge', challenge, '--dataset', folder / pairs, '-o', tmp_path / 'submission.zip')
 
 
