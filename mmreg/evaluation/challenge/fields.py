@@ -11,6 +11,7 @@ from scipy.ndimage import zoom
 
 from mmreg.errors import DataError
 from mmreg.io import read_learn2reg_nifti, read_npz
+from mmreg.io.files import regular_file
 from mmreg.io.learn2reg import ZOOM_ORDER
 
 from .config import EvaluationConfig, ScoredPair
@@ -147,6 +148,7 @@ def _npz_header(path: Path) -> tuple[tuple[int, ...], str]:
 
 
 def _image_header(path: Path) -> tuple[tuple[int, ...], str]:
+    path = regular_file(path, 'a displacement field')
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
