@@ -60,10 +60,11 @@ def build(config: str | Path) -> nn.Module:
 
 
 def inputs_of(model: nn.Module, size: tuple[int, ...]) -> dict[str, Tensor]:
-    """Images and label maps of one pair."""
+    """Images and label maps of one pair, or of as many as the model takes as a group."""
+    count = int(getattr(model, 'group', 1))
     channels = getattr(model.backbone.spec, 'image_channels', 1) if hasattr(model, 'backbone') else 1
-    images = {name: torch.empty(1, channels, *size, device='meta') for name in ('fixed', 'moving')}
-    labels = {name: torch.empty(1, 1, *size, dtype=torch.long, device='meta') for name in LABELS}
+    images = {name: torch.empty(count, channels, *size, device='meta') for name in ('fixed', 'moving')}
+    labels = {name: torch.empty(count, 1, *size, dtype=torch.long, device='meta') for name in LABELS}
     return images | labels
 
 
