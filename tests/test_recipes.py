@@ -64,7 +64,7 @@ def _plain(value):
         return '{' + ', '.join(f'{k}: {_plain(v)}' for k, v in sorted(value.items())) + '}'
     if isinstance(value, list | tuple):
         return '[' + ' '.join(_plain(v) for v in value) + ']'
-    return f'{value:.6g}' if isinstance(value, float) else str(value)
+    return f'{value:.6g}' if isinstance(value, float) else str(value).replace(f'{ROOT}/', '')
 
 
 def _found(node, names):

@@ -48,7 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _test(args: argparse.Namespace) -> None:
     cfg = prepare(args)
     launch.join_processes(cfg, args)
-    look_at_data(cfg, ['test'])
     runner = launch.build_runner(cfg)
     if args.checkpoint:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -85,6 +84,7 @@ def prepare(args: argparse.Namespace) -> Config:
     if args.save_fields:
         hooks = cfg.setdefault('default_hooks', ConfigDict())
         hooks['save_fields'] = ConfigDict(type='SaveFieldsHook', out_dir=args.save_fields)
+    look_at_data(cfg, ['test'])
     return cfg
 
 

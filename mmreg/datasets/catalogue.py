@@ -43,6 +43,18 @@ LUMIR/
 """,
     ),
     DataSource(
+        'LUMIR25',
+        'LUMIR (Learn2Reg 2025): the scans of 2024 to train on; 36 pairs validate, high field and two contrasts too',
+        (_LEARN2REG,),
+        """
+LUMIR25/
+  LUMIR25_dataset.json
+  imagesTr/LUMIRMRI_0000_0000.nii.gz ...
+  imagesVal/LUMIRMRI_3454_0000.nii.gz ...
+  labelsVal/LUMIRMRI_3454_0000.nii.gz ...   coarse label maps (10 classes), where they are given
+""",
+    ),
+    DataSource(
         'OASIS',
         'OASIS (Learn2Reg 2021, task 3): 414 brains, 160x192x224 at 1 mm, 35 labels',
         (_TRANSMORPH, _LEARN2REG),

@@ -70,7 +70,7 @@ def test_lengths_are_in_mm_and_similarities_before_and_after():
     field = np.zeros((3, 20, 20, 20), np.float32)
     field[2] = 2.0
     images = AfterAndBefore(target, target, np.roll(target, 2, 2))
-    numbers = measure_pair('case', Measured(field, (1.0, 1.0, 2.5), images)).summary
+    numbers = measure_pair('case', Measured(field, (1.0, 1.0, 2.5), images=images)).summary
     assert numbers['displacement_mean_mm']['after'] == numbers['displacement_max_mm']['after'] == 5
     assert numbers['jacobian_min']['after'] == numbers['jacobian_max']['after'] == 1
     for name in ('lncc', 'nmi'):

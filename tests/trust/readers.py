@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import torch
 
+from mmreg.commands.analyze_logs import read_log
 from mmreg.converters import FAMILIES, extract_weights
 from mmreg.converters.files import convert_weights
 from mmreg.datasets.learn2reg import Learn2RegDataset
@@ -35,6 +36,7 @@ from mmreg.io import (
 from mmreg.io.archives import open_archive
 from mmreg.io.cine import phases
 from mmreg.io.csv_text import read_plain_text
+from mmreg.io.dicom.series import read_dicom_file
 from mmreg.io.foreign import FORMATS, Spaces, read_any, write_as
 from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import read_rows
@@ -75,6 +77,8 @@ def extend(folder):
     volume = image(SHAPE, seed=1)
     for ending in ('nii', 'nii.gz', 'nrrd', 'mha', 'mhd', 'img'):
         sitk.WriteImage(volume, str(folder / f'volume.{ending}'), useCompression=ending in ('nrrd', 'mha', 'mhd'))
+    sitk.WriteImage(sitk.GetImageFromArray(np.arange(120, dtype=np.uint16).reshape(12, 10)), str(folder / 'slice.dcm'))
+    (folder / 'scalars.json').write_text('{"loss": 1.5, "step": 1}\n{"loss": 1.25, "step": 2}\n')
     nib.save(nib.MGHImage(rng.random(SHAPE, np.float32), np.eye(4)), folder / 'volume.mgz')
     position = {'position': [1.0, 2.0, 3.0], 'label': 'a'}
     markup = {'markups': [{'coordinateSystem': 'LPS', 'controlPoints': [position, position]}]}
@@ -186,6 +190,8 @@ READERS = {
     'read_learn2reg_nifti': (lambda path: read_learn2reg_nifti(path, SHAPE), FIELDS[:1]),
     'read_learn2reg_npz': (lambda path: read_learn2reg_npz(path, SHAPE), FIELDS[1:]),
     'read_note': (read_note, FIELDS),
+    'read_dicom_file': (read_dicom_file, ['slice.dcm']),
+    'read_log': (read_log, ['scalars.json']),
     'read_npz': (read_npz, ['arrays.npz']),
     'restricted_load': (restricted_load, ['arrays.pkl']),
     'open_archive': (_archived, ['sub.zip', 'arrays.npz']),
@@ -237,6 +243,8 @@ ELSEWHERE = {
     'load_from_http': 'read_checkpoint',
     'load_from_elsewhere': 'refuses',
     'read_sitk': 'read_volume',
+    'read_frames': 'read_dicom_file',
+    'read_slice_headers': 'read_dicom_file',
     'read_file': 'read_volume',
     'read_header': 'read_image_header',
     'read_nifti': 'read_volume',
