@@ -12,6 +12,7 @@ import numpy as np
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.utils import console
+from mmreg.utils.text_files import read_text
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -50,10 +51,10 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
         raise DataError(f'{path}: found no log, expected a work dir with */vis_data/scalars.json, or such a file.')
     rows = []
     for file in files:
-        for number, line in enumerate(file.read_text(encoding='utf-8').splitlines(), start=1):
+        for number, line in enumerate(read_text(file, 'a log').splitlines(), start=1):
             try:
                 rows.append(json.loads(line))
-            except json.JSONDecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise DataError(f'{file}, line {number}: not readable as JSON ({error}).') from error
     return [row for row in rows if isinstance(row, dict)]
 
