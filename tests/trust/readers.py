@@ -78,7 +78,7 @@ def extend(folder):
     for ending in ('nii', 'nii.gz', 'nrrd', 'mha', 'mhd', 'img'):
         sitk.WriteImage(volume, str(folder / f'volume.{ending}'), useCompression=ending in ('nrrd', 'mha', 'mhd'))
     sitk.WriteImage(sitk.GetImageFromArray(np.arange(120, dtype=np.uint16).reshape(12, 10)), str(folder / 'slice.dcm'))
-    (folder / 'scalars.json').write_text('{"loss": 1.5, "step": 1}\n{"loss": 1.25, "step": 2}\n')
+    (folder / 'scalars.log').write_text('{"loss": 1.5, "step": 1}\n{"loss": 1.25, "step": 2}\n')
     nib.save(nib.MGHImage(rng.random(SHAPE, np.float32), np.eye(4)), folder / 'volume.mgz')
     position = {'position': [1.0, 2.0, 3.0], 'label': 'a'}
     markup = {'markups': [{'coordinateSystem': 'LPS', 'controlPoints': [position, position]}]}
@@ -191,7 +191,7 @@ READERS = {
     'read_learn2reg_npz': (lambda path: read_learn2reg_npz(path, SHAPE), FIELDS[1:]),
     'read_note': (read_note, FIELDS),
     'read_dicom_file': (read_dicom_file, ['slice.dcm']),
-    'read_log': (read_log, ['scalars.json']),
+    'read_log': (read_log, ['scalars.log']),
     'read_npz': (read_npz, ['arrays.npz']),
     'restricted_load': (restricted_load, ['arrays.pkl']),
     'open_archive': (_archived, ['sub.zip', 'arrays.npz']),
