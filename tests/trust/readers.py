@@ -36,12 +36,13 @@ from mmreg.io import (
 from mmreg.io.archives import open_archive
 from mmreg.io.cine import phases
 from mmreg.io.csv_text import read_plain_text
-from mmreg.io.dicom.series import read_dicom_file
+from mmreg.io.dicom.series import is_dicom_file, read_dicom_file
 from mmreg.io.foreign import FORMATS, Spaces, read_any, write_as
 from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import read_rows
 from mmreg.registration.alignment import read_affine
 from mmreg.registration.cohort.cases import read_cases
+from mmreg.registration.inputs.images import load_image
 from mmreg.registration.presets.preset import load_preset
 from mmreg.registration.results.folder import read_marker
 from mmreg.text import get_label_set
@@ -177,6 +178,8 @@ READERS = {
     'read_mask': (lambda path: read_volume(path, 'mask'), LABELS),
     'read_geometry': (read_geometry, IMAGES),
     'read_image_header': (read_image_header, IMAGES),
+    'load_image': (lambda path: load_image(str(path), 'fixed'), IMAGES),
+    'is_dicom_file': (is_dicom_file, ['fixed.nii.gz']),
     'read_displacement_image': (read_displacement_image, ['field.nii.gz', 'field.nrrd', 'field.mha']),
     'read_transform': (
         read_transform, ['affine.tfm', 'affine.h5', 'composite.tfm', 'composite.h5', 'matrix.txt', 'field.nii.gz'],
@@ -227,7 +230,6 @@ ELSEWHERE = {
     'read_image': 'read_volume',
     'read_config': 'registration: load_config; evaluation: read_evaluation_config',
     'read_pair': 'read_volume, read_labels, read_mask, read_landmarks',
-    'load_image': 'read_volume',
     'load_labels': 'read_labels',
     'load_mask': 'read_mask',
     'load_landmarks': 'read_landmarks',

@@ -28,9 +28,11 @@ _NOTHING = 'found a folder without a DICOM series, expected an image file or a D
 def is_dicom_file(path: str | Path) -> bool:
     """Whether a regular file begins as DICOM does: 128 bytes, then ``DICM``."""
     try:
+        if not Path(path).is_file():  # a pipe would be waited for
+            return False
         with open(path, 'rb') as file:
             return file.read(132)[128:] == b'DICM'
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
