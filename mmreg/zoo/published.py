@@ -1,7 +1,8 @@
 """The published weights that are known here, and how they were checked.
 
 Hashes and agreement were taken from the files themselves: the converted network against the authors' own classes on the
-same images, displacement in voxels (largest, mean).
+same images, displacement in voxels (largest, mean). Dice is that of 30 structures of one public pair of brains at 1 mm,
+0.522 before.
 """
 
 from __future__ import annotations
@@ -19,24 +20,22 @@ _NO_LICENCE = 'none stated'
 
 #: Brains of OASIS-1 by FreeSurfer in Talairach space: without skull, 1 mm, axes left, inferior, anterior.
 _OASIS = Needs('T1-weighted MR', True, 'LIA', 1.0, (160, 192, 224), _MIN_MAX, 'auto')
-#: The same with the second and third axes exchanged and the last turned round, as LapIRN's authors stored them.
-_OASIS_LAPIRN = Needs('T1-weighted MR', True, 'LAS', 1.0, (160, 192, 144), _MIN_MAX, 'auto')
 _IXI = Needs('T1-weighted MR', True, None, 1.0, (160, 192, 224), _MIN_MAX, 'auto')
 _OASIS_2D = Needs('a slice of T1-weighted MR', True, None, 1.0, (160, 192), _MIN_MAX)
 _LKU_2D = {'model.ndim': 2, 'model.backbone.channels': 8}
 
 PUBLISHED: tuple[Entry, ...] = (
     Entry(
-        'lapirn_diff_oasis', 'LapIRN', 'lapirn', 'lapirn_oasis_published', 'OASIS-1', _OASIS_LAPIRN, 923748, 'MIT',
+        'lapirn_diff_oasis', 'LapIRN', 'lapirn', 'lapirn_oasis_published', 'OASIS-1', _OASIS, 923748, 'MIT',
         _LAPIRN, 'Model/LapIRN_diff_fea7.pth', _LAPIRN_AT, 3717503,
         '1f37ca274dfbe9f44b5b66722401aa179d4b8b572ad6a73d3b1094d98b10737a',
-        checked='1.6e-5, 5.9e-7 voxel',
+        checked='1.6e-5, 5.9e-7 voxel; Dice 0.700',
     ),
     Entry(
-        'lapirn_disp_oasis', 'LapIRN', 'lapirn_disp', 'lapirn_oasis_disp_published', 'OASIS-1', _OASIS_LAPIRN, 923748,
+        'lapirn_disp_oasis', 'LapIRN', 'lapirn_disp', 'lapirn_oasis_disp_published', 'OASIS-1', _OASIS, 923748,
         'MIT', _LAPIRN, 'Model/LapIRN_disp_fea7.pth', _LAPIRN_AT, 3717631,
         '9485191cb215e69b6b43ec4d64eb4fd4be4dcec6fce9f59209d8510378cdc2c0',
-        checked='1.1e-4, 7e-7 voxel', note='folds occur: its field is a displacement, not a diffeomorphism',
+        checked='1.1e-4, 7e-7 voxel; Dice 0.752', note='folds occur: its field is a displacement, not a diffeomorphism',
     ),
     Entry(
         'clapirn_lite_oasis', 'conditional LapIRN', 'clapirn', 'clapirn_oasis_published', 'OASIS-1', _OASIS, 503744,
@@ -44,7 +43,7 @@ PUBLISHED: tuple[Entry, ...] = (
         'Model/LDR_OASIS_NCC_unit_disp_add_fea4_reg01_10_lite_stagelvl3_60000.pth',
         '609b89a922864a4cf1d8ae8a61ce5d56a800c9f1', 2115225,
         'c67ac1c8535a45f856d79c89686fb49a7eb9b349b7d7b9f704010d7a5c3d9089',
-        checked='2.7e-5, 7.8e-7 voxel', note='smoothness by --cfg-options model.flow_head.code=0..1',
+        checked='2.7e-5, 7.8e-7 voxel; Dice 0.746', note='smoothness by --cfg-options model.flow_head.code=0..1',
     ),
     Entry(
         'symnet_oasis', 'SYMNet', 'symnet', 'symnet_oasis', 'OASIS-1', _OASIS, 862351, 'MIT',

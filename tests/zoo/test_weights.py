@@ -222,7 +222,7 @@ def test_list_and_show(capsys):
     assert {row['name'] for row in rows} == set(published.known()) and all(row['url'] for row in rows)
     assert main(['weights', 'show', 'lapirn_diff_oasis']) == 0
     shown = capsys.readouterr().out
-    for text in ('skull-stripped', 'LAS', 'MinMax', '923,748', 'MIT', '1f37ca27'):
+    for text in ('skull-stripped', 'LIA', 'MinMax', '923,748', 'MIT', '1f37ca27'):
         assert text in shown
 
 
