@@ -10,9 +10,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.files import warn
+from mmreg.io.itk import itk_errors
 
-from ..files import warn
-from ..itk import itk_errors
 from .slices import Slice, check_places, numbers, read_header
 
 _EXPECTED = 'frames with places'

@@ -14,9 +14,9 @@ from typing import Any
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.files import named, regular_file
+from mmreg.io.itk import captured_stderr, itk_errors
 
-from ..files import named, regular_file
-from ..itk import captured_stderr, itk_errors
 from .frames import read_frames
 from .slices import Slice, grouped, read_slice_headers
 

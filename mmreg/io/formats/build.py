@@ -9,8 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
-
-from ..geometry import SPACE, check_affine, lps_flip
+from mmreg.io.geometry import SPACE, check_affine, lps_flip
 
 #: Keys under which an image carries what its file said beside voxels and grid.
 TIME_STEP, TIME_UNIT, COLOUR = 'mmreg_time_step', 'mmreg_time_unit', 'mmreg_colour'

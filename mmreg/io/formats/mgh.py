@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.files import check_room, warn
 
-from ..files import check_room, warn
 from . import build, payload
 
 ENDINGS = ('.mgz', '.mgh', '.mgh.gz')

@@ -14,8 +14,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.files import check_room, regular_file
 
-from ..files import check_room, regular_file
 from . import build, payload
 from .nifti_header import SECONDS, NiftiHeader, parse
 

@@ -13,8 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mmreg.errors import DataError
-
-from ..files import warn
+from mmreg.io.files import warn
 
 #: Which of the two positions in a header counts; None: the sform where it is set, as in SPM, FSL and nibabel.
 POSITIONS = ('sform', 'qform')

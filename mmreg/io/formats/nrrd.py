@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmreg.errors import DataError
+from mmreg.io.files import check_room, regular_file
 
-from ..files import check_room, regular_file
 from . import payload
 
 ENDINGS = ('.nrrd', '.nhdr')

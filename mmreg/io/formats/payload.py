@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mmreg.errors import DataError
-
-from ..files import in_words
+from mmreg.io.files import in_words
 
 CHUNK = 1 << 20
 GZIP_MAGIC = b'\x1f\x8b'

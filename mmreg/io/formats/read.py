@@ -9,10 +9,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.files import regular_file
+from mmreg.io.geometry import Geometry
+from mmreg.io.itk import itk_errors
 
-from ..files import regular_file
-from ..geometry import Geometry
-from ..itk import itk_errors
 from . import meta, nrrd
 from .build import as_read, check_matrix
 from .mgh import is_mgh, read_mgh, read_mgh_header

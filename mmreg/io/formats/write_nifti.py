@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..geometry import lps_flip
+from mmreg.io.geometry import lps_flip
+
 from .build import COLOUR, INTENT_NAME, INTENT_PARAMETERS, SPACE, TIME_STEP, TIME_UNIT, fact
 from .nifti_header import TIME_UNITS
 
