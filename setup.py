@@ -123,7 +123,7 @@ setup(
     ],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['mmreg', 'mmreg.*']),
-    package_data={'mmreg': ['py.typed', 'visualization/report_assets/*']},
+    package_data={'mmreg': ['py.typed', 'visualization/report_assets/*', 'zoo/own_weights/*']},
     install_requires=[
         'torch>=2.6',
         'mmengine>=0.10.7,<1',
@@ -137,6 +137,7 @@ setup(
         'matplotlib>=3.8',
         'rich>=13',
         'pooch>=1.8',
+        'safetensors>=0.4',
     ],
     extras_require=EXTRAS,
     ext_modules=[KERNELS] if KERNELS_WANTED else [],

@@ -29,6 +29,7 @@ EXAMPLES = """examples:
   mmreg register fixed.nii.gz moving_dicom_folder -o out --preset lung_ct --moving-labels labels.nii.gz
   mmreg register fixed.nii.gz moving.nii.gz -o out --model config.py --checkpoint weights.pth --refine 50
   mmreg register fixed.nii.gz moving.nii.gz -o out --weights symnet_oasis --refine 50
+  mmreg register fixed.nii.gz moving.nii.gz -o out --fast
   mmreg register fixed.nii.gz moving.nii.gz -o out --only rigid
   mmreg register --pairs pairs.csv -o out
   torchrun --nproc-per-node 4 -m mmreg.cli register --pairs pairs.csv -o out
@@ -72,9 +73,8 @@ def _register(args: argparse.Namespace) -> int:
         check_weights(args, 'model')
         args.model = args.weights
     check_run(args)
-    for name in ('checkpoint', 'refine'):
-        if getattr(args, name) and not args.model:
-            raise ConfigError(f'--{name} was given without --model, expected the config of a network with it.')
+    if args.refine and not (args.model or args.checkpoint or args.fast):
+        raise ConfigError('--refine was given without --model, expected the config of a network with it.')
     if args.model and args.preset and not args.refine:
         raise ConfigError('--model and --preset were given, expected one of them, or --refine N too.')
     return run(args, lambda: _pipeline(args))

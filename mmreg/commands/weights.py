@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from mmreg.errors import ConfigError
 from mmreg.utils import console
 from mmreg.zoo.entries import Entry
+from mmreg.zoo.own import OwnWeights, own_weights
 from mmreg.zoo.published import known
 
 from .shared.options import add_debug
@@ -26,7 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     """Options of `mmreg weights`."""
     parser = argparse.ArgumentParser(
         prog='mmreg weights',
-        description='Published weights by name. They are downloaded from their authors when asked for, never shipped.',
+        description="Weights by name: mmreg's own, which come with it, and published ones, which are downloaded "
+        'from their authors when asked for and never shipped.',
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -55,6 +58,9 @@ def _weights(args: argparse.Namespace) -> None:
     from mmreg.plugins import register_all_modules
     from mmreg.zoo import store
 
+    own = own_weights().get(args.name)
+    if own is not None:
+        return _own(own, args.door)
     entry = store.find(args.name)
     if args.door == 'show':
         return _show(entry)
@@ -67,10 +73,14 @@ def _weights(args: argparse.Namespace) -> None:
 
 
 def _list(as_json: bool) -> None:
-    entries = list(known().values())
+    entries, own = list(known().values()), list(own_weights().values())
     if as_json:
-        console.say(json.dumps([entry.as_dict() for entry in entries], indent=2, ensure_ascii=False))
+        console.say(
+            json.dumps([*(o.as_dict() for o in own), *(e.as_dict() for e in entries)], indent=2, ensure_ascii=False)
+        )
         return
+    for one in own:
+        console.say(f'{one.name}: {one.summary}; comes with mmreg, {one.parameters / 1e6:.2f} M parameters')
     rows = [
         (e.name, e.method, e.trained_on, e.needs.sentence(), f'{e.parameters / 1e6:.2f} M', e.licence, e.checked)
         for e in entries
@@ -78,6 +88,21 @@ def _list(as_json: bool) -> None:
     header = ('name', 'method', 'trained on', 'expects', 'parameters', 'licence', "agrees with its authors' code to")
     console.table(header, rows)
     console.say('`mmreg weights show NAME` says what an entry needs, `get NAME` downloads, checks and converts it.')
+
+
+def _own(own: OwnWeights, door: str) -> None:
+    """Weights that come with mmreg: nothing is to be had."""
+    if door == 'add':
+        raise ConfigError(f'{own.name} comes with mmreg, expected a name of published weights to add a file for.')
+    if door in ('get', 'path'):
+        console.say(str(own.file) if door == 'path' else f'{own.name}: comes with mmreg, at {own.file}')
+        return
+    lines = {
+        'what': own.summary, 'for': own.suits, 'not for': own.unsuited, 'config': own.config,
+        'trained on': own.trained_on, 'training': own.training, 'measured': '; '.join(own.measured) or '-',
+        'parameters': f'{own.parameters:,}', 'file': str(own.file),
+    }  # fmt: skip
+    _say_lines(own.name, lines)
 
 
 def _show(entry: Entry) -> None:
@@ -104,7 +129,11 @@ def _show(entry: Entry) -> None:
         'SHA-256': entry.sha256 or 'not known',
         'on this machine': str(place) if place else f'not yet; `mmreg weights get {entry.name}`',
     }
-    console.say(entry.name)
+    _say_lines(entry.name, lines)
+
+
+def _say_lines(name: str, lines: Mapping[str, str]) -> None:
+    console.say(name)
     for key, text in lines.items():
         first, *rest = textwrap.wrap(text, 110, break_long_words=False, break_on_hyphens=False) or ['']
         console.say(f'  {key:<16} {first}')

@@ -2,7 +2,8 @@
 
 from mmreg.utils.discovery import import_submodules
 
-from .base import Family, extract_weights
+from .base import Family
+from .containers import extract_weights
 
 #: Families by name: every module of this package that has one.
 FAMILIES: dict[str, Family] = {

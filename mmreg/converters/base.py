@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,11 +15,11 @@ from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, R
 from mmreg.utils.admit import admit, largest_number
 from mmreg.utils.checkpoint import check_architecture
 
+from .containers import weights_in
+
 _PARTS = (REGISTRARS, BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, TEXT_EMBEDDINGS)
 #: No size of a network comes near it.
 _LARGEST = 1e6
-#: Keys under which published files keep their weights, tried in this order; a bare state dict has none of them.
-_CONTAINERS = ('model_state_dict', 'state_dict', 'model_state', 'model', 'net')
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Family:
         configure: Changes that model config by the constructor arguments that some files keep under ``config``.
         arguments: Constructor arguments that entries without weights (index buffers) tell; those of the file's own
             ``config`` have precedence. :attr:`configure` is given both.
+        untold: Keys of the described model that no weights tell, such as ``'integrator'``: what :attr:`describe` says
+            there is a guess, unless the file holds its constructor arguments.
         note: One line for the help text.
     """
 
@@ -45,6 +46,7 @@ class Family:
     describe: Callable[[Mapping[str, Tensor]], dict[str, Any]] | None = None
     configure: Callable[[dict[str, Any], Mapping[str, Any]], None] | None = None
     arguments: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None
+    untold: Sequence[str] = ()
     note: str = ''
 
     def convert(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -110,6 +112,10 @@ class Family:
         check_architecture(built, dict(weights), source)
         return model
 
+    def guessed(self, content: Any) -> list[str]:
+        """Those of :attr:`untold` that the content of a file does not tell either."""
+        return list(self.untold) if self.configure is None or self._arguments(content) is None else []
+
     def _patterns(self, published: Mapping[str, Any]) -> Sequence[str]:
         if not callable(self.ignore):
             return self.ignore
@@ -121,7 +127,7 @@ class Family:
         found = found if isinstance(found, Mapping) else None
         if self.arguments is None:
             return found
-        told = self.arguments({key.removeprefix('module.'): value for key, value in _weights_in(content).items()})
+        told = self.arguments({key.removeprefix('module.'): value for key, value in weights_in(content).items()})
         return {**told, **(found or {})}
 
     def _ours(self, key: str) -> str | None:
@@ -145,29 +151,3 @@ def _built(model: Mapping[str, Any], source: str) -> torch.nn.Module:
 
 def _matches(key: str, patterns: Sequence[str]) -> bool:
     return any(re.fullmatch(pattern, key) for pattern in patterns)
-
-
-def extract_weights(content: Any, source: str) -> dict[str, Tensor]:
-    """The weights in the content of a published file.
-
-    Raises:
-        CheckpointError: there are none.
-    """
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f'{source} holds a {type(content).__name__}, expected a dictionary of weights.')
-    weights = _weights_in(content)
-    if not weights:
-        raise CheckpointError(f'{source} holds no tensors, expected a dictionary of weights.')
-    return weights
-
-
-def _weights_in(content: Any) -> dict[str, Tensor]:
-    """The tensors in the content of a published file, by name; empty where there are none."""
-    if not isinstance(content, Mapping):
-        return {}
-    inner = next((content[name] for name in _CONTAINERS if isinstance(content.get(name), Mapping)), content)
-    return {str(k): _tensor(v) for k, v in inner.items() if isinstance(v, (Tensor, np.ndarray))}
-
-
-def _tensor(value: Tensor | np.ndarray) -> Tensor:
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value.detach()

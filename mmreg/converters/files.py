@@ -17,7 +17,8 @@ from mmreg.utils.checkpoint import read_checkpoint
 from mmreg.version import __version__
 
 from . import FAMILIES
-from .base import Family, extract_weights
+from .base import Family
+from .containers import extract_weights, unwrapped
 
 #: Asks :func:`convert_file` to find the family itself.
 AUTO = 'auto'
@@ -45,11 +46,14 @@ def convert_file(family: str, source: str | Path, target: str | Path, **meta: An
     content = read_checkpoint(source)
     published = extract_weights(content, str(source))
     chosen = find_family(published, source) if family == AUTO else family_named(family)
+    published = without_wrappers(chosen, published)
+    content = {'state_dict': published, 'config': content.get('config')}
     weights = {key: value.contiguous() for key, value in convert_weights(chosen, published, source).items()}
     _check_finite(weights, source)
     model = chosen.model(weights, content, str(source))
     described = {
-        'family': chosen.name, 'model': model, 'mmreg_version': __version__, 'source': source.name, **meta,
+        'family': chosen.name, 'model': model, 'untold': chosen.guessed(content), 'mmreg_version': __version__,
+        'source': source.name, **meta,
     }  # fmt: skip
     with replacing(target) as temporary:
         if target.suffix == '.safetensors':
@@ -64,6 +68,17 @@ def found_family(family: str, source: str | Path) -> str:
     if family != AUTO:
         return family_named(family).name
     return find_family(extract_weights(read_checkpoint(source), str(source)), source).name
+
+
+def without_wrappers(family: Family, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """``published`` with the keys that the family knows: without what wrappers put before every one of them."""
+    for state in unwrapped(published):
+        try:
+            family.convert(state)
+        except (CheckpointError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError):
+            continue
+        return state
+    return dict(published)
 
 
 def convert_weights(family: Family, published: Mapping[str, Tensor], source: str | Path) -> dict[str, Tensor]:
@@ -86,7 +101,7 @@ def convert_weights(family: Family, published: Mapping[str, Tensor], source: str
 def _with_hint(
     family: Family, published: Mapping[str, Tensor], source: str | Path, error: CheckpointError
 ) -> CheckpointError:
-    fitting = [name for name in _fitting(published) if name != family.name]
+    fitting = [name for name in fitting_families(published) if name != family.name]
     hint = f' Its keys are those of the family {" or ".join(fitting)}.' if fitting else ''
     return CheckpointError(f'{source}: {error}{hint}')
 
@@ -112,7 +127,7 @@ def find_family(published: Mapping[str, Tensor], source: str | Path) -> Family:
     Raises:
         CheckpointError: none does, or several do.
     """
-    fitting = _fitting(published)
+    fitting = fitting_families(published)
     if len(fitting) == 1:
         return FAMILIES[fitting[0]]
     shown = ', '.join(list(published)[:4])
@@ -124,12 +139,12 @@ def find_family(published: Mapping[str, Tensor], source: str | Path) -> Family:
     )
 
 
-def _fitting(published: Mapping[str, Tensor]) -> list[str]:
+def fitting_families(published: Mapping[str, Tensor]) -> list[str]:
     """Families that convert ``published`` and describe a model that it fills."""
     found = []
     for name, family in sorted(FAMILIES.items()):
         try:
-            family.model(family.convert(published))
+            family.model(family.convert(without_wrappers(family, published)))
         except (CheckpointError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError):
             continue
         found.append(name)

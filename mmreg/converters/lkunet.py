@@ -70,7 +70,8 @@ def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
 
 def family(name: str, unused: Sequence[str], note: str) -> Family:
     """A family of LKU-Net checkpoints in which the layers ``unused`` are built and never run."""
-    return Family(name, _rules(), ignore=[rf'{layer}\..*' for layer in unused], describe=describe, note=note)
+    ignore = [rf'{layer}\..*' for layer in unused]
+    return Family(name, _rules(), ignore=ignore, describe=describe, untold=('integrator',), note=note)
 
 
 # The IXI and the 2-D code own a second head, dc10, that is never used.

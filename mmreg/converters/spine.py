@@ -68,5 +68,6 @@ FAMILY = Family(
     rules=_rules(),
     ignore=(r'(.*\.)?grid',),
     describe=describe,
+    untold=('integrator.steps',),
     note='spine CT/MR system: VoxelMorph estimator at half or full resolution',
 )

@@ -86,5 +86,6 @@ FAMILY = Family(
     ignore=(r'(.*\.)?grid',),
     describe=describe,
     configure=configure,
+    untold=('integrator', 'flow_head.int_downsize', 'flow_head.bidirectional'),
     note='VoxelMorph: VxmDense (torch), and the older strided network of the IXI and LUMIR tables',
 )

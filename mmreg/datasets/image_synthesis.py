@@ -234,7 +234,8 @@ def corresponding_points(
     for inverse, affine in zip(inverses, affines):
         place = (homogeneous @ np.linalg.inv(affine).T)[:, :-1]
         nearest = [np.clip(np.rint(place[:, k]), 0, n - 1).astype(int) for k, n in enumerate(inverse.shape[1:])]
-        found.append(place + inverse[(slice(None), *nearest)].numpy().T)
+        where = (slice(None), *nearest)
+        found.append(place + inverse.numpy()[where].T)
     size = np.array(inverses[0].shape[1:])
     known = np.all([((p >= 0) & (p <= size - 1)).all(1) for p in found], axis=0)
     return [np.where(known[:, None], p, np.nan).astype(np.float32) for p in found]

@@ -118,6 +118,8 @@ class FlowHead(nn.Module):
     #: Which label map the head sees, so that inference hands it over: ``'fixed_prompt'`` (a prediction),
     #: ``'fixed_labels'``, ``'moving_labels'`` (where given), ``'propagate'`` (moving labels, needed); None: none.
     prompt: str | None = None
+    #: Attributes that a user chooses anew for every run, such as a degree of smoothness: they belong to no weights.
+    chosen_when_run: tuple[str, ...] = ()
 
     def __init__(self, features: FeatureSpec):
         super().__init__()

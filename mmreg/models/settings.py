@@ -40,6 +40,8 @@ def warn_of_other_settings(model: nn.Module, meta: Mapping[str, Any], source: st
         return None
     described = admitted_description(described, model, source)
     differing = other_settings(model, described)
+    for key in _untold(meta):
+        differing = {name: pair for name, pair in differing.items() if name != key and not name.startswith(f'{key}.')}
     if not differing:
         return None
     found = '; '.join(f'{key} is {theirs!r} there and {ours!r} here' for key, (theirs, ours) in differing.items())
@@ -49,6 +51,12 @@ def warn_of_other_settings(model: nn.Module, meta: Mapping[str, Any], source: st
     )
     print_log(sentence, logger='current', level=logging.WARNING)
     return sentence
+
+
+def _untold(meta: Mapping[str, Any]) -> list[str]:
+    """Keys of the description that its converter could only guess."""
+    told = meta.get('untold')
+    return [key for key in told if isinstance(key, str)] if isinstance(told, list | tuple) else []
 
 
 def admitted_description(described: Mapping[str, Any], model: nn.Module, source: str | Path) -> dict[str, Any]:
@@ -108,8 +116,10 @@ def _settings(module: nn.Module) -> dict[str, Any]:
     """Plain values that the modules inside ``module`` hold, by path; its own class as ``type``."""
     result: dict[str, Any] = {'type': type(module).__name__}
     for path, inner in module.named_modules():
+        # what a user chooses anew for every run belongs to no weights
+        free = (*_NO_SETTINGS, *getattr(inner, 'chosen_when_run', ()))
         for name, value in vars(inner).items():
-            if name not in _NO_SETTINGS and not name.startswith('_forward') and _is_plain(value):
+            if name not in free and not name.startswith('_forward') and _is_plain(value):
                 result[f'{path}.{name.lstrip("_")}'.lstrip('.')] = value
     return result
 

@@ -35,7 +35,8 @@ class RegistrationInferencer(Pipeline):
     voxels.
 
     Args:
-        config: Config path, Config, or a model that is already built.
+        config: Config path, Config, or a model that is already built; None: a converted checkpoint says itself which
+            network it belongs to.
         checkpoint: Weights.
         device: ``'cpu'``, ``'cuda'``, ...; the GPU where there is one by default.
         cfg_options: Changes of config keys.
@@ -54,7 +55,7 @@ class RegistrationInferencer(Pipeline):
 
     def __init__(
         self,
-        config: str | Path | Config | Registrar,
+        config: str | Path | Config | Registrar | None,
         checkpoint: str | Path | None = None,
         device: str | torch.device | None = None,
         cfg_options: Mapping[str, Any] | None = None,

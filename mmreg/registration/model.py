@@ -12,15 +12,17 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mmreg.errors import ConfigError
+from mmreg.errors import CheckpointError, ConfigError
 from mmreg.models import Registrar
 from mmreg.models.settings import warn_of_other_settings
 from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
+from mmreg.zoo.own import own_weights
 from mmreg.zoo.published import known
 
+from .described_model import config_of_checkpoint, explained
 from .inputs import digest
 
 
@@ -75,7 +77,7 @@ class LoadedModel:
 
 
 def load_model(
-    config: str | Path | Config,
+    config: str | Path | Config | None,
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
     cfg_options: Mapping[str, Any] | None = None,
@@ -85,7 +87,7 @@ def load_model(
     Args:
         config: Name of a config that comes with mmreg, path of one (it is Python and is executed), a Config, or the
             name of published weights (`mmreg weights` lists them), which are then downloaded once and need no
-            checkpoint.
+            checkpoint; None: a converted checkpoint says itself which network it belongs to.
         checkpoint: Weights; the config's ``load_from`` by default, random weights where there is none.
         device: ``'cpu'``, ``'cuda'``, ``'cuda:1'``, ...; the GPU where there is one by default.
         cfg_options: Changes of config keys, as ``--cfg-options`` takes them.
@@ -109,21 +111,33 @@ def load_model(
 
         found = ready(str(config))
         config, checkpoint = found.cfg, found.checkpoint
+    if config is None:
+        if checkpoint is None:
+            raise ConfigError('neither a config nor a checkpoint was given, expected at least one of them.')
+        config = config_of_checkpoint(checkpoint)
     cfg = read_config(config, cfg_options)
     if cfg.get('model') is None:
         raise ConfigError(f'{_name(config)} has no key model, expected the config of a registration method.')
     target = choose_device(device)
     registrar = REGISTRARS.build(cfg.model)
     checkpoint = checkpoint or cfg.get('load_from')
-    meta = load_weights(registrar, checkpoint) if checkpoint else {}
+    meta = _load(registrar, cfg, checkpoint) if checkpoint else {}
     warn_of_other_settings(registrar, meta, checkpoint or '')
     return LoadedModel(
         registrar.to(target).eval(), ConfigText(cfg), None if checkpoint is None else Path(checkpoint), meta
     )
 
 
+def _load(registrar: Registrar, cfg: Config, checkpoint: str | Path) -> dict[str, Any]:
+    """Load weights; where they do not fit, the error says what to do."""
+    try:
+        return load_weights(registrar, checkpoint)
+    except CheckpointError as error:
+        raise explained(error, registrar, cfg, checkpoint) from error
+
+
 def init_model(
-    config: str | Path | Config,
+    config: str | Path | Config | None,
     checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
     cfg_options: Mapping[str, Any] | None = None,
@@ -148,8 +162,8 @@ def init_model(
 
 
 def names_weights(config: object) -> bool:
-    """Whether ``config`` is the name of an entry of the zoo, and no file."""
-    return isinstance(config, str) and config in known() and not Path(config).exists()
+    """Whether ``config`` is the name of published weights or of mmreg's own, and no file."""
+    return isinstance(config, str) and (config in known() or config in own_weights()) and not Path(config).exists()
 
 
 def read_config(config: str | Path | Config, cfg_options: Mapping[str, Any] | None = None) -> Config:

@@ -49,9 +49,18 @@ class RunOptions:
         'config of a trained network, which is Python; the displacement is then its own', None,
         python='or a Config, or the model itself', metavar='CONFIG',
     )  # fmt: skip
-    checkpoint: str | Path | None = described('weights of the network', None, short='-c')
+    checkpoint: str | Path | None = described(
+        'weights of the network; what mmreg convert wrote needs no config: the file says which network it is', None,
+        short='-c',
+    )  # fmt: skip
     refine: int = described(
         'iterations of an optimisation that starts from what the network found', 0, type=int, metavar='N'
+    )
+    fast: bool = described(
+        'one of the networks that come with mmreg alone, chosen by what is in the images: a second instead of an '
+        'optimisation, and less exact; with refine: that many iterations follow',
+        False,
+        action='store_true',
     )
     smoothness: float = described(
         'factor on the lengths (mm) over which a preset smooths the deformation: 2 is twice as stiff, 0.5 follows '
@@ -100,6 +109,11 @@ class RunOptions:
         """All of them but some."""
         return [one.name for one in fields(cls) if one.name not in but]
 
+    @property
+    def network(self) -> bool:
+        """Whether a network is named: by its config, by weights that tell it, or by both."""
+        return self.model is not None or self.checkpoint is not None
+
     def check(self) -> None:
         """Refuse options that contradict each other.
 
@@ -113,17 +127,29 @@ class RunOptions:
             raise ConfigError(
                 f'smoothness is {self.smoothness:g}, expected a factor from 0.05 to 20; 1 is as the preset says.'
             )
-        if self.model is not None and self.smoothness != 1:
+        if self.network and self.smoothness != 1:
             raise ConfigError(f'smoothness is {self.smoothness:g} and a model was given, expected it for presets only.')
-        if self.model is None:
-            for name in ('checkpoint', 'refine'):
-                if getattr(self, name):
-                    raise ConfigError(f'{name} was given without a model, expected the config of a network with it.')
+        if self.fast:
+            self._check_fast()
+        elif not self.network:
+            if self.refine:
+                raise ConfigError('refine was given without a model, expected the config of a network with it.')
         elif self.only is not None:
             raise ConfigError(f'only={self.only!r} and a model were given, expected one of them.')
         elif self.preset is not None and not self.refine:
             raise ConfigError(
-                'preset and model were given, expected one of them, or the number of refine iterations too.'
+                'preset and a network were given, expected one of them, or the number of refine iterations too.'
+            )
+
+    def _check_fast(self) -> None:
+        for name in ('model', 'checkpoint', 'only'):
+            if getattr(self, name) is not None:
+                raise ConfigError(f'fast and {name} were given, expected one of them.')
+        if self.smoothness != 1:
+            raise ConfigError(f'smoothness is {self.smoothness:g} with fast, expected it for presets only.')
+        if self.preset is not None and not self.refine:
+            raise ConfigError(
+                'fast and preset were given, expected one of them, or the number of refine iterations too.'
             )
 
     def described_values(self) -> dict[str, Any]:

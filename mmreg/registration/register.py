@@ -151,7 +151,11 @@ def make_pipeline(options: RunOptions) -> Pipeline:
         'labels': options.labels,
         'seed': options.seed,
     }
-    if options.model is None:
+    if options.fast:
+        from .fast import FastRegistration
+
+        return FastRegistration(refine=options.refine, preset=options.preset, **shared)
+    if not options.network:
         if options.smoothness != 1:
             factor = {'optimisation.smoothness': float(options.smoothness)}
             shared['cfg_options'] = {**(options.cfg_options or {}), **factor}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from mmreg.errors import CheckpointError, InputError
 
+from .file_kinds import kind_of_file, kind_of_folder
 from .text_files import regular_file, within_limits
 
 try:
@@ -70,6 +71,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu') -> dict[str, An
     path = Path(path).expanduser()
     if not path.exists():
         raise CheckpointError(f'{path}: there is no such checkpoint file.')
+    if path.is_dir() and (folder := kind_of_folder(path)) is not None:
+        raise CheckpointError(f'{path} is {folder}.')
     regular_file(path, 'a checkpoint', CheckpointError)
     if path.suffix == '.safetensors':
         return _read_safetensors(path, map_location)
@@ -146,6 +149,9 @@ def _read_safetensors(path: Path, map_location: Any) -> dict[str, Any]:
 
 def _reason(path: Path, error: Exception) -> str:
     """One sentence for what :func:`torch.load` said about ``path``."""
+    kind = kind_of_file(path)
+    if kind is not None:
+        return f'{path} is {kind}; expected a checkpoint as torch.save writes them.'
     text = str(error)
     found = re.search(r'Unsupported (?:global|class|operand)[^.]*?GLOBAL (\S+)', text) or re.search(
         r'Trying to (?:load unsupported GLOBAL|instantiate unsupported class|call reduce for unrecognized function) '

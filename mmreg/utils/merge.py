@@ -62,6 +62,9 @@ RUNNER_KEYS = frozenset(
     }
 )
 
+#: Sections whose reader refuses keys that it does not know: any key may be set in them.
+CHECKED_SECTIONS = frozenset({'affine', 'inference'})
+
 
 def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
     """Merge ``--cfg-options`` into ``cfg``; a key that would have no effect is refused.
@@ -141,7 +144,7 @@ def _check_path(cfg: Config, key: str, emptied: bool = False) -> None:
             if name in node:
                 node = node[name]
                 continue
-            if emptied or (is_leaf and 'type' in node):
+            if emptied or (is_leaf and ('type' in node or where in CHECKED_SECTIONS)):
                 return
             if depth == 0 and name in RUNNER_KEYS:
                 if is_leaf:

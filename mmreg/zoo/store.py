@@ -22,6 +22,7 @@ from mmreg.utils.text_files import read_json
 from mmreg.version import __version__
 
 from .entries import Entry
+from .own import own_weights
 from .published import known
 
 #: Names the folder of the weights; without it they lie in the user's cache.
@@ -33,12 +34,12 @@ class Ready:
     """Weights that can be run.
 
     Attributes:
-        entry: What they are.
+        entry: What they are; None: mmreg's own.
         cfg: Their config, with the options they need and the preparation they were trained with.
         checkpoint: The converted file.
     """
 
-    entry: Entry
+    entry: Entry | None
     cfg: Config
     checkpoint: Path
 
@@ -61,8 +62,9 @@ def find(name: str) -> Entry:
     """
     entries = known()
     if name not in entries:
-        near = difflib.get_close_matches(name, list(entries), n=3, cutoff=0.4)
-        hint = f'did you mean {" or ".join(near)}?' if near else f'expected one of {", ".join(entries)}.'
+        names = [*own_weights(), *entries]
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+        hint = f'did you mean {" or ".join(near)}?' if near else f'expected one of {", ".join(names)}.'
         raise ConfigError(f'there are no weights {name!r}; {hint}')
     return entries[name]
 
@@ -128,10 +130,25 @@ def add(name: str, source: str | Path) -> Path:
 
 
 def ready(name: str) -> Ready:
-    """Weights ``name`` with their config; see :func:`get` for what is raised."""
+    """Weights ``name`` with their config, mmreg's own as well; see :func:`get` for what is raised."""
+    own = own_weights().get(name)
+    if own is not None:
+        return Ready(None, own.load_config(), own.file)
     entry = find(name)
     checkpoint = get(name)
     return Ready(entry, config_of(entry), checkpoint)
+
+
+def affine_of(name: str) -> str | None:
+    """The initialisation that two raw files need before the weights ``name`` see them, as ``--affine`` takes it.
+
+    Raises:
+        ConfigError: there are no such weights.
+    """
+    if name in own_weights():
+        return 'auto'
+    needed = find(name).needs.affine
+    return None if needed == 'none' else needed
 
 
 def config_of(entry: Entry) -> Config:

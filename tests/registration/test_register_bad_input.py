@@ -123,7 +123,7 @@ def test_options_that_contradict(refused, good):
     refused(*pair(good), out=False, words='--out is missing')
     refused(*pair(good), '--pairs', good / 'list.csv', words='--pairs and FIXED were given')
     refused(*pair(good), '--refine', 5, words='--refine was given without --model')
-    refused(*pair(good), '--checkpoint', good / 'x.pth', words='--checkpoint was given without --model')
+    refused(*pair(good), '--checkpoint', good / 'x.pth', words='preset and a network were given')
     refused(*pair(good), '--model', good / 'x.py', words='--model and --preset were given')
     refused(*pair(good), '--refine', -1, words='--refine is -1')
     refused(*pair(good), '--batch-size', 0, words='--batch-size is 0')

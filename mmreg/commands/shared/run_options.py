@@ -36,16 +36,16 @@ def check_weights(args: argparse.Namespace, config: str) -> None:
         ConfigError: both, none, or an unknown name.
     """
     if not args.weights:
-        if getattr(args, config) is None:
-            raise ConfigError(f'found neither a {config} nor --weights, expected one of them.')
+        if getattr(args, config) is None and not args.checkpoint and not args.fast:
+            raise ConfigError(f'found neither a {config} nor --weights nor --checkpoint, expected one of them.')
         return
     if getattr(args, config) is not None or args.checkpoint:
         raise ConfigError(f'--weights was given with a {config} or a checkpoint, expected one of them.')
-    from mmreg.zoo.store import find
+    from mmreg.zoo.store import affine_of
 
-    entry = find(args.weights)
-    if args.affine is None and entry.needs.affine != 'none':
-        args.affine = entry.needs.affine
+    needed = affine_of(args.weights)
+    if args.affine is None:
+        args.affine = needed
 
 
 def add_list(parser: argparse.ArgumentParser) -> None:

@@ -43,6 +43,8 @@ class LapIRNHead(FlowHead):
     Source: Mok and Chung, MICCAI 2020 and 2021; goldens baselines/lapirn_*, clapirn*.
     """
 
+    chosen_when_run = ('code', 'stage')
+
     def __init__(self, features: FeatureSpec, code: float = 0.1, stage: int | None = None, **options: Any):
         super().__init__(features)
         require(features.siamese, self, 'needs one feature map per image (a siamese backbone), found joint features.')
