@@ -82,3 +82,39 @@ def test_a_small_mask_does_not_search(radius):
     body = points[draw(grid, labels=True).array > 0]
     moved = body @ masked.affine[:3, :3].T + masked.affine[:3, 3]
     assert np.linalg.norm(moved - (body @ world[:3, :3].T + world[:3, 3]), axis=1).mean() < 1.0
+
+
+@pytest.mark.parametrize('axis', [0, 2])
+@pytest.mark.parametrize('noise', [0.0, 3.0])
+def test_lost_slices_are_hidden_and_their_neighbours_stand_in(axis, noise):
+    array = np.moveaxis(tissue(), axis, 0).copy()
+    array[[10, 11, 25]] = 20
+    array += np.random.default_rng(0).normal(0, noise, array.shape)
+    view = view_of(Volume(np.moveaxis(array, 0, axis).astype(np.float32), GRID))
+    assert view.mask is not None
+    hidden = np.moveaxis(~view.mask, axis, 0)
+    assert sorted(np.flatnonzero(hidden.all(axis=(1, 2)))) == [10, 11, 25] and hidden.sum() == 3 * 40 * 40
+    mended = np.moveaxis(view.volume.array, axis, 0)
+    np.testing.assert_allclose(mended[25], (array[24] + array[26]) / 2, rtol=1e-4)
+
+
+def test_what_only_looks_dark_is_no_lost_slice():
+    two_bodies = np.zeros(GRID.shape, np.float32)
+    world = np.stack(np.meshgrid(*map(np.arange, GRID.shape), indexing='ij'), -1)
+    for centre in (10, 30):
+        two_bodies[np.linalg.norm(world - (centre, 20, 20), axis=-1) < 9.6] = 100
+    faded = tissue()
+    faded[:, :, 20] *= 0.5
+    deep = tissue()
+    deep[:, 10:30] = 0
+    for array in (two_bodies, faded, deep, tissue()):
+        assert view_of(Volume(array, GRID)).mask is None
+
+
+def test_lost_slices_of_the_moving_image_pull_nothing():
+    warped, truth, _ = bent()
+    moving = tissue()
+    moving[:, :, [9, 10, 20, 21, 31]] = 0
+    result = mmreg.register(Volume(warped, GRID), Volume(moving, GRID), preset='generic', affine='none', device='cpu')
+    error = np.linalg.norm(result.displacement - truth, axis=0)
+    assert error.mean() < 0.4 * np.linalg.norm(truth, axis=0).mean()

@@ -9,6 +9,8 @@ from scipy import ndimage
 
 from mmreg.io import Geometry, Volume, affine_transform, resample_to
 
+from .lost import lost_slices
+
 #: A constant border is filling, and no dark background, where at least this share of its edge ends in bright tissue.
 _CUT = 0.08
 #: Below this share of the bright end an image is called dark.
@@ -48,14 +50,20 @@ def view_of(volume: Volume) -> View:
 
     Filled in are a CT image's voxels outside its circle of reconstruction (the lowest value, below -1050), and a
     constant border at whose edge tissue is cut off. Around a head, or a brain without skull, tissue fades out before
-    the border begins: that darkness was measured.
+    the border begins: that darkness was measured. Slices that are blank between others are hidden as well, and their
+    neighbours stand in for them.
     """
     array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
     lowest = float(array.min())
     if lowest < _NO_HU and float(array.max()) > 50 and _reaches_border(filling := array == lowest):
         return View(volume, ~filling)
     box = _content(array)
-    return View(volume) if box is None else View(_cropped(volume, box))
+    return _without_lost(volume if box is None else _cropped(volume, box))
+
+
+def _without_lost(volume: Volume) -> View:
+    found = None if volume.array.ndim != volume.ndim else lost_slices(volume.array, volume.geometry.spacing)
+    return View(volume) if found is None else View(Volume(found[0], volume.geometry), found[1])
 
 
 def _reaches_border(where: np.ndarray) -> bool:
