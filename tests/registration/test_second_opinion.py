@@ -3,6 +3,7 @@
 import torch
 from torch.nn import functional as F
 
+from mmreg.registration.optimisation import optimise
 from mmreg.registration.sources.second_opinion import restrained, second_opinion
 from mmreg.registry import REGISTRARS
 
@@ -45,3 +46,36 @@ def test_labels_know_better():
     images = textures()
     inputs = {'fixed': images, 'moving': images, 'spacing': (1.0, 1.0)}
     assert second_opinion(model, inputs, torch.zeros(2, 2, 64, 64)) == [None, None]
+
+
+SETTINGS = dict(
+    levels=[dict(scale=4, iterations=30), dict(scale=2, iterations=30), dict(scale=1, iterations=10)],
+    smooth_update=2.5,
+    smooth_field=1.2,
+    inverse=False,
+)
+
+
+def opinion_of(fixed, moving):
+    model = REGISTRARS.build(dict(MODEL))
+    inputs = {'fixed': fixed, 'moving': moving, 'spacing': (1.0, 1.0)}
+    field = optimise(model, inputs, SETTINGS).displacement
+    (opinion,) = second_opinion(model, inputs, field, SETTINGS)
+    return opinion
+
+
+def texture(seed, size=(96, 96)):
+    torch.manual_seed(seed)
+    return F.interpolate(torch.rand(1, 1, 24, 24), size=size, mode='bicubic', align_corners=True)
+
+
+def test_what_two_halves_of_the_voxels_do_not_agree_on_is_chance():
+    opinion = opinion_of(texture(0), texture(1))
+    assert opinion.kept == 0 and opinion.agreement < 0.35 and 'chance' in opinion.warning
+
+
+def test_what_is_hidden_in_noise_and_agreed_on_is_kept():
+    moving, noise = texture(0), texture(1)
+    fixed = moving.roll((2, 3), (2, 3))
+    opinion = opinion_of(fixed + 0.6 * noise, moving + 0.6 * texture(2))
+    assert opinion.kept == 1 and opinion.warning is None

@@ -62,7 +62,10 @@ class InstanceOptimisation(Source):
             found = optimise(self.model, inputs, settings, start=first, progress=_teller(watch))
         seconds = {'prepare': prepared - begin, 'optimisation': time.perf_counter() - prepared}
         displacement = found.displacement.detach().float()
-        opinions = [None] * len(pairs) if start is not None else second_opinion(self.model, inputs, displacement)
+        opinions: list[Opinion | None] = [None] * len(pairs)
+        if start is None:
+            with seeded(self.seed, self.device):
+                opinions = second_opinion(self.model, inputs, displacement, settings)
         results = split_batch(pairs, restrained(displacement, opinions).cpu(), found.curves, seconds)
         return [_with_opinion(result, opinion) for result, opinion in zip(results, opinions)]
 

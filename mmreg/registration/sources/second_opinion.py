@@ -1,13 +1,14 @@
 """Never worse than the affine: what a similarity that was not optimised says of a deformation.
 
 A loss can be driven far down by a field that tears the anatomy apart, if it does not suit the images. Another measure
-of likeness, which the field was not fitted to, then gets worse; the field is halved, or dropped.
+of likeness, which the field was not fitted to, then gets worse; the field is halved, or dropped. Where images are
+hardly alike even so, two halves of their voxels have to agree on the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from mmreg.models.losses.base import ImageLoss
 from mmreg.registration.optimisation.levels import Grid, on_grid
 from mmreg.registry import LOSSES
 from mmreg.spatial import resize_field, warp
+
+from .reproducible import BELIEVED, agreement, doubtful
 
 #: What is asked, the first whose type no image loss of the model has.
 _OPINIONS: tuple[dict[str, Any], ...] = (
@@ -39,12 +42,14 @@ class Opinion:
         before: Its value without the deformation, lower is better.
         after: With the deformation as it was found.
         kept: Part of the deformation that is kept, 0 to 1.
+        agreement: How much two halves of the voxels agree on the field, up to 1; None where they were not asked.
     """
 
     measure: str
     before: float
     after: float
     kept: float
+    agreement: float | None = None
 
     @property
     def warning(self) -> str | None:
@@ -52,6 +57,11 @@ class Opinion:
         if self.kept == 1:
             return None
         done = 'it was left out, so that the affine alone remains' if self.kept == 0 else f'{self.kept:g} of it is kept'
+        if self.agreement is not None:
+            return (
+                'the deformation is more chance than what the images show (two halves of the voxels, asked apart, agree '
+                f'on {100 * max(self.agreement, 0):.0f} % of it): {done}. Another preset or a larger --smoothness may suit.'
+            )
         return (
             f'the deformation made the images less alike in a measure that it was not fitted to ({self.measure} '
             f'{self.before:.4g} before, {self.after:.4g} after): {done}. Another preset may suit.'
@@ -59,13 +69,16 @@ class Opinion:
 
 
 @torch.no_grad()
-def second_opinion(model: Registrar, inputs: Mapping[str, Any], displacement: Tensor) -> list[Opinion | None]:
+def second_opinion(
+    model: Registrar, inputs: Mapping[str, Any], displacement: Tensor, settings: Mapping[str, Any] | None = None
+) -> list[Opinion | None]:
     """Ask for every pair of a batch; None where there is nothing to ask.
 
     Args:
         model: Whose losses the displacement was fitted to.
         inputs: ``fixed``, ``moving``, masks and ``spacing``, as :func:`optimise` was given them.
         displacement: ``(N, ndim, *S)`` voxels.
+        settings: The ``optimisation`` that found it, with which halves of the voxels are asked; None: they are not.
     """
     terms: list[Any] = [] if model.objective is None else list(model.objective.terms.values())
     losses = [loss for term in terms if term.kind == 'image' for loss in term.losses]
@@ -75,7 +88,20 @@ def second_opinion(model: Registrar, inputs: Mapping[str, Any], displacement: Te
     if not losses or config is None or others:  # labels and landmarks know better
         return [None] * len(displacement)
     loss = LOSSES.build(dict(config))
-    return [_asked(loss, _pair(inputs, n), displacement[n : n + 1]) for n in range(len(displacement))]
+    found: list[Opinion | None] = [
+        _asked(loss, _pair(inputs, n), displacement[n : n + 1]) for n in range(len(displacement))
+    ]
+    doubts = [] if settings is None else doubtful(inputs)
+    if not any(doubts):
+        return found
+    shares = agreement(model, inputs, settings or {})
+    return [_agreed(opinion, share) if doubt else opinion for opinion, share, doubt in zip(found, shares, doubts)]
+
+
+def _agreed(opinion: Opinion | None, share: float) -> Opinion | None:
+    if opinion is None or opinion.kept == 0 or share >= BELIEVED:
+        return opinion
+    return replace(opinion, kept=0.0, agreement=share)
 
 
 def _pair(inputs: Mapping[str, Any], n: int) -> dict[str, Any]:
