@@ -149,6 +149,7 @@ def run_ours(truth: Truth, options: dict[str, Any], preset: str | None, affine: 
     row |= {'score': truth.score(mapped), 'affine': truth.score(through(truth.world)), **truth.regularity(mapped)}
     preset_words = result.provenance.get('preset') or {}
     row |= {'preset': preset_words.get('name'), 'reasons': preset_words.get('reasons'), 'warnings': result.warnings}
+    row['opinion'] = (result.provenance.get('source') or {}).get('second_opinion')
     row['start'] = None if result.alignment.search is None else result.alignment.search.start
     return row
 

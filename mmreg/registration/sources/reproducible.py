@@ -32,7 +32,7 @@ _ALIKE = 0.3
 
 
 def doubtful(inputs: Mapping[str, Any]) -> list[bool]:
-    """Which pairs of a batch, as they lie, are hardly alike at half the resolution: any field would look like a gain."""
+    """Which pairs of a batch, as they lie, are hardly alike at half the resolution: any field may look like a gain."""
     full = Grid(tuple(inputs['fixed'].shape[2:]), tuple(inputs['spacing']))
     data = on_grid(inputs, full, full.coarser(2 * full.finest))
     return [value < _ALIKE for value in likeness(data['moving'], data['fixed'], data.get('fixed_mask'))]
@@ -72,7 +72,8 @@ def _half(size: tuple[int, ...]) -> Tensor:
     blocks = (order % 2).float().view(1, 1, *counts)
     for axis in range(len(size)):
         blocks = blocks.repeat_interleave(edge, 2 + axis)
-    return blocks[(slice(None), slice(None), *(slice(0, n) for n in size))]
+    cut = (slice(None), slice(None), *(slice(0, n) for n in size))
+    return blocks[cut]
 
 
 def _content(fixed: Tensor) -> Tensor:

@@ -59,8 +59,8 @@ class Opinion:
         done = 'it was left out, so that the affine alone remains' if self.kept == 0 else f'{self.kept:g} of it is kept'
         if self.agreement is not None:
             return (
-                'the deformation is more chance than what the images show (two halves of the voxels, asked apart, agree '
-                f'on {100 * max(self.agreement, 0):.0f} % of it): {done}. Another preset or a larger --smoothness may suit.'
+                'the deformation is more chance than what the images show (two halves of the voxels, asked apart, '
+                f'agree on {100 * max(self.agreement, 0):.0f} % of it): {done}. Another preset may suit.'
             )
         return (
             f'the deformation made the images less alike in a measure that it was not fitted to ({self.measure} '
