@@ -18,7 +18,7 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import DataLoader
 
-from mmreg.errors import EvaluationError, InputError
+from mmreg.errors import EvaluationError
 from mmreg.registry import LOOPS
 from mmreg.utils.console import sentence
 
@@ -89,10 +89,11 @@ class _Resumable:
             if is_distributed() and not isinstance(error, EvaluationError):
                 raise
             hub.update_info('last_validation', earlier)
-            self.failures.append(sentence(error) or f'{type(error).__name__}: {error}')
+            known = sentence(error)
+            self.failures.append(known or f'{type(error).__name__}: {error}')
             self.runner.logger.error(
                 f'Validation failed at iteration {self._iter}, the training goes on: {self.failures[-1]}',
-                exc_info=not isinstance(error, InputError),
+                exc_info=known is None,
             )
 
     def _say_failures(self) -> None:

@@ -95,7 +95,7 @@ def check_room(path: str | Path, wanted: int, what: str = 'its voxels') -> None:
 
 def free_memory() -> int:
     """Bytes that this process may still allocate: by the machine, its control group and its own limit."""
-    return min(_of_machine(), _of_cgroup(), _of_process())
+    return min(_of_machine(), _of_cgroup(), room_of_process())
 
 
 def in_words(size: int) -> str:
@@ -135,7 +135,8 @@ def _of_cgroup() -> int:
     return _UNKNOWN
 
 
-def _of_process() -> int:
+def room_of_process() -> int:
+    """Bytes that the limit of this process (``ulimit -v``) leaves; very many where there is none."""
     try:
         import resource
 

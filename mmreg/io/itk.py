@@ -30,10 +30,23 @@ _SENTENCES = (
     ('determinant is 0', 'found a geometry that is not invertible, expected perpendicular axes'),
     ('does not exist', 'found no such file, expected an image'),
 )
+#: Bytes of address space that a thread takes: its stack, and what it allocates first.
+_STACK = 16 << 20
 #: The object that speaks, in front of what it says.
 _ORIGIN = re.compile(r'^\w+ \(0x[0-9a-f]+\): ')
 #: What says nothing about the image.
 _HARMLESS = re.compile(r'deprecated|MetaDataDictionary', re.IGNORECASE)
+
+
+def fit_threads(result: int) -> None:
+    """Keep ITK to one thread where its others may not begin: it waits for ever for a thread that did not.
+
+    Args:
+        result: Bytes that the filter makes.
+    """
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    if threads > 1 and files.room_of_process() < 2 * result + threads * _STACK:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
 class _Captured:

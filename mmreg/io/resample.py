@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
@@ -9,6 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from mmreg.errors import ConfigError, DataError
 
 from .geometry import Geometry
+from .itk import fit_threads
 from .transforms import Transform, displacement_transform
 from .volumes import Volume
 
@@ -68,6 +71,7 @@ def resample_to(
     size, spacing, origin, direction = geometry.to_sitk()
     itk_transform = sitk.Transform(geometry.ndim, sitk.sitkIdentity) if transform is None else transform.itk
     image = volume.to_sitk()
+    fit_threads(8 * math.prod(size) * volume.channels)
     result = sitk.Resample(
         image,
         size,

@@ -6,6 +6,7 @@ that pulls images back, and that ITK resamples with). Points here are RAS mm; th
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from .checks import check_displacement, check_points
 from .displacement import displacement_from_sitk, displacement_to_sitk, is_image_file, read_displacement_image
 from .files import named, regular_file
 from .geometry import Geometry, lps_flip
-from .itk import itk_errors
+from .itk import fit_threads, itk_errors
 
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
 READABLE = ('.h5', '.hdf5', '.hdf', '.tfm', '.txt', '.xfm', '.mat')
@@ -61,6 +62,7 @@ class Transform:
     def displacement_on(self, geometry: Geometry, dtype: type = np.float32) -> np.ndarray:
         """Sample the map on a grid as (ndim, *S) voxels of that grid, the affine part included."""
         size, spacing, origin, direction = geometry.to_sitk()
+        fit_threads(8 * self.ndim * math.prod(size))
         field = sitk.TransformToDisplacementField(self.itk, sitk.sitkVectorFloat64, size, origin, spacing, direction)
         return displacement_from_sitk(field, dtype)[0]
 

@@ -13,7 +13,10 @@ _MEMORY = re.compile(
     re.IGNORECASE,
 )
 _WORKER = re.compile(r'DataLoader worker \(pid\(?s?\)? ?[^)]*\)? ?(?:exited unexpectedly|is killed by signal)')
-_LESS = 'a coarser working grid (inference.spacing), smaller batches, fewer levels or loader workers need less'
+_LESS = (
+    'smaller images or larger voxels, a coarser working grid (inference.spacing), smaller batches, fewer levels or '
+    'loader workers need less'
+)
 
 
 def around(error: BaseException) -> str | None:

@@ -6,6 +6,7 @@ import pytest
 
 import mmreg.cli
 from tests.trust import material
+from tests.trust.forks import Runs
 
 
 @pytest.fixture(scope='session')
@@ -21,6 +22,13 @@ def work(base, tmp_path, monkeypatch):
     shutil.copytree(base, target)
     monkeypatch.chdir(target)
     return target
+
+
+@pytest.fixture(scope='session')
+def runs():
+    """Runs of ``mmreg`` in processes of their own."""
+    with Runs() as server:
+        yield server
 
 
 @pytest.fixture
