@@ -21,7 +21,7 @@ from mmreg.utils import console
 from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
 
 from .shared import launch
-from .shared.first_look import look_at_data
+from .shared.first_look import leaving_nothing, look_at_data
 from .shared.options import CONFIG_HELP, Parser, add_common
 
 
@@ -48,6 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _test(args: argparse.Namespace) -> None:
     cfg = prepare(args)
     launch.join_processes(cfg, args)
+    with leaving_nothing(cfg.work_dir):
+        _run(cfg, args)
+
+
+def _run(cfg: Config, args: argparse.Namespace) -> None:
     runner = launch.build_runner(cfg)
     if args.checkpoint:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from mmreg.errors import CheckpointError, ConfigError
 from mmreg.utils import console
 
 from . import train as train_cli
 from .shared import launch
+from .shared.first_look import leaving_nothing, look_at_data
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,18 +51,25 @@ def train_stages(args: argparse.Namespace) -> None:
         raise ConfigError(f'the stages {stages} would share a work dir, expected configs of different names.')
     if args.resume not in (None, 'auto'):
         raise ConfigError(f'--resume {args.resume} was given, expected no checkpoint: stages find their own.')
+    # Everything is read before anything runs: a mistake in the last config shows at once, not after days.
+    prepared = [_prepared(args, config) for config in args.config]
     weights: Path | None = None
-    for config in args.config:
-        weights = _train_stage(args, config, weights)
+    for config, (cfg, last) in zip(args.config, prepared, strict=True):
+        weights = _train_stage(args, config, cfg, last, weights)
 
 
-def _train_stage(args: argparse.Namespace, config: str, weights: Path | None) -> Path:
-    """Train one stage from ``weights``, unless it is finished; its last checkpoint."""
+def _prepared(args: argparse.Namespace, config: str) -> tuple[Config, Path]:
+    """The config of a stage, and the checkpoint with which it ends."""
     work_dir = os.path.join(args.work_dir or 'work_dirs', Path(config).stem)
     own = argparse.Namespace(**{**vars(args), 'config': config, 'work_dir': work_dir, 'resume': 'auto'})
     cfg = train_cli.prepare(own)
-    last = Path(work_dir) / final_checkpoint(cfg)
-    if last.is_file() and launch.latest_checkpoint(work_dir) == last:
+    look_at_data(cfg, ['train'] + (['val'] if cfg.get('val_cfg') is not None else []))
+    return cfg, Path(work_dir) / final_checkpoint(cfg)
+
+
+def _train_stage(args: argparse.Namespace, config: str, cfg: Config, last: Path, weights: Path | None) -> Path:
+    """Train one stage from ``weights``, unless it is finished; its last checkpoint."""
+    if last.is_file() and launch.latest_checkpoint(last.parent) == last:
         console.say(f'{config}: finished already, {last}')
         return last
     if weights is not None and not cfg.get('resume'):
@@ -67,7 +77,8 @@ def _train_stage(args: argparse.Namespace, config: str, weights: Path | None) ->
         console.say(f'{config}: starts from {weights}')
     train_cli.require_first_stage(cfg, config)
     launch.join_processes(cfg, args)
-    launch.build_runner(cfg).train()
+    with leaving_nothing(cfg.work_dir):
+        launch.build_runner(cfg).train()
     if not last.is_file():
         raise CheckpointError(f'{config}: ended without {last}, which the next stage would start from.')
     return last

@@ -76,11 +76,15 @@ def serve() -> None:
     gc.collect()
     gc.freeze()  # every collection in a child would walk through what was imported here
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), 'w')
+    begun: set[int] = set()
     for line in requests:
         request = json.loads(line)
         found = _begin(request) if 'start' in request else _await(request)
+        begun ^= {found if 'start' in request else request['wait']}
         answers.write(json.dumps(found) + '\n')
         answers.flush()
+    for pid in begun - {0}:
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _begin(request: dict) -> int:
