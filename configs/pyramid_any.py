@@ -1,5 +1,5 @@
-# The small network for images of any kind, second of two trainings: the rate falls to zero.
-#   mmreg train-stages pyramid_any_constant pyramid_any
+# The small network for images of any kind, last of three trainings: the rate falls to zero.
+#   mmreg train-stages pyramid_any_coarse pyramid_any_constant pyramid_any
 _base_ = ['pyramid_any_constant.py']
 first_stage = 'pyramid_any_constant.py'
 

@@ -1,5 +1,5 @@
-# The small network for brains of any contrast, second of two trainings: the rate falls to zero.
-#   mmreg train-stages pyramid_brain_any_constant pyramid_brain_any
+# The small network for brains of any contrast, last of three trainings: the rate falls to zero.
+#   mmreg train-stages pyramid_brain_any_coarse pyramid_brain_any_constant pyramid_brain_any
 _base_ = ['pyramid_brain_any_constant.py']
 first_stage = 'pyramid_brain_any_constant.py'
 

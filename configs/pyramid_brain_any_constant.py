@@ -1,10 +1,12 @@
-# First of two trainings of the small network for brains of any contrast: a constant rate, as long as there is time.
+# Second of three trainings of the small network: voxels of 2 to 3 mm, a constant rate, as long as there is time.
 _base_ = [
     '_base_/models/any_contrast.py',
     '_base_/datasets/any_brains.py',
     '_base_/schedules/iterations.py',
     '_base_/default_runtime_iterations.py',
 ]
+
+first_stage = 'pyramid_brain_any_coarse.py'
 
 __card__ = dict(
     method='SynthMorph',

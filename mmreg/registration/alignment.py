@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from mmreg.io.plain import plain
 from .inputs import Image, Pair
 from .inputs.views import View, shown_voxels, view_of
 from .options import AFFINE_WORDS, SEARCHED
+from .planes import SlicePlanes, are_slices
 from .progress import ProgressCallback, tell
 from .types import AffineLike
 
@@ -106,11 +107,12 @@ def align(
         DataError: the matrix cannot be used.
     """
     wanted = read_affine(wanted, Spaces(pair.fixed.geometry, pair.moving.geometry))
+    headers = SlicePlanes.of(pair).by_headers() if are_slices(pair) else None
     if wanted is None or (isinstance(wanted, str) and wanted == 'none'):
-        return Alignment()
+        return Alignment(headers)
     if isinstance(wanted, str) and wanted in SEARCHED:
         if wanted == 'auto' and settings is None:
-            return Alignment(record={'asked': 'auto', 'settings': None})
+            return Alignment(headers, {'asked': 'auto', 'settings': None})
         return _searched(pair, wanted, dict(DEFAULT if settings is None else settings), device, seed, watch)
     matrix = checked_affine(wanted, pair.images)
     return Alignment(matrix, {'asked': wanted if isinstance(wanted, str) else 'given', 'matrix': plain(matrix)})
@@ -126,17 +128,22 @@ def _searched(
         settings['transform'], trusted = wanted, None
         settings.pop('margin', None)  # asked for by name
     views = {role: view_of(image.volume) for role, image in (('fixed', pair.fixed), ('moving', pair.moving))}
-    images = [views[role].volume for role in ('fixed', 'moving')]
-    masks: dict[str, Any] = {f'{role}_mask': _as_volume(view.mask, view.volume) for role, view in views.items()}
+    planes = SlicePlanes.of(pair) if are_slices(pair) else None
+    images = [_flat(planes, role, views[role].volume) for role in ('fixed', 'moving')]
+    masks: dict[str, Any] = {
+        f'{role}_mask': _flat(planes, role, _as_volume(view.mask, view.volume)) for role, view in views.items()
+    }
 
     def told(stage: str, level: int, iteration: int, similarity: float) -> None:
         tell(watch, 'affine', f'{stage}, level {level}')
 
     run = partial(register_affine, *images, device=str(device), seed=seed, progress=told)
     found = run(**masks, **settings)
-    steered = _steering(pair, views)
+    steered = {key: _flat(planes, key.split('_')[0], mask) for key, mask in _steering(pair, views).items()}
     if steered:
         found = run(**{**masks, **steered}, initial=found.matrix, **{**settings, 'search': 'none'})
+    if planes is not None:
+        found = replace(found, matrix=planes.lifted(found.matrix))
     record = {
         'asked': wanted,
         'settings': plain(settings),
@@ -145,8 +152,14 @@ def _searched(
     motion = mean_motion(found.matrix, pair.fixed.geometry)
     record['mean_motion_mm'] = motion
     if trusted is not None and motion < float(trusted):
-        return Alignment(record={**record, 'used': f'the headers: the motion found is below {float(trusted):g} mm'})
+        used = f'the headers: the motion found is below {float(trusted):g} mm'
+        return Alignment(None if planes is None else planes.by_headers(), {**record, 'used': used})
     return Alignment(found.matrix, record, found)
+
+
+def _flat(planes: SlicePlanes | None, role: str, volume: Volume | None) -> Any:
+    """A volume for the search: that of a slice in its plane."""
+    return volume if planes is None or volume is None else getattr(planes, role).flat(volume)
 
 
 def _steering(pair: Pair, views: Mapping[str, View]) -> dict[str, Volume]:

@@ -22,6 +22,8 @@ from mmreg.utils.merge import merge_options
 from mmreg.zoo.published import known
 from mmreg.zoo.store import sha256_of
 
+#: Stands for a key that a config does not have.
+_ABSENT = object()
 _PARTS = (REGISTRARS, BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, TEXT_EMBEDDINGS)
 
 
@@ -76,19 +78,34 @@ def fitting_options(
 ) -> list[str] | None:
     """The ``KEY=VALUE`` that make a config fit the weights, by the file's own description; None where none do."""
     leaves = {f'model.{key}': value for key, value in _leaves(described) if not key.startswith('integrator')}
-    stated = {key: value for key, value in leaves.items() if _at(cfg, key, missing := object()) is not missing}
-    differing = {key: value for key, value in stated.items() if _at(cfg, key) != value}
-    for chosen in (differing, {**differing, **{key: value for key, value in leaves.items() if key not in stated}}):
-        trial = Config(cfg.to_dict())
-        try:
-            merge_options(trial, {f'+{key}': value for key, value in chosen.items()})
-            with torch.device('meta'):
-                built = REGISTRARS.build(trial.model)
-            check_architecture(built, dict(weights), path)
-        except (InputError, TypeError, RuntimeError, KeyError, ValueError):
-            continue
-        return [f'{key}={value!r}'.replace(' ', '') for key, value in chosen.items()]
-    return None
+    differing = {key: value for key, value in leaves.items() if _at(cfg, key, value) != value}
+    unstated = [key for key in leaves if _at(cfg, key, _ABSENT) is _ABSENT]
+    if _fits(cfg, differing, weights, path):
+        return _written(differing)
+    chosen = {**differing, **{key: leaves[key] for key in unstated}}
+    if not _fits(cfg, chosen, weights, path):
+        return None
+    for key in unstated:  # defaults that are right need not be said
+        fewer = {name: value for name, value in chosen.items() if name != key}
+        if _fits(cfg, fewer, weights, path):
+            chosen = fewer
+    return _written(chosen)
+
+
+def _fits(cfg: Config, options: Mapping[str, Any], weights: Mapping[str, Any], path: str | Path) -> bool:
+    trial = Config(cfg.to_dict())
+    try:
+        merge_options(trial, {f'+{key}': value for key, value in options.items()})
+        with torch.device('meta'):
+            built = REGISTRARS.build(trial.model)
+        check_architecture(built, dict(weights), path)
+    except (InputError, TypeError, RuntimeError, KeyError, ValueError):
+        return False
+    return True
+
+
+def _written(options: Mapping[str, Any]) -> list[str]:
+    return [f'{key}={value!r}'.replace(' ', '') for key, value in options.items()]
 
 
 def _published_hint(path: str | Path) -> str:

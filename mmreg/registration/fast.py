@@ -17,6 +17,7 @@ from .inputs import Pair
 from .method import Method
 from .options import RunOptions
 from .pipeline import Pipeline
+from .planes import are_slices
 from .presets.choice import PresetChoice, choose_preset
 from .presets.preset import presets_digest
 
@@ -100,7 +101,7 @@ def choose_network(pair: Pair, choice: PresetChoice) -> OwnWeights:
         DataError: there is none.
     """
     known = own_weights().values()
-    dimensions = pair.fixed.geometry.ndim
+    dimensions = 2 if are_slices(pair) else pair.fixed.geometry.ndim
     if dimensions == 3:
         for weights in known:
             if choice.name in weights.presets:

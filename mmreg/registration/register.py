@@ -17,6 +17,7 @@ from .method import Method
 from .model import choose_device
 from .options import RunOptions
 from .pipeline import Pipeline
+from .planes import are_slices
 from .presets.choice import choose_preset
 from .presets.preset import Preset, load_preset, presets_digest
 from .progress import ProgressCallback
@@ -83,7 +84,7 @@ class PresetRegistration(Pipeline):
         return {**own, 'seed': self.options.seed, 'only': self.options.only}
 
     def _method(self, preset: Preset, pair: Pair, chosen: str, reasons: Sequence[str]) -> Method:
-        ndim, channels = pair.fixed.geometry.ndim, pair.fixed.volume.channels
+        ndim, channels = 2 if are_slices(pair) else pair.fixed.geometry.ndim, pair.fixed.volume.channels
         key = (preset.name, ndim, channels)
         if key not in self._sources:
             self._sources[key] = build_source(preset.cfg, ndim, channels, self.device, self.options.seed)

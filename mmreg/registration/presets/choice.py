@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mmreg.registration.inputs import Pair
+from mmreg.registration.planes import is_slice
 
 from .contrast import Contrast, compare
 from .looks import Look, look_at
@@ -88,9 +89,10 @@ def choose_preset(pair: Pair) -> PresetChoice:
 
 
 def _flat(evidence: Evidence) -> tuple[str, list[str]] | None:
-    if evidence.fixed.geometry.ndim == 3:
+    grids = evidence.fixed.geometry, evidence.moving.geometry
+    if grids[0].ndim == 3 and not all(map(is_slice, grids)):
         return None
-    name, reasons = _general(evidence, 'the images are 2-D')
+    name, reasons = _general(evidence, 'the images are 2-D' if grids[0].ndim == 2 else 'the images are single slices')
     return {FALLBACK: PLANAR, FALLBACK_MULTIMODAL: PLANAR_MULTIMODAL}[name], reasons
 
 

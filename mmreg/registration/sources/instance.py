@@ -18,6 +18,7 @@ from mmreg.registration.optimisation import optimise
 from mmreg.registration.progress import ProgressCallback, tell
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation, find_preparation
+from mmreg.registration.working.stacks import in_space
 from mmreg.registry import REGISTRARS
 
 from .base import Source, split_batch
@@ -49,11 +50,7 @@ class InstanceOptimisation(Source):
         self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None, start: Tensor | None = None
     ) -> list[SourceResult]:
         begin = time.perf_counter()
-        inputs: dict[str, Any] = stack([self._arrays(on) for on in pairs], self.device)
-        if 'landmark' in self._kinds():
-            rows = [on.landmarks() for on in pairs]
-            inputs |= {key: [torch.from_numpy(row[key]).to(self.device) for row in rows] for key in rows[0]}
-        inputs['spacing'] = pairs[0].grid.spacing
+        inputs = self._inputs(pairs)
         # The inverse is computed where it is wanted, on the fixed image's own grid.
         settings = {**self.optimisation, 'inverse': False}
         prepared = time.perf_counter()
@@ -66,12 +63,27 @@ class InstanceOptimisation(Source):
         if start is None:
             with seeded(self.seed, self.device):
                 opinions = second_opinion(self.model, inputs, displacement, settings)
-        results = split_batch(pairs, restrained(displacement, opinions).cpu(), found.curves, seconds)
+        displacement = in_space(restrained(displacement, opinions).cpu(), pairs[0].axis)
+        results = split_batch(pairs, displacement, found.curves, seconds)
         return [_with_opinion(result, opinion) for result, opinion in zip(results, opinions)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
         return {'optimisation': dict(self.optimisation), 'seed': self.seed}
+
+    def _inputs(self, pairs: Sequence[WorkingPair]) -> dict[str, Any]:
+        """What the optimiser is given; a single slice without its axis of one voxel."""
+        axis = pairs[0].axis
+        inputs: dict[str, Any] = {
+            key: array if axis is None else array.squeeze(axis + 2)
+            for key, array in stack([self._arrays(on) for on in pairs], self.device).items()
+        }
+        if 'landmark' in self._kinds():
+            rows = [on.landmarks() for on in pairs]
+            kept = [k for k in range(pairs[0].grid.ndim) if k != axis]
+            inputs |= {key: [torch.from_numpy(row[key][:, kept]).to(self.device) for row in rows] for key in rows[0]}
+        inputs['spacing'] = tuple(s for k, s in enumerate(pairs[0].grid.spacing) if k != axis)
+        return inputs
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:
         arrays = on.images(self.preparation, extend=True) | on.masks()

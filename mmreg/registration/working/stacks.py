@@ -15,7 +15,9 @@ _THICKER = 1.5
 
 
 def stack_axis(geometry: Geometry) -> int:
-    """The axis along which a volume is a stack of slices: that of the clearly thickest voxels, else the last."""
+    """The axis along which a volume is a stack of slices: of one voxel, of clearly thickest ones, else the last."""
+    if 1 in geometry.shape:
+        return geometry.shape.index(1)
     spacing = np.asarray(geometry.spacing)
     thickest = int(spacing.argmax())
     others = np.delete(spacing, thickest)
@@ -32,3 +34,8 @@ def volume_of(slices: Tensor, axis: int) -> Tensor:
     field = slices.movedim(0, axis + 1)  # (2, *S)
     still = torch.zeros_like(field[:1])
     return torch.cat([field[:axis], still, field[axis:]])
+
+
+def in_space(fields: Tensor, axis: int | None) -> Tensor:
+    """Displacements ``(N, 2, ...)`` of single slices as ``(N, 3, ...)`` of volumes; as they are where axis is None."""
+    return fields if axis is None else torch.stack([volume_of(one[None], axis) for one in fields])
