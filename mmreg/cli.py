@@ -16,6 +16,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'test': ('mmreg.commands.test', 'measure a checkpoint on the test set of a config'),
     'register': ('mmreg.commands.register', 'register two images, or many pairs, without training'),
     'infer': ('mmreg.commands.infer', 'register image files with a trained model'),
+    'template': ('mmreg.commands.template', 'build an unbiased template of a group of scans'),
+    'propagate': ('mmreg.commands.propagate', 'carry the labels of atlases to a scan'),
     'data': ('mmreg.commands.data', 'data sets: where they come from; check a folder, prepare one'),
     'apply': ('mmreg.commands.apply', 'move images, label maps and landmarks by a transform'),
     'invert': ('mmreg.commands.invert', 'invert a transform'),

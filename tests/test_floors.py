@@ -11,6 +11,7 @@ from .imports import arrows, circles, folded, foreign, modules, rooms
 FLOORS = (
     {'cli', 'commands'},
     {'apis'},
+    {'populations'},
     {'registration', 'transforms', 'zoo'},
     {'plugins'},
     {'engine', 'evaluation', 'visualization'},

@@ -26,11 +26,19 @@ SPLITS = ('validation', 'test', 'training')
 
 @dataclass(frozen=True)
 class CohortCase:
-    """One pair of a list: a name, and the files of both images (``id``, ``image``, ``labels``, ``landmarks``)."""
+    """One pair of a list.
+
+    Attributes:
+        case_id: Its name.
+        fixed: Files of the fixed image: ``id``, ``image``, and where there are ``labels``, ``landmarks`` and so on.
+        moving: The same of the moving image.
+        affine: File of an affine of this pair, which counts more than that of the whole list.
+    """
 
     case_id: str
     fixed: Source
     moving: Source
+    affine: str | None = None
 
     @property
     def files(self) -> PairFiles:
@@ -44,7 +52,8 @@ class CohortCase:
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """Digest of the files (path, size, time of change) and of the settings; tells whether a result is current."""
         files = {}
-        for key, path in self.arguments().items():
+        given = {**self.arguments(), **({'affine': self.affine} if self.affine else {})}
+        for key, path in given.items():
             stat = Path(path).stat() if Path(path).exists() else None
             files[key] = [str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None]
             if isinstance(path, ImageFile):

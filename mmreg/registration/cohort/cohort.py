@@ -44,10 +44,11 @@ class Cohort:
         overwrite: Register finished cases again. Otherwise a case counts as finished where its folder is complete and
             was made from the same files and settings; in a challenge layout, where that is so of its file.
         outputs: Which files per case, see :data:`~mmreg.registration.results.outputs.OUTPUTS`.
-        affine: As in :class:`~mmreg.registration.pipeline.Pipeline`, for all cases.
+        affine: As in :class:`~mmreg.registration.pipeline.Pipeline`, for all cases that name none.
         landmark_frame: The same.
         batch_size: So many pairs with equal working grids are displaced together.
         shard: Which process this is; it takes its share of the cases.
+        inverse: Whether the inverse displacement is computed, which the results of ``'files'`` hold.
     """
 
     pipeline: Pipeline
@@ -60,6 +61,7 @@ class Cohort:
     landmark_frame: str | None = None
     batch_size: int = 1
     shard: Shard = field(default_factory=Shard)
+    inverse: bool = True
 
     def __post_init__(self) -> None:
         self._places = Places(self.layout, self.cases)
@@ -78,20 +80,28 @@ class Cohort:
         try:
             for outcome in self._outcomes(mine):
                 outcomes.append(outcome)
-                if outcome.status != 'skipped' and time.monotonic() >= self._tables_due:
-                    self.write_tables(outcomes)
+                self.keep_tables(outcomes)
                 report(outcome)
                 outcome.trace = ''
         finally:
             if outcomes:
                 self.write_tables(outcomes)
-        return self._in_order(outcomes, mine)
+        return self.in_order(outcomes, mine)
+
+    def one(self, case: CohortCase) -> Outcome:
+        """Register a single case, if it is not finished; no table is written."""
+        return next(iter(self._outcomes([case])))
+
+    def keep_tables(self, outcomes: Sequence[Outcome]) -> None:
+        """Replace the tables after the last of ``outcomes``, unless that was done a moment ago."""
+        if outcomes[-1].status != 'skipped' and time.monotonic() >= self._tables_due:
+            self.write_tables(outcomes)
 
     def merge(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Outcomes of all processes, in the order of the list; the first process writes the common tables."""
         if self.shard.world == 1:
             return list(outcomes)
-        merged = self._in_order([one for part in self.shard.gather(outcomes) for one in part], self.cases)
+        merged = self.in_order([one for part in self.shard.gather(outcomes) for one in part], self.cases)
         if self.shard.is_first:
             self.tables.merge(merged, self.shard.world)
         return merged
@@ -122,12 +132,14 @@ class Cohort:
                 'affine': self.affine if isinstance(self.affine, str) else np.asarray(self.affine).tolist(),
                 'landmark_frame': self.landmark_frame,
                 'fill': self.pipeline.options.fill,
+                'inverse': self.inverse,
                 'outputs': None if self.outputs is None else sorted(self.outputs),
             }
         return self._settings
 
-    @staticmethod
-    def _in_order(outcomes: Sequence[Outcome], cases: Sequence[CohortCase]) -> list[Outcome]:
+    def in_order(self, outcomes: Sequence[Outcome], cases: Sequence[CohortCase] | None = None) -> list[Outcome]:
+        """Outcomes in the order of the list."""
+        cases = self.cases if cases is None else cases
         position = {case.case_id: number for number, case in enumerate(cases)}
         return sorted(outcomes, key=lambda outcome: position[outcome.case.case_id])
 
@@ -180,7 +192,8 @@ class Cohort:
     def _start(self, case: CohortCase) -> StartedPair:
         self.place(case)  # a name that the layout cannot have is told before the work
         files = case.files if self.layout == 'files' else case.files.only(self.pipeline.needed())
-        return self.pipeline.start(files, case.case_id, affine=self.affine, landmark_frame=self.landmark_frame)
+        affine = case.affine or self.affine
+        return self.pipeline.start(files, case.case_id, affine=affine, landmark_frame=self.landmark_frame)
 
     def _displace(self, group: list[tuple[CohortCase, StartedPair]]) -> Iterator[Outcome]:
         try:
@@ -200,7 +213,7 @@ class Cohort:
 
     def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> dict[str, Any]:
         files = self.layout == 'files'
-        result = self.pipeline.finish(started, moved, inverse=files, metrics=files)
+        result = self.pipeline.finish(started, moved, inverse=files and self.inverse, metrics=files)
         refuse_impossible(result)
         result.provenance['request'] = case.fingerprint(self.settings())
         if files:

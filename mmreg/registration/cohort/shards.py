@@ -47,6 +47,25 @@ class Shard:
             raise ConfigError(f'RANK is {rank} and WORLD_SIZE {world}, expected a rank below the number of processes.')
         return cls(rank, world, local)
 
+    @classmethod
+    def of(cls, text: str) -> Shard:
+        """Share ``I/N`` as people count, from 1; it is by itself and meets no other process.
+
+        Raises:
+            ConfigError: no such share.
+
+        Example:
+            >>> Shard.of('2/3').rank
+            1
+        """
+        first, slash, second = text.partition('/')
+        if not slash or not first.strip().isdecimal() or not second.strip().isdecimal():
+            raise ConfigError(f'shard is {text!r}, expected I/N such as 2/8.')
+        number, count = int(first), int(second)
+        if not 1 <= number <= count:
+            raise ConfigError(f'shard is {text!r}, expected a number from 1 to {count} before the stroke.')
+        return cls(number - 1, count)
+
     @property
     def is_first(self) -> bool:
         """Whether this process speaks for all."""

@@ -1,0 +1,96 @@
+"""`mmreg propagate`: labels of atlases carried to a scan."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmreg.errors import ConfigError
+from mmreg.populations.propagation.settings import PropagationSettings
+from mmreg.utils import console
+from mmreg.utils.described import descriptions
+
+from .shared.group_options import GroupProgress, add_group, engine_of, group_options
+from .shared.options import Parser, add_described
+from .shared.running import stopping_on_sigterm
+
+EXAMPLES = """examples:
+  mmreg propagate scan.nii.gz --atlases atlases.csv -o out
+  mmreg propagate scan.nii.gz --atlases a.nii.gz b.nii.gz --labels a_seg.nii.gz b_seg.nii.gz -o out --fusion majority
+  mmreg propagate --leave-one-out --atlases atlases.csv -o out --fusion majority joint
+a table of atlases has the columns image, labels and, where there are, scan_id, mask, frame, series
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Options of `mmreg propagate`."""
+    parser = Parser(
+        prog='mmreg propagate',
+        description='Multi-atlas segmentation: register atlases to a scan, warp their labels, fuse them.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('target', nargs='?', metavar='TARGET', help='the scan without labels')
+    parser.add_argument('--atlases', nargs='+', required=True, metavar='FILE', help='images, or one table (CSV)')
+    parser.add_argument('--labels', nargs='+', metavar='FILE', help='label maps of the images, in their order')
+    parser.add_argument(
+        '--leave-one-out', action='store_true', help='no target: each atlas in turn is the scan, and is scored (Dice)'
+    )
+    names = [field.name for field, _ in descriptions(PropagationSettings)]
+    add_described(parser.add_argument_group('fusion'), PropagationSettings, names)
+    add_group(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `mmreg propagate`; returns the exit code."""
+    args = build_parser().parse_args(argv)
+    return console.run(lambda: _propagate(args), debug=args.debug)
+
+
+def _propagate(args: argparse.Namespace) -> int:
+    from mmreg.populations.propagation.leave_one_out import leave_one_out, mean_dice
+    from mmreg.populations.propagation.propagate import Work, carried, check_atlases
+    from mmreg.populations.scans import read_scans
+
+    if bool(args.target) == args.leave_one_out:
+        raise ConfigError('found neither or both of TARGET and --leave-one-out, expected one of them.')
+    settings = PropagationSettings(tuple(args.fusion), args.select)
+    settings.check()
+    options = group_options(args)
+    atlases = read_scans(args.atlases, args.labels, least=3 if args.leave_one_out else 1)
+    check_atlases(atlases)
+    target = None if args.leave_one_out else read_scans([args.target], least=1)[0]
+    if target is not None and target.geometry.ndim != atlases[0].geometry.ndim:
+        raise ConfigError(
+            f'{args.target}: found {target.geometry.ndim}-D, expected the dimension of the atlases, '
+            f'{atlases[0].geometry.ndim}-D.'
+        )
+    stages = 1 + (settings.select is not None)
+    total = stages * (len(atlases) * (len(atlases) - 1) if target is None else len(atlases))
+    with stopping_on_sigterm(), engine_of(args) as engine, GroupProgress(total, args.debug) as progress:
+        work = Work(settings, options, engine, progress.advance, tuple(args.plugin))
+        if target is None:
+            lines = leave_one_out(atlases, args.out, work)
+        else:
+            result = carried(target, atlases, Path(args.out), work)
+    if target is None:
+        console.table(('fusion', 'label', 'Dice'), [(f, label, f'{dice:.4f}') for f, label, dice in mean_dice(lines)])
+        console.say(f'written to {args.out}: leave_one_out.csv and a folder per atlas')
+        return 0
+    console.table(
+        ('atlas', 'similarity', 'used', 'agreement'),
+        [(x['scan_id'], _text(x.get('similarity')), x['used'], _text(x.get('agreement'))) for x in result.lines],
+    )
+    console.say(f'written to {args.out}: labels.nii.gz, disagreement.nii.gz, atlases.csv, index.html')
+    return 1 if any(line.get('reason') for line in result.lines) else 0
+
+
+def _text(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f}'
+
+
+if __name__ == '__main__':
+    sys.exit(main())

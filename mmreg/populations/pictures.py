@@ -1,0 +1,81 @@
+"""Pictures of groups as PNG: slices side by side in patient orientation, and curves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mmreg.io import Volume
+from mmreg.visualization.figure_marks import mark_edges
+from mmreg.visualization.slices import Plane, grey, intensity_range, planes_of
+
+#: So many images stand in one row of a picture.
+_MOST = 8
+_INCHES = 1.8
+
+
+def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tuple[float, float] | None = None) -> bytes:
+    """The middle slices of some images, a column each, seen with the patient's right on the right.
+
+    Args:
+        images: Name -> image with one channel; the first :data:`_MOST` are shown.
+        colours: Name of a colour map of matplotlib.
+        limits: Values of the map's ends, for all of them; those of each image by default.
+    """
+    shown = {name: volume.reoriented('RAS'[: volume.ndim]) for name, volume in list(images.items())[:_MOST]}
+    planes: list[Plane] = planes_of(next(iter(shown.values())).geometry.shape)
+    figure = Figure((_INCHES * len(shown), _INCHES * len(planes) + 0.3), layout='constrained', dpi=90)
+    axes = figure.subplots(len(planes), len(shown), squeeze=False)
+    for column, (name, volume) in enumerate(shown.items()):
+        low, high = limits or intensity_range(volume.array)
+        for row, plane in enumerate(planes_of(volume.geometry.shape)):
+            axis = axes[row][column]
+            across, up = plane.in_plane
+            spacing = volume.geometry.spacing
+            cut = plane.cut(volume.array)
+            picture = grey(cut, low, high) if colours == 'gray' else cut
+            axis.imshow(
+                picture.T, origin='lower', cmap=colours, aspect=spacing[up] / spacing[across], interpolation='nearest',
+                **({} if colours == 'gray' else {'vmin': low, 'vmax': high}),
+            )  # fmt: skip
+            axis.set_axis_off()
+            if column == 0:
+                mark_edges(axis, plane, 'RAS'[: volume.ndim])
+        axes[0][column].set_title(name if len(name) < 20 else f'{name[:18]}…', fontsize=8)
+    if colours != 'gray':
+        bar = figure.colorbar(axes[0][-1].images[0], ax=list(axes.flat), shrink=0.8, pad=0.01)
+        bar.ax.tick_params(labelsize=7)
+    return _png(figure)
+
+
+def curves_png(curves: Mapping[str, Sequence[float]], across: str, unit: str, start: int = 1) -> bytes:
+    """Curves over the numbers of rounds or frames.
+
+    Args:
+        curves: Name -> values; NaN leaves a gap.
+        across: What is counted along the horizontal axis.
+        unit: Of the values.
+        start: The first number.
+    """
+    figure = Figure((6.4, 2.6), layout='constrained', dpi=90)
+    axis = figure.subplots()
+    for name, values in curves.items():
+        marker = 'o' if len(values) < 40 else None
+        axis.plot(np.arange(start, start + len(values)), values, marker=marker, markersize=3, linewidth=1.2, label=name)
+    axis.set_xlabel(across, fontsize=9)
+    axis.set_ylabel(unit, fontsize=9)
+    axis.tick_params(labelsize=8)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, ncols=3)
+    return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    FigureCanvasAgg(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png')
+    return buffer.getvalue()

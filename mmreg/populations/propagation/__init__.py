@@ -1,0 +1,1 @@
+"""Labels of atlases carried to a new scan, and made into one."""

@@ -1,0 +1,222 @@
+"""Multi-atlas segmentation: atlases are registered to a scan, their labels warped and fused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmreg.errors import DataError
+from mmreg.evaluation.functional.similarity import foreground
+from mmreg.io import Volume, read_image, read_labels, resample_to, write_volume
+from mmreg.io.tables import write_json, write_table
+from mmreg.populations.scans import Scan, has_labels
+from mmreg.registration.cohort.cases import CohortCase
+from mmreg.registration.cohort.engines.base import Engine, LocalEngine
+from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.outcome import Outcome
+from mmreg.registration.options import RunOptions
+from mmreg.registration.results.folder import MARKER
+from mmreg.version import __version__
+
+from .fusion import Fused, Votes, disagreement, fuse, normalised
+from .page import write_propagation_page
+from .settings import PropagationSettings
+
+ATLAS_COLUMNS = ('scan_id', 'image', 'labels', 'similarity', 'used', 'agreement', 'reason')
+#: Called after each registration, with what it was for.
+Told = Callable[[str, Outcome], None]
+
+
+def _silent(what: str, outcome: Outcome) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the registrations of one or many targets have in common.
+
+    Attributes:
+        settings: How labels are fused.
+        options: How pairs are registered.
+        engine: Who does it.
+        told: Called after each registration.
+        plugins: Files that register parts.
+    """
+
+    settings: PropagationSettings
+    options: RunOptions
+    engine: Engine = field(default_factory=LocalEngine)
+    told: Told = _silent
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass
+class PropagationResult:
+    """What became of one target.
+
+    Attributes:
+        fused: Way of fusion -> label map on the target's grid.
+        lines: Per atlas what was made of it.
+        out_dir: Where everything lies.
+    """
+
+    fused: dict[str, Fused]
+    lines: list[dict[str, Any]]
+    out_dir: Path
+
+
+def propagate(
+    target: Scan,
+    atlases: Sequence[Scan],
+    out_dir: str | Path,
+    settings: PropagationSettings | None = None,
+    options: RunOptions | None = None,
+    *,
+    engine: Engine | None = None,
+    told: Told = _silent,
+    plugins: Sequence[str] = (),
+) -> PropagationResult:
+    """Carry the labels of atlases to a scan.
+
+    Args:
+        target: The scan; its labels, where it has some, are not looked at.
+        atlases: Scans with label maps.
+        out_dir: Where everything goes; an interrupted run goes on there.
+        settings: How labels are fused.
+        options: How pairs are registered; a preset chosen from the images by default.
+        engine: Who registers; this process by default.
+        told: Called after each registration.
+        plugins: Files that register parts.
+
+    Raises:
+        InputError: one sentence for whatever is wrong with an input.
+    """
+    settings, options = settings or PropagationSettings(), options or RunOptions()
+    settings.check()
+    options.check()
+    check_atlases(atlases)
+    work = Work(settings, options, engine or LocalEngine(), told, tuple(plugins))
+    return carried(target, atlases, Path(out_dir), work)
+
+
+def check_atlases(atlases: Sequence[Scan]) -> None:
+    """Refuse atlases without labels.
+
+    Raises:
+        DataError: naming them.
+    """
+    if not has_labels(atlases):
+        raise DataError('atlases: found no label maps, expected one of every atlas (--labels, or the column labels)')
+
+
+def carried(target: Scan, atlases: Sequence[Scan], out_dir: Path, work: Work) -> PropagationResult:
+    """One target; see :func:`propagate`."""
+    lines: dict[str, dict[str, Any]] = {
+        atlas.scan_id: {'scan_id': atlas.scan_id, 'image': str(atlas.image), 'labels': atlas.labels, 'used': 'no'}
+        for atlas in atlases
+    }
+    affines: dict[str, str] = {}
+    chosen = list(atlases)
+    if work.settings.select is not None and work.settings.select < len(atlases):
+        chosen, affines = _most_alike(target, atlases, out_dir, work, lines)
+    done = _registered(target, chosen, out_dir / 'atlases', work, affines, lines)
+    result = PropagationResult({}, list(lines.values()), out_dir)
+    if work.engine.is_first:
+        votes = _votes(target, done, out_dir / 'atlases')
+        for name in work.settings.fusion:
+            result.fused[name] = fuse(votes, name)
+        _write(result, target, votes, done, lines, work)
+    work.engine.wait()
+    return result
+
+
+def _most_alike(
+    target: Scan, atlases: Sequence[Scan], out_dir: Path, work: Work, lines: dict[str, dict[str, Any]]
+) -> tuple[list[Scan], dict[str, str]]:
+    """The atlases whose images correlate best after an affine, and the files of their affines."""
+    options = work.options
+    affine = RunOptions(only='affine', device=options.device, seed=options.seed)
+    done = _registered(target, atlases, out_dir / 'affine', replace(work, options=affine), {}, lines)
+    image = target.read()
+    front = foreground(image.array)
+    for atlas in done:
+        warped = read_image(out_dir / 'affine' / atlas.scan_id / 'warped.nii.gz', check=False).array
+        lines[atlas.scan_id]['similarity'] = _correlation(image.array[front], warped[front])
+    order = sorted(done, key=lambda atlas: -np.nan_to_num(lines[atlas.scan_id]['similarity'], nan=-2.0))
+    files = {atlas.scan_id: out_dir / 'affine' / atlas.scan_id / 'affine.tfm' for atlas in done}
+    known = {name: str(path.absolute()) for name, path in files.items() if path.is_file()}
+    return order[: work.settings.select], known
+
+
+def _registered(
+    target: Scan, atlases: Sequence[Scan], folder: Path, work: Work, affines: dict[str, str],
+    lines: dict[str, dict[str, Any]],
+) -> list[Scan]:  # fmt: skip
+    """The atlases that could be registered; of the others, the reason is in their lines."""
+    job = CohortJob(
+        work.options, folder, outputs=('warped', 'labels', 'transforms'), affine='auto', inverse=False,
+        plugins=work.plugins,
+    )  # fmt: skip
+    fixed = {key: value for key, value in target.source().items() if key != 'labels'}
+    cases = [CohortCase(atlas.scan_id, fixed, atlas.source(), affines.get(atlas.scan_id)) for atlas in atlases]
+    outcomes = work.engine.run(job, cases, lambda outcome: work.told(f'{target.scan_id}, {folder.name}', outcome))
+    for outcome in outcomes:
+        if outcome.status == 'failed':
+            lines[outcome.case.case_id]['reason'] = outcome.reason
+    failed = {outcome.case.case_id for outcome in outcomes if outcome.status == 'failed'}
+    done = [atlas for atlas in atlases if atlas.scan_id not in failed]
+    if not done:
+        reasons = '; '.join(str(line.get('reason')) for line in list(lines.values())[:2])
+        raise DataError(f'{folder}: found no atlas that could be registered, expected one or more ({reasons})')
+    return done
+
+
+def _votes(target: Scan, atlases: Sequence[Scan], folder: Path) -> Votes:
+    image = target.read()
+    warped = [read_image(folder / atlas.scan_id / 'warped.nii.gz', check=False).array for atlas in atlases]
+    labels = [
+        read_labels(folder / atlas.scan_id / 'warped_labels.nii.gz', check=False).array.astype(np.int32)
+        for atlas in atlases
+    ]
+    own, *others = normalised([image.array, *warped])
+    return Votes(own, np.stack(others), np.stack(labels))
+
+
+def _write(
+    result: PropagationResult, target: Scan, votes: Votes, atlases: Sequence[Scan], lines: dict[str, dict[str, Any]],
+    work: Work,
+) -> None:  # fmt: skip
+    """Label maps, maps of disagreement, the table, the page, and the plan last."""
+    grid, out_dir = target.geometry, result.out_dir
+    first = result.fused[work.settings.fusion[0]]
+    for position, atlas in enumerate(atlases):
+        front = (votes.labels[position] != 0) | (first.labels != 0)
+        agree = float((votes.labels[position] == first.labels)[front].mean()) if front.any() else float('nan')
+        lines[atlas.scan_id] |= {'used': 'yes', 'agreement': agree}
+        if 'similarity' not in lines[atlas.scan_id]:
+            shown = foreground(votes.image)
+            lines[atlas.scan_id]['similarity'] = _correlation(votes.image[shown], votes.images[position][shown])
+    for number, (name, fused) in enumerate(result.fused.items()):
+        stem = '' if number == 0 else f'_{name}'
+        write_volume(out_dir / f'labels{stem}.nii.gz', Volume(fused.labels, grid))
+        write_volume(out_dir / f'disagreement{stem}.nii.gz', Volume(disagreement(fused), grid))
+    write_table(out_dir / 'atlases.csv', ATLAS_COLUMNS, lines.values(), digits=6, nan='')
+    write_propagation_page(out_dir, target, result.fused, list(lines.values()))
+    plan = {'mmreg': __version__, 'target': str(target.image), 'settings': asdict(work.settings)}
+    write_json(out_dir / MARKER, {**plan, 'options': work.options.described_values()})
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    known = np.isfinite(first) & np.isfinite(second)
+    if known.sum() < 2 or min(float(first[known].std()), float(second[known].std())) == 0:
+        return float('nan')
+    return float(np.corrcoef(first[known], second[known])[0, 1])
+
+
+def on_grid_of(target: Scan, labels: str) -> np.ndarray:
+    """A label map on the grid of a scan, ``S`` int."""
+    return resample_to(read_labels(labels), target.geometry, 'nearest').array

@@ -1,0 +1,1 @@
+"""A template of a group: its mean shape with its mean intensity."""

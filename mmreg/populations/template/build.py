@@ -1,0 +1,327 @@
+"""A template of a group: rounds of registering all scans to it and moving it to their mean shape and intensity.
+
+Source: Guimond, Meunier, Thirion, Average Brain Models, CVIU 2000 (mean intensity, then the mean displacement taken
+back); Avants et al., The Optimal Template Effect in Hippocampus Studies, NeuroImage 2010 (shape and intensity in turn).
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mmreg.errors import DataError
+from mmreg.evaluation.functional.similarity import foreground
+from mmreg.io import Geometry, Volume, read_image
+from mmreg.io.tables import write_json
+from mmreg.populations.affine_means import centred
+from mmreg.populations.averages import sharpened
+from mmreg.populations.fields import inverted
+from mmreg.populations.kept import keep_matrix, keep_volume, read_state, request_of
+from mmreg.populations.scans import Scan, has_labels
+from mmreg.registration.alignment import mean_motion
+from mmreg.registration.cohort.cases import CohortCase
+from mmreg.registration.cohort.engines.base import Engine, LocalEngine
+from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.outcome import Outcome
+from mmreg.registration.options import RunOptions
+
+from . import finish
+from .round import Placed, average, grid_of, lengths_mm, mean_shape, read_matrix, recentred
+from .settings import TemplateSettings
+from .symmetry import upright
+
+#: Called after each scan of each round.
+Told: TypeAlias = Callable[['Stage', Outcome], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One round.
+
+    Attributes:
+        number: From 0, the affine rounds first.
+        kind: ``'affine'`` or ``'deformable'``.
+        within: Number among those of its kind.
+        of: How many rounds there are in all.
+    """
+
+    number: int
+    kind: str
+    within: int
+    of: int
+
+    @property
+    def name(self) -> str:
+        """Folder of the round."""
+        return f'{self.number + 1:02d}_{self.kind}'
+
+
+def stages(settings: TemplateSettings) -> list[Stage]:
+    """The rounds in their order."""
+    total = settings.affine_rounds + settings.rounds
+    kinds = [('affine', n) for n in range(settings.affine_rounds)]
+    kinds += [('deformable', n) for n in range(settings.rounds)]
+    return [Stage(number, kind, within, total) for number, (kind, within) in enumerate(kinds)]
+
+
+@dataclass
+class TemplateResult:
+    """What came out.
+
+    Attributes:
+        template: The template.
+        rows: Per round: scans, failures, how far shape and intensity changed.
+        failures: Per scan that has no place in the template: why.
+        out_dir: Where everything lies.
+    """
+
+    template: Volume
+    rows: list[dict[str, Any]]
+    failures: dict[str, str]
+    out_dir: Path
+
+
+@dataclass
+class _Builder:
+    scans: Sequence[Scan]
+    out_dir: Path
+    settings: TemplateSettings
+    options: RunOptions
+    engine: Engine
+    told: Told
+    plugins: tuple[str, ...]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        own = {**asdict(self.settings), 'start': _file_state(self.settings.start)}
+        self.request = request_of(self.scans, {'template': own, 'options': self.options.described_values()})
+        self.rounds = self.out_dir / 'rounds'
+        self.with_labels = has_labels(self.scans)
+
+    def run(self) -> TemplateResult:
+        """All rounds, and what follows them."""
+        if self.engine.is_first:
+            keep_volume(self._target(0), self._start())
+        self.engine.wait()
+        failures: dict[str, str] = {}
+        for stage in stages(self.settings):
+            path = self.rounds / stage.name / 'round.json'
+            state = read_state(path, self.request)
+            if state is None:
+                self._round(stage)
+                state = read_state(path, self.request)
+                assert state is not None
+            self.rows.append(state['row'])
+            failures = state['failures']
+        return TemplateResult(read_image(self.out_dir / 'template.nii.gz'), self.rows, failures, self.out_dir)
+
+    def _round(self, stage: Stage) -> None:
+        """Register all scans, and let the first process do what follows."""
+        outcomes = self._registered(stage)
+        if self.engine.is_first:
+            failures = {o.case.case_id: o.reason for o in outcomes if o.status == 'failed'}
+            self._gather(stage, [o.case.case_id for o in outcomes if o.status != 'failed'], failures)
+        self.engine.wait()
+
+    def _target(self, number: int) -> Path:
+        """The image that a round registers to."""
+        return self.rounds / f'target_{number + 1:02d}.nii.gz'
+
+    def _start(self) -> Volume:
+        """The image of the first round, in the orientation of the template."""
+        if self.settings.start is not None:
+            volume = read_image(self.settings.start)
+        else:
+            volume = _middling(self.scans).read()
+        return volume.reoriented('RAS'[: volume.ndim])
+
+    def _registered(self, stage: Stage) -> list[Outcome]:
+        """What became of every scan in this round; nothing is done again that is done."""
+        folder = self.rounds / stage.name
+        affine_stage = stage.kind == 'affine'
+        options = self.options
+        if affine_stage:
+            options = RunOptions(only=self.settings.align, device=options.device, seed=options.seed, fill=options.fill)
+        job = CohortJob(
+            options, folder / 'scans', outputs=('transforms',) if affine_stage else ('displacement', 'transforms'),
+            affine='auto', inverse=False, plugins=self.plugins,
+        )  # fmt: skip
+        target = str(self._target(stage.number).absolute())
+        fixed = {'id': 'template', 'image': target}
+        cases = [CohortCase(scan.scan_id, fixed, scan.source(), self._affine_of(stage, scan)) for scan in self.scans]
+        return self.engine.run(job, cases, lambda outcome: self.told(stage, outcome))
+
+    def _affine_of(self, stage: Stage, scan: Scan) -> str | None:
+        """The affine that a deformable round begins with."""
+        if stage.kind == 'affine':
+            return None
+        path = self.rounds / 'affines' / f'{scan.scan_id}.tfm'
+        return str(path.absolute()) if path.is_file() else None
+
+    def _gather(self, stage: Stage, done: Sequence[str], failures: dict[str, str]) -> None:
+        """The next target from this round, its line in the table, and after the last round the results."""
+        folder = self.rounds / stage.name
+        scans = [scan for scan in self.scans if scan.scan_id in set(done)]
+        if len(scans) < 2:
+            reasons = '; '.join(f'{name}: {reason}' for name, reason in list(failures.items())[:3])
+            raise DataError(f'{folder}: found {len(scans)} registered scans, expected two or more ({reasons})')
+        began = time.perf_counter()
+        target = read_image(self._target(stage.number))
+        placed, shape_change = self._placed(stage, scans, target)
+        grid = self._grid(stage, placed, target)
+        found, coverage = average(placed, grid, self.settings.average, self.settings.symmetric, self.rounds)
+        row = self._row(stage, len(scans), failures, shape_change, target, found)
+        if self._is_last(stage):
+            rows = [*self.rows, row]
+            start = self._target(0)
+            finish.write_results(
+                finish.Finished(self.out_dir, placed, found, coverage, failures, rows, self.with_labels, start),
+                {
+                    'settings': asdict(self.settings),
+                    'options': self.options.described_values(),
+                    'request': self.request,
+                },
+            )
+        else:
+            sharp = Volume(sharpened(found.array, self.settings.sharpen), grid)
+            keep_volume(self._target(stage.number + 1), sharp)
+        row['gather_seconds'] = time.perf_counter() - began
+        write_json(folder / 'round.json', {'request': self.request, 'row': row, 'failures': failures})
+        if not self.settings.keep_rounds:
+            self._tidy(stage)
+
+    def _placed(self, stage: Stage, scans: Sequence[Scan], target: Volume) -> tuple[list[Placed], float]:
+        """Where each scan is, seen from the mean of all, and how far the mean was from the target, mm."""
+        folders = {scan.scan_id: self.rounds / stage.name / 'scans' / scan.scan_id for scan in scans}
+        matrices = [read_matrix(folders[scan.scan_id], target.ndim) for scan in scans]
+        weights = [scan.weight for scan in scans]
+        if stage.kind == 'affine':
+            placed = [Placed(scan, matrix) for scan, matrix in zip(scans, centred(matrices, weights))]
+            if self.settings.symmetric:
+                placed = self._upright(placed, target)
+            for one in placed:
+                keep_matrix(self.rounds / 'affines' / f'{one.scan.scan_id}.tfm', one.affine)
+            return placed, mean_motion(np.linalg.inv(matrices[0]) @ placed[0].affine, target.geometry)
+        grid = target.geometry
+        mean = mean_shape([(folders[scan.scan_id], scan.weight) for scan in scans], self.settings.symmetric)
+        back = inverted(mean)
+        change = lengths_mm(mean, grid, foreground(target.array))
+        return [
+            Placed(scan, matrix, recentred(folders[scan.scan_id], back), grid) for scan, matrix in zip(scans, matrices)
+        ], change
+
+    def _upright(self, placed: Sequence[Placed], target: Volume) -> list[Placed]:
+        """The same, with the plane of symmetry in the middle of the grid."""
+        grid = target.geometry if self.settings.start is not None else grid_of(placed, self.settings.spacing)
+        found, _ = average(placed, grid, 'mean', False, self.rounds)
+        turned = upright(found, self.options.seed)
+        if self.settings.start is None:  # the grid will have its middle at 0
+            turned[:-1, -1] += turned[:-1, 0] * grid.centre[0]
+        return [replace(one, affine=one.affine @ turned) for one in placed]
+
+    def _grid(self, stage: Stage, placed: Sequence[Placed], target: Volume) -> Geometry:
+        """Grid of the next target, or of the template."""
+        if self.settings.start is not None:
+            whole = read_image(self._target(0)).geometry
+        elif stage.kind == 'affine':
+            whole = grid_of(placed, self.settings.spacing, self.settings.symmetric)
+        else:
+            whole = self._whole_grid()
+        if stage.kind == 'affine':
+            write_json(self.rounds / 'grid.json', {'shape': whole.shape, 'affine': whole.affine}, keep_nan=True)
+        following = stage.within + 1 if stage.kind == 'deformable' else 0
+        if stage.kind == 'affine' and stage.within + 1 < self.settings.affine_rounds:
+            return whole
+        factor = self.settings.factor(following)
+        return whole if factor == 1 else whole.resampled([factor * step for step in whole.spacing])
+
+    def _whole_grid(self) -> Geometry:
+        from mmreg.utils.text_files import read_json
+
+        content = read_json(self.rounds / 'grid.json')
+        return Geometry(tuple(content['shape']), np.array(content['affine']))
+
+    def _row(
+        self, stage: Stage, scans: int, failures: dict[str, str], change: float, before: Volume, after: Volume
+    ) -> dict[str, Any]:
+        from mmreg.io import resample_to
+
+        old = resample_to(before, after.geometry).array
+        front = foreground(after.array)
+        level = float(np.abs(after.array[front]).mean()) if front.any() else 1.0
+        return {
+            'round': stage.number + 1,
+            'kind': stage.kind,
+            'spacing_mm': float(np.mean(before.geometry.spacing)),
+            'scans': scans,
+            'failed': len(failures),
+            'shape_change_mm': change,
+            'intensity_change_percent': 100 * float(np.abs(after.array - old)[front].mean()) / max(level, 1e-12),
+        }
+
+    def _is_last(self, stage: Stage) -> bool:
+        return stage.number + 1 == stage.of
+
+    def _tidy(self, stage: Stage) -> None:
+        """Remove the displacements of the round before, which nothing needs any more."""
+        for earlier in stages(self.settings)[: stage.number]:
+            shutil.rmtree(self.rounds / earlier.name / 'scans', ignore_errors=True)
+
+
+def build_template(
+    scans: Sequence[Scan],
+    out_dir: str | Path,
+    settings: TemplateSettings | None = None,
+    options: RunOptions | None = None,
+    *,
+    engine: Engine | None = None,
+    told: Told = lambda stage, outcome: None,
+    plugins: Sequence[str] = (),
+) -> TemplateResult:
+    """Build an unbiased template.
+
+    Each round registers every scan to the present template (fixed), averages the scans in it, and moves the average by
+    the inverse of the mean displacement, so that the template's shape is the mean of the scans' shapes. An affine
+    round does the same with the log-Euclidean mean of the affines.
+
+    Args:
+        scans: Two or more, see :func:`mmreg.populations.scans.read_scans`.
+        out_dir: Where everything goes; an interrupted run goes on there, scan by scan.
+        settings: How.
+        options: How pairs are registered; a preset chosen from the images by default.
+        engine: Who registers the scans; this process by default.
+        told: Called after each scan of each round.
+        plugins: Files that register parts.
+
+    Raises:
+        InputError: one sentence for whatever is wrong with an input.
+    """
+    settings, options = settings or TemplateSettings(), options or RunOptions()
+    settings.check()
+    options.check()
+    builder = _Builder(scans, Path(out_dir), settings, options, engine or LocalEngine(), told, tuple(plugins))
+    return builder.run()
+
+
+def _middling(scans: Sequence[Scan]) -> Scan:
+    """The scan of middling size, by the volume of its foreground."""
+    sizes = []
+    for scan in scans:
+        volume = scan.read()
+        array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
+        sizes.append(float(foreground(array).sum()) * float(np.prod(volume.geometry.spacing)))
+    return scans[int(np.argsort(sizes)[(len(sizes) - 1) // 2])]
+
+
+def _file_state(path: str | Path | None) -> list[Any] | None:
+    if path is None:
+        return None
+    found = Path(path)
+    stat = found.stat() if found.exists() else None
+    return [str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None]
