@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'infer': ('mmreg.commands.infer', 'register image files with a trained model'),
     'template': ('mmreg.commands.template', 'build an unbiased template of a group of scans'),
     'propagate': ('mmreg.commands.propagate', 'carry the labels of atlases to a scan'),
+    'series': ('mmreg.commands.series', 'bring the frames of a series together'),
+    'statistics': ('mmreg.commands.statistics', 'local volumes of a cohort, compared between groups'),
     'data': ('mmreg.commands.data', 'data sets: where they come from; check a folder, prepare one'),
     'apply': ('mmreg.commands.apply', 'move images, label maps and landmarks by a transform'),
     'invert': ('mmreg.commands.invert', 'invert a transform'),

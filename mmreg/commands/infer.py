@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from mmreg.errors import ConfigError
 from mmreg.utils import console
@@ -22,7 +21,6 @@ from .shared.run_options import (
     check_run,
     check_weights,
     pair_files,
-    run_options,
 )
 from .shared.running import run
 
@@ -63,7 +61,7 @@ def _infer(args: argparse.Namespace) -> int:
     check_run(args)
     if args.preset and not args.refine:
         raise ConfigError('--preset was given without --refine, expected the number of iterations with it.')
-    return run(args, lambda: _inferencer(args))
+    return run(args, model=args.weights or args.config)
 
 
 def _complete(args: argparse.Namespace) -> None:
@@ -75,12 +73,6 @@ def _complete(args: argparse.Namespace) -> None:
     for name, value in mounts.items():
         if getattr(args, name) is None and not (name == 'data_root' and args.pairs != mounts['pairs']):
             setattr(args, name, value)
-
-
-def _inferencer(args: argparse.Namespace) -> Any:
-    from mmreg.registration.register import make_pipeline
-
-    return make_pipeline(run_options(args, model=args.weights or args.config))
 
 
 if __name__ == '__main__':

@@ -12,7 +12,8 @@ from mmreg.populations.propagation.settings import PropagationSettings
 from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
-from .shared.group_options import GroupProgress, add_group, engine_of, group_options
+from .shared.engine_options import engine_of
+from .shared.group_options import GroupProgress, add_group, group_options
 from .shared.options import Parser, add_described
 from .shared.running import stopping_on_sigterm
 

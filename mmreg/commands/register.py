@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from mmreg.errors import ConfigError
 from mmreg.utils import console
@@ -20,7 +19,6 @@ from .shared.run_options import (
     add_weights,
     check_run,
     check_weights,
-    run_options,
 )
 from .shared.running import run
 
@@ -77,13 +75,7 @@ def _register(args: argparse.Namespace) -> int:
         raise ConfigError('--refine was given without --model, expected the config of a network with it.')
     if args.model and args.preset and not args.refine:
         raise ConfigError('--model and --preset were given, expected one of them, or --refine N too.')
-    return run(args, lambda: _pipeline(args))
-
-
-def _pipeline(args: argparse.Namespace) -> Any:
-    from mmreg.registration.register import make_pipeline
-
-    return make_pipeline(run_options(args))
+    return run(args)
 
 
 def _list_presets() -> int:

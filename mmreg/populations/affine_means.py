@@ -93,7 +93,7 @@ def _spacings(geometries: Sequence[Geometry]) -> np.ndarray:
 
 def _logarithm(matrix: np.ndarray) -> np.ndarray:
     with np.errstate(all='ignore'):
-        found = logm(matrix, disp=False)[0] if np.linalg.det(matrix[:-1, :-1]) > 0 else np.full(matrix.shape, np.nan)
+        found = logm(matrix) if np.linalg.det(matrix[:-1, :-1]) > 0 else np.full(matrix.shape, np.nan)
     if not np.isfinite(found).all() or np.abs(np.imag(found)).max() > 1e-6:
         raise DataError(
             'affine: found a map that turns by 180 degrees or mirrors, which has no mean with others, expected scans '

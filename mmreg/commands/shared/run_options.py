@@ -11,6 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.registration.files import PairFiles
 from mmreg.registration.options import LAYOUT_NAMES, OUTPUT_NAMES, RunOptions
 
+from .engine_options import add_engine
 from .file_options import check_reading
 from .options import add_described
 
@@ -60,6 +61,11 @@ def add_list(parser: argparse.ArgumentParser) -> None:
         'unless told otherwise',
     )  # fmt: skip
     many.add_argument('--overwrite', action='store_true', help='register finished cases again')
+    many.add_argument(
+        '--shard', metavar='I/N',
+        help='do the I-th of N shares only, from 1; the command without it gathers when all are done',
+    )  # fmt: skip
+    add_engine(many)
     many.add_argument(
         '--batch-size', type=int, default=1, metavar='N', help='so many pairs of equal grids at once (default: 1)'
     )
@@ -111,6 +117,10 @@ def check_run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.out}: found a file, expected the name of a folder for the results.')
     if not args.pairs and args.layout != 'files':
         raise ConfigError(f'--layout {args.layout} was given for one pair, expected --pairs LIST with it.')
+    if not args.pairs and (args.shard or args.engine):
+        raise ConfigError('--shard or --engine was given for one pair, expected --pairs LIST with it.')
+    if args.shard and args.engine not in (None, 'local'):
+        raise ConfigError(f'--shard and --engine {args.engine} were given, expected one of them.')
     if args.batch_size < 1:
         raise ConfigError(f'--batch-size is {args.batch_size}, expected 1 or more.')
     if args.refine < 0:

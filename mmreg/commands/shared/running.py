@@ -5,23 +5,25 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 
+from .engine_options import engine_of
 from .file_options import as_file, with_reading
-from .run_options import pair_files
+from .run_options import pair_files, run_options
 
 
-def run(args: argparse.Namespace, make: Callable[[], Any]) -> int:
+def run(args: argparse.Namespace, model: Any = None) -> int:
     """Register what the options name.
 
     Args:
         args: Options of :mod:`mmreg.commands.shared.run_options`, checked.
-        make: Builds the :class:`~mmreg.registration.pipeline.Pipeline`; called after the list and the affine were read.
+        model: Config of a network where ``args`` has it under another name.
 
     Returns:
         The exit code: 0, or 1 where some pairs of a list failed.
@@ -35,7 +37,12 @@ def run(args: argparse.Namespace, make: Callable[[], Any]) -> int:
             from mmreg.plugins import register_all_modules
 
             register_all_modules(args.plugin)
-        return _one(args, make()) if cases is None else _many(args, make, cases)
+        options = run_options(args, **({} if model is None else {'model': model}))
+        if cases is not None:
+            return _many(args, options, cases)
+        from mmreg.registration.register import make_pipeline
+
+        return _one(args, make_pipeline(options))
 
 
 def _cases(args: argparse.Namespace) -> list[Any]:
@@ -66,27 +73,25 @@ def _one(args: argparse.Namespace, pipeline: Any) -> int:
     return 0
 
 
-def _many(args: argparse.Namespace, make: Callable[[], Any], cases: list[Any]) -> int:
-    from mmreg.registration.cohort.cohort import Cohort
+def _many(args: argparse.Namespace, options: RunOptions, cases: list[Any]) -> int:
+    from mmreg.registration.cohort.job import CohortJob
     from mmreg.registration.cohort.shards import Shard
 
     from .run_progress import CohortProgress
 
-    shard = Shard.from_environment()
-    args.device = shard.device(args.device)
-    cohort = Cohort(
-        make(), cases, Path(args.out), args.layout, args.overwrite, args.outputs, args.affine, args.landmark_frame,
-        args.batch_size, shard,
+    job = CohortJob(
+        options, Path(args.out), args.layout, args.overwrite, args.outputs, args.affine, args.landmark_frame,
+        args.batch_size, plugins=tuple(args.plugin),
     )  # fmt: skip
-    shard.join()
-    try:
+    if args.shard:
+        shard = Shard.of(args.shard)
         with CohortProgress(len(shard.share(cases)), debug=args.debug, shard=shard) as progress:
-            mine = cohort.run(progress.advance)
-        outcomes = cohort.merge(mine)
-    finally:
-        shard.leave()
+            return progress.summary(job.cohort(cases, shard).run(progress.advance), args.out)
+    engine = engine_of(args)
+    with engine, CohortProgress(len(engine.share(cases)), debug=args.debug, shard=engine.shard) as progress:
+        outcomes = engine.run(job, cases, progress.advance)
     # A launcher stops all processes when one of them fails: only the first one, which ends last, tells.
-    return progress.summary(outcomes, args.out) if shard.is_first else 0
+    return progress.summary(outcomes, args.out) if engine.is_first else 0
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, InputError
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Geometry, Volume, read_image
 from mmreg.io.tables import write_json
@@ -310,13 +310,18 @@ def build_template(
 
 
 def _middling(scans: Sequence[Scan]) -> Scan:
-    """The scan of middling size, by the volume of its foreground."""
-    sizes = []
-    for scan in scans:
-        volume = scan.read()
+    """The scan of middling size, by the volume of its foreground; what cannot be read is told by its registration."""
+    sizes: list[tuple[float, int]] = []
+    for number, scan in enumerate(scans):
+        try:
+            volume = scan.read()
+        except InputError:
+            continue
         array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
-        sizes.append(float(foreground(array).sum()) * float(np.prod(volume.geometry.spacing)))
-    return scans[int(np.argsort(sizes)[(len(sizes) - 1) // 2])]
+        sizes.append((float(foreground(array).sum()) * float(np.prod(volume.geometry.spacing)), number))
+    if not sizes:
+        return scans[0]
+    return scans[sorted(sizes)[(len(sizes) - 1) // 2][1]]
 
 
 def _file_state(path: str | Path | None) -> list[Any] | None:

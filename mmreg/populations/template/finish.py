@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.linalg import polar
 
 from mmreg.evaluation.functional import jacobian
 from mmreg.evaluation.functional.similarity import foreground
@@ -29,10 +30,12 @@ from mmreg.version import __version__
 from .page import write_template_page
 from .round import Placed, lengths_mm
 
+#: A scan that is turned by more than this against the others may have been aligned wrongly, degrees.
+_TURNED = 60.0
 ROUND_COLUMNS = ('round', 'kind', 'spacing_mm', 'scans', 'failed', 'shape_change_mm', 'intensity_change_percent')
 SCAN_COLUMNS = (
     'scan_id', 'image', 'weight', 'distance_mm', 'coverage_percent', 'similarity', 'sdlogj', 'folds_percent',
-    'inverse_error_mm',
+    'inverse_error_mm', 'turned_deg',
 )  # fmt: skip
 
 
@@ -76,8 +79,14 @@ def write_results(finished: Finished, plan: Mapping[str, Any]) -> None:
     if finished.with_labels:
         write_labels(finished)
     tables = {'rounds': (ROUND_COLUMNS, finished.rows), 'scans': (SCAN_COLUMNS, lines)}
-    write_template_page(out_dir, finished.template, finished.start, tables, finished.failures)
-    write_json(out_dir / MARKER, {**plan, 'mmreg': __version__, 'rounds': list(finished.rows)})
+    warnings = [f'{name} has no place in it: {reason}' for name, reason in finished.failures.items()]
+    warnings += [
+        f'{line["scan_id"]} is turned by {line["turned_deg"]:.0f} degrees against the mean of all: look at it.'
+        for line in lines
+        if line['turned_deg'] > _TURNED
+    ]
+    write_template_page(out_dir, finished.template, finished.start, tables, warnings)
+    write_json(out_dir / MARKER, {**plan, 'mmreg': __version__, 'rounds': list(finished.rows), 'warnings': warnings})
 
 
 def _write_scan(finished: Finished, one: Placed) -> dict[str, Any]:
@@ -95,11 +104,20 @@ def _write_scan(finished: Finished, one: Placed) -> dict[str, Any]:
         write_transform(folder / 'transform.h5', forward)
         write_transform(folder / 'inverse_transform.h5', backward)
         write_json(folder / MARKER, {'files': ['inverse_transform.h5', MARKER, 'transform.h5']})
+    numbers['turned_deg'] = turn_degrees(one.affine)
     numbers['similarity'] = _similarity(finished.template, one)
     return {
         'scan_id': scan.scan_id, 'image': str(scan.image), 'weight': scan.weight,
         'coverage_percent': finished.coverage[scan.scan_id], **numbers,
     }  # fmt: skip
+
+
+def turn_degrees(matrix: np.ndarray) -> float:
+    """By what angle an affine turns."""
+    rotation = polar(matrix[:-1, :-1])[0]
+    ndim = len(rotation)
+    cosine = (np.trace(rotation) - (ndim - 2)) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _numbers(displacement: np.ndarray, one: Placed, template: Volume) -> dict[str, float]:

@@ -16,7 +16,7 @@ def write_template_page(
     template: Volume,
     start: Path,
     tables: Mapping[str, tuple[Sequence[str], Sequence[Mapping[str, Any]]]],
-    failures: Mapping[str, str],
+    warnings: Sequence[str],
 ) -> None:
     """Write ``index.html``: the template beside the image of the first round, convergence, scans.
 
@@ -25,7 +25,7 @@ def write_template_page(
         template: The template.
         start: Image of the first round.
         tables: ``'rounds'`` and ``'scans'``: columns and lines.
-        failures: Per scan without a place: why.
+        warnings: What deserves a look.
     """
     columns, rounds = tables['rounds']
     names, scans = tables['scans']
@@ -46,7 +46,6 @@ def write_template_page(
                       'shows something. Similarity: correlation of the scan with the template in it.'),
     ]  # fmt: skip
     summary = f'Built from {len(scans)} scans in {len(rounds)} rounds, on a grid of {_words(template)}.'
-    warnings = [f'{name} has no place in it: {reason}' for name, reason in failures.items()]
     write_page(out_dir / 'index.html', Page('Template', summary, sections, warnings))
 
 

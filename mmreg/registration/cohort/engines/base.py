@@ -9,6 +9,7 @@ from typing import TypeAlias
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.job import CohortJob
 from mmreg.registration.cohort.outcome import Outcome
+from mmreg.registration.cohort.shards import Shard
 from mmreg.registration.pipeline import Pipeline
 
 #: Called after each case.
@@ -27,6 +28,15 @@ class Engine:
 
     def __exit__(self, *error: object) -> None:
         """Release what was opened."""
+
+    @property
+    def shard(self) -> Shard:
+        """Which of several equal processes this is."""
+        return Shard()
+
+    def share(self, cases: Sequence[CohortCase]) -> list[CohortCase]:
+        """The cases that this process reports."""
+        return self.shard.share(cases)
 
     @property
     def is_first(self) -> bool:

@@ -22,7 +22,12 @@ class TorchrunEngine(Engine):
     """
 
     def __init__(self) -> None:
-        self.shard = Shard.from_environment()
+        self._shard = Shard.from_environment()
+
+    @property
+    def shard(self) -> Shard:
+        """As torchrun counts them."""
+        return self._shard
 
     def __enter__(self) -> TorchrunEngine:
         self.shard.join()

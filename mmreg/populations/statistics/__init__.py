@@ -1,0 +1,1 @@
+"""What the shapes of a group say: local volumes in template space, compared between groups."""
