@@ -61,6 +61,8 @@ def read_share(path: Path, executed: dict[str, Any], plugins: Sequence[str]) -> 
     """
     content = read_json(path, 'a job of mmreg')
     try:
+        if set(content['options']) & set(_EXECUTED):
+            raise TypeError('a model is named in a file')
         options = {**content['options'], **executed}
         job = CohortJob(RunOptions(**options), plugins=tuple(plugins), **_paths(content['job']))
         return job, [CohortCase(**case) for case in content['cases']]

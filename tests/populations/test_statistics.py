@@ -1,0 +1,100 @@
+"""Local volumes of a cohort: maps from known transforms, and a test that keeps its promise."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from mmreg.cli import main
+from mmreg.io import Geometry, Volume, affine_transform, read_image, write_transform, write_volume
+from mmreg.populations.statistics.permutation import two_groups
+
+
+def _space(folder, scales):
+    """A template whose scans are larger or smaller by a factor per axis."""
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 16)] * 2, indexing='ij'))
+    image = 100.0 * (np.sqrt((grid**2).sum(0)) < 0.8)
+    geometry = Geometry.from_parts((16, 16), (2.0, 2.0), (-15.0, -15.0))
+    write_volume(folder / 'template.nii.gz', Volume(image.astype(np.float32), geometry))
+    for number, scale in enumerate(scales):
+        matrix = np.diag([scale, scale, 1.0])
+        write_transform(folder / 'transforms' / f'scan{number}' / 'transform.h5', affine_transform(matrix))
+    return folder
+
+
+def test_maps_and_regions_of_known_sizes(tmp_path):
+    scales = [1.0, 1.1, 0.9]
+    folder = _space(tmp_path / 'template', scales)
+    assert main(['statistics', str(folder), '-o', str(tmp_path / 'out')]) == 0
+    expected = 2 * np.log(scales)
+    for number, value in enumerate(expected):
+        found = read_image(tmp_path / 'out' / 'jacobians' / f'scan{number}.nii.gz', check=False).array
+        np.testing.assert_allclose(found, value, atol=1e-5)
+    mean = read_image(tmp_path / 'out' / 'mean.nii.gz', check=False).array
+    np.testing.assert_allclose(mean, expected.mean(), atol=1e-5)
+    spread = read_image(tmp_path / 'out' / 'sd.nii.gz', check=False).array
+    np.testing.assert_allclose(spread, np.std(expected, ddof=1), atol=1e-5)
+    rows = list(csv.DictReader((tmp_path / 'out' / 'regions.csv').read_text().splitlines()))
+    volumes = [float(row['volume_ml']) for row in rows]
+    np.testing.assert_allclose(np.array(volumes) / volumes[0], np.square(scales), rtol=1e-5)
+
+
+def test_two_groups(tmp_path, capsys):
+    folder = _space(tmp_path / 'template', [1.0, 1.01, 0.99, 1.2, 1.21, 1.19])
+    lines = [f'scan{n},{"small" if n < 3 else "tall"}' for n in range(6)]
+    (tmp_path / 'groups.csv').write_text('scan_id,group\n' + '\n'.join(lines) + '\n')
+    words = ['statistics', str(folder), '-o', str(tmp_path / 'out'), '--groups', str(tmp_path / 'groups.csv')]
+    assert main(words) == 0
+    p = read_image(tmp_path / 'out' / 'p_fwe.nii.gz', check=False).array
+    t = read_image(tmp_path / 'out' / 't.nii.gz', check=False).array
+    assert p.min() == pytest.approx(2 / 20) and p[0, 0] == 1 and t.max() > 10
+    row = next(csv.DictReader((tmp_path / 'out' / 'groups.csv').read_text().splitlines()))
+    assert float(row['difference_percent']) == pytest.approx(100 * (1.2 / 1.0) ** 2 - 100, abs=0.5)
+    assert '20 permutations' in capsys.readouterr().out and (tmp_path / 'out' / 'index.html').is_file()
+
+
+def test_the_family_of_errors_is_kept_below_its_level():
+    """Of data without any difference, one in twenty sets at most shows one; the test is not blind either."""
+    generator = np.random.default_rng(0)
+    members = np.arange(12) >= 6
+    false = 0
+    for trial in range(60):
+        values = generator.normal(size=(12, 200))
+        false += two_groups(values.__getitem__, 200, members, 100, trial)[1].min() <= 0.05
+    assert false <= 8  # 3 expected; 9 or more happen once in 250 times
+    values = generator.normal(size=(12, 200))
+    values[members, 7] += 6
+    t, p, count = two_groups(values.__getitem__, 200, members, 400, 1)
+    assert count == 400 and p.argmin() == 7 and p[7] <= 0.01 and t[7] > 5
+
+
+def test_t_is_that_of_scipy():
+    from scipy.stats import ttest_ind
+
+    generator = np.random.default_rng(2)
+    values, members = generator.normal(size=(9, 30)), np.arange(9) >= 4
+    t, _, _ = two_groups(values.__getitem__, 30, members, 50)
+    np.testing.assert_allclose(t, ttest_ind(values[members], values[~members]).statistic, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    'groups, told',
+    [
+        ('scan_id,group\nscan0,a\n', 'no group of scan1'),
+        ('scan_id,group\nscan0,a\nscan1,a\nscan2,a\nscan3,a\n', 'two groups'),
+        ('scan,team\nscan0,a\n', 'expected scan_id and group'),
+        ('scan_id,group\nscan0,a\nscan0,b\n', 'twice'),
+    ],
+)
+def test_groups_that_cannot_be_compared(groups, told, tmp_path, capsys):
+    folder = _space(tmp_path / 'template', [1.0, 1.1, 0.9, 1.0])
+    (tmp_path / 'groups.csv').write_text(groups)
+    words = ['statistics', str(folder), '-o', str(tmp_path / 'out'), '--groups', str(tmp_path / 'groups.csv')]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert told in error and 'Traceback' not in error and not (tmp_path / 'out').exists()
+
+
+def test_a_folder_without_template(tmp_path, capsys):
+    assert main(['statistics', str(tmp_path), '-o', str(tmp_path / 'out')]) == 2
+    assert 'a folder of `mmreg template`' in capsys.readouterr().err
