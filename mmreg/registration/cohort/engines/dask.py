@@ -85,9 +85,10 @@ class DaskEngine(Engine):
                     cohort.keep_tables(outcomes)
                     report(outcomes[-1])
         finally:
+            outcomes = cohort.in_order(outcomes)
             if outcomes:
                 cohort.write_tables(outcomes)
-        return cohort.in_order(outcomes)
+        return outcomes
 
     def _submit(self, job: CohortJob, waiting: list[CohortCase], running: dict[Any, CohortCase]) -> None:
         """Hand in what there is room for."""
