@@ -19,6 +19,7 @@ EXTRAS = {
     'tensorboard': ['tensorboard>=2.15'],
     'demo': ['nilearn>=0.10.3'],
     'safetensors': ['safetensors>=0.4'],
+    'dask': ['distributed>=2024.8'],
 }
 # What a user may want; the tools of those who change mmreg are in 'dev'.
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
@@ -123,7 +124,7 @@ setup(
     ],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['mmreg', 'mmreg.*']),
-    package_data={'mmreg': ['py.typed', 'visualization/report_assets/*', 'zoo/own_weights/*']},
+    package_data={'mmreg': ['py.typed', 'visualization/report_assets/*', 'populations/assets/*', 'zoo/own_weights/*']},
     install_requires=[
         'torch>=2.6',
         'mmengine>=0.10.7,<1',
@@ -133,6 +134,7 @@ setup(
         'numpy>=1.26',
         'scipy>=1.11',
         'nibabel>=5',
+        'jinja2>=3.1',
         'pydicom>=2.4',
         'matplotlib>=3.8',
         'rich>=13',

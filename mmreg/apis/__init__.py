@@ -6,6 +6,13 @@ The names are loaded on first use: the command line answers `--help` and refuses
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmreg.populations.propagation.propagate import propagate
+    from mmreg.populations.scans import Scan, read_scans
+    from mmreg.populations.series.align import align_series
+    from mmreg.populations.series.frames import read_series
+    from mmreg.populations.statistics.compare import cohort_statistics
+    from mmreg.populations.statistics.volumes import TemplateSpace
+    from mmreg.populations.template.build import build_template
     from mmreg.registration.inferencer import RegistrationInferencer
     from mmreg.registration.inputs import Image
     from mmreg.registration.model import LoadedModel, init_model, load_model
@@ -21,6 +28,14 @@ if TYPE_CHECKING:
     from mmreg.transforms.jacobian import JacobianMap, jacobian_map
 
 _MODULES = {
+    'propagate': 'mmreg.populations.propagation.propagate',
+    'Scan': 'mmreg.populations.scans',
+    'read_scans': 'mmreg.populations.scans',
+    'align_series': 'mmreg.populations.series.align',
+    'read_series': 'mmreg.populations.series.frames',
+    'cohort_statistics': 'mmreg.populations.statistics.compare',
+    'TemplateSpace': 'mmreg.populations.statistics.volumes',
+    'build_template': 'mmreg.populations.template.build',
     'Image': 'mmreg.registration.inputs',
     'ImageLike': 'mmreg.registration.types',
     'InverseResidual': 'mmreg.registration.results.inverse',
@@ -47,6 +62,14 @@ _MODULES = {
 }
 
 __all__ = [
+    'propagate',
+    'Scan',
+    'read_scans',
+    'align_series',
+    'read_series',
+    'cohort_statistics',
+    'TemplateSpace',
+    'build_template',
     'Image',
     'ImageLike',
     'InverseResidual',

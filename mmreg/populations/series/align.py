@@ -30,6 +30,7 @@ from .carry import carry
 from .frames import Series
 from .motion import mean_distance, parameter_names, parameters, power_displacement, sample_points
 from .page import write_series_page
+from .result import SeriesResult
 from .settings import SeriesSettings
 
 Told = Callable[[str, Outcome], None]
@@ -37,25 +38,6 @@ Told = Callable[[str, Outcome], None]
 
 def _silent(what: str, outcome: Outcome) -> None:
     """Say nothing."""
-
-
-@dataclass
-class SeriesResult:
-    """What came out.
-
-    Attributes:
-        transforms: Frame -> map from the reference to it; a frame that failed has none.
-        rows: Per frame its motion.
-        drift_mm: Mean distance after one turn of a cycle; None where none was asked for.
-        failures: Frame -> why.
-        out_dir: Where everything lies.
-    """
-
-    transforms: dict[str, Transform]
-    rows: list[dict[str, Any]]
-    failures: dict[str, str]
-    out_dir: Path
-    drift_mm: float | None = None
 
 
 @dataclass

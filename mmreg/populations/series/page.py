@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +13,7 @@ from mmreg.io.tables import write_table
 from mmreg.populations.page import Page, Picture, Section, table_section, write_page
 from mmreg.populations.pictures import curves_png, slices_png
 
-if TYPE_CHECKING:
-    from .align import SeriesResult
+from .result import SeriesResult
 
 _MEASURES = ('from_reference_mm', 'from_previous_mm', 'power_fd_mm')
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +16,12 @@ from mmreg.io.tables import write_json, write_table
 from mmreg.registration.results.folder import MARKER
 from mmreg.version import __version__
 
+from .difference import GroupDifference
 from .page import write_statistics_page
 from .permutation import two_groups
 from .volumes import TemplateSpace, read_jacobian, write_jacobians
 
 COMPARED_COLUMNS = ('label', 'first_mean', 'second_mean', 'difference_percent', 't', 'p_fwe')
-
-
-@dataclass
-class GroupDifference:
-    """Two groups compared.
-
-    Attributes:
-        names: Of the first and the second.
-        sizes: How many scans they have.
-        t: ``S`` float32, above 0 where the second group is larger.
-        p: ``S`` float32, family-wise over the mask; 1 outside.
-        regions: Per label its numbers, :data:`COMPARED_COLUMNS`.
-        permutations: How many there were.
-    """
-
-    names: tuple[str, str]
-    sizes: tuple[int, int]
-    t: np.ndarray
-    p: np.ndarray
-    regions: list[dict[str, Any]]
-    permutations: int
 
 
 def cohort_statistics(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +10,8 @@ from mmreg.io import Volume, read_image
 from mmreg.populations.page import Page, Picture, Section, table_section, write_page
 from mmreg.populations.pictures import slices_png
 
+from .difference import GroupDifference
 from .volumes import TemplateSpace
-
-if TYPE_CHECKING:
-    from .compare import GroupDifference
 
 _LEVEL = 0.05
 

@@ -37,11 +37,11 @@ from .settings import TemplateSettings
 from .symmetry import upright
 
 #: Called after each scan of each round.
-Told: TypeAlias = Callable[['Stage', Outcome], None]
+Told: TypeAlias = Callable[['TemplateRound', Outcome], None]
 
 
 @dataclass(frozen=True)
-class Stage:
+class TemplateRound:
     """One round.
 
     Attributes:
@@ -62,12 +62,12 @@ class Stage:
         return f'{self.number + 1:02d}_{self.kind}'
 
 
-def stages(settings: TemplateSettings) -> list[Stage]:
+def stages(settings: TemplateSettings) -> list[TemplateRound]:
     """The rounds in their order."""
     total = settings.affine_rounds + settings.rounds
     kinds = [('affine', n) for n in range(settings.affine_rounds)]
     kinds += [('deformable', n) for n in range(settings.rounds)]
-    return [Stage(number, kind, within, total) for number, (kind, within) in enumerate(kinds)]
+    return [TemplateRound(number, kind, within, total) for number, (kind, within) in enumerate(kinds)]
 
 
 @dataclass
@@ -121,7 +121,7 @@ class _Builder:
             failures = state['failures']
         return TemplateResult(read_image(self.out_dir / 'template.nii.gz'), self.rows, failures, self.out_dir)
 
-    def _round(self, stage: Stage) -> None:
+    def _round(self, stage: TemplateRound) -> None:
         """Register all scans, and let the first process do what follows."""
         outcomes = self._registered(stage)
         if self.engine.is_first:
@@ -141,7 +141,7 @@ class _Builder:
             volume = _middling(self.scans).read()
         return volume.reoriented('RAS'[: volume.ndim])
 
-    def _registered(self, stage: Stage) -> list[Outcome]:
+    def _registered(self, stage: TemplateRound) -> list[Outcome]:
         """What became of every scan in this round; nothing is done again that is done."""
         folder = self.rounds / stage.name
         affine_stage = stage.kind == 'affine'
@@ -157,14 +157,14 @@ class _Builder:
         cases = [CohortCase(scan.scan_id, fixed, scan.source(), self._affine_of(stage, scan)) for scan in self.scans]
         return self.engine.run(job, cases, lambda outcome: self.told(stage, outcome))
 
-    def _affine_of(self, stage: Stage, scan: Scan) -> str | None:
+    def _affine_of(self, stage: TemplateRound, scan: Scan) -> str | None:
         """The affine that a deformable round begins with."""
         if stage.kind == 'affine':
             return None
         path = self.rounds / 'affines' / f'{scan.scan_id}.tfm'
         return str(path.absolute()) if path.is_file() else None
 
-    def _gather(self, stage: Stage, done: Sequence[str], failures: dict[str, str]) -> None:
+    def _gather(self, stage: TemplateRound, done: Sequence[str], failures: dict[str, str]) -> None:
         """The next target from this round, its line in the table, and after the last round the results."""
         folder = self.rounds / stage.name
         scans = [scan for scan in self.scans if scan.scan_id in set(done)]
@@ -196,7 +196,7 @@ class _Builder:
         if not self.settings.keep_rounds:
             self._tidy(stage)
 
-    def _placed(self, stage: Stage, scans: Sequence[Scan], target: Volume) -> tuple[list[Placed], float]:
+    def _placed(self, stage: TemplateRound, scans: Sequence[Scan], target: Volume) -> tuple[list[Placed], float]:
         """Where each scan is, seen from the mean of all, and how far the mean was from the target, mm."""
         folders = {scan.scan_id: self.rounds / stage.name / 'scans' / scan.scan_id for scan in scans}
         matrices = [read_matrix(folders[scan.scan_id], target.ndim) for scan in scans]
@@ -225,7 +225,7 @@ class _Builder:
             turned[:-1, -1] += turned[:-1, 0] * grid.centre[0]
         return [replace(one, affine=one.affine @ turned) for one in placed]
 
-    def _grid(self, stage: Stage, placed: Sequence[Placed], target: Volume) -> Geometry:
+    def _grid(self, stage: TemplateRound, placed: Sequence[Placed], target: Volume) -> Geometry:
         """Grid of the next target, or of the template."""
         if self.settings.start is not None:
             whole = read_image(self._target(0)).geometry
@@ -248,7 +248,7 @@ class _Builder:
         return Geometry(tuple(content['shape']), np.array(content['affine']))
 
     def _row(
-        self, stage: Stage, scans: int, failures: dict[str, str], change: float, before: Volume, after: Volume
+        self, stage: TemplateRound, scans: int, failures: dict[str, str], change: float, before: Volume, after: Volume
     ) -> dict[str, Any]:
         from mmreg.io import resample_to
 
@@ -265,10 +265,10 @@ class _Builder:
             'intensity_change_percent': 100 * float(np.abs(after.array - old)[front].mean()) / max(level, 1e-12),
         }
 
-    def _is_last(self, stage: Stage) -> bool:
+    def _is_last(self, stage: TemplateRound) -> bool:
         return stage.number + 1 == stage.of
 
-    def _tidy(self, stage: Stage) -> None:
+    def _tidy(self, stage: TemplateRound) -> None:
         """Remove the displacements of the round before, which nothing needs any more."""
         for earlier in stages(self.settings)[: stage.number]:
             shutil.rmtree(self.rounds / earlier.name / 'scans', ignore_errors=True)
