@@ -10,6 +10,7 @@ from mmreg.errors import CheckpointError, ConfigError
 from mmreg.io import read_volume, write_volume
 from mmreg.models import settings
 from mmreg.utils.config import load_config
+from mmreg.utils.shipped import find_config
 from mmreg.zoo import published, store
 from tests.converters.test_lapirn_symnet import lapirn, symnet
 from tests.converters.test_voxelmorph_lkunet import lku
@@ -134,6 +135,6 @@ def test_intensity_can_be_set_from_the_command_line():
     for name in ('eoir_lumir', 'symnet_oasis', 'pyramid_brain_any'):
         cfg = read_config(name, told)
         assert find_preparation(cfg).intensity == ({'type': 'MinMax'},)
-    assert 'inference' in load_config('configs/pyramid_brain_any.py')
+    assert 'inference' in load_config(find_config('pyramid_brain_any'))
     with pytest.raises(ConfigError, match='inference has'):
         find_preparation(read_config('eoir_lumir', {'inference.intensities': []}))

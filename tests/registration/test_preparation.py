@@ -8,6 +8,8 @@ from mmreg.apis import Preparation, find_preparation
 from mmreg.errors import ConfigError
 from mmreg.io import Geometry, Volume
 from mmreg.registration.working.preparation import DEFAULT_INTENSITY, normalise, on_grid, range_warning, working_grid
+from mmreg.utils.config import load_config
+from mmreg.utils.shipped import find_config
 from tests.io.helpers import oblique, smooth_image
 
 HALF = {'type': 'DivideBy', 'value': 2.0}
@@ -105,3 +107,22 @@ def test_channels_stay_together():
     volume = smooth_image(geometry, channels=2)
     ours = on_grid(volume, oblique((9, 9, 9), degrees=0.0), Preparation(intensity=()))
     assert ours.shape == (2, 9, 9, 9) and np.abs(ours[0] - ours[1]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    'config', ['symnet_oasis', 'clapirn_oasis_published', 'lkunet_ixi', 'transmorph_oasis', 'eoir_lumir']
+)
+@pytest.mark.parametrize('scale', [255.0, 4095.0, 1e-3])
+def test_scans_of_any_range_become_what_training_had(config, scale):
+    """Where training took intensities as stored, or divided by 255, a scan of another range is scaled by its own."""
+    rng = np.random.default_rng(0)
+    image = rng.random((6, 7, 8)).astype(np.float32)
+    image.flat[:2] = 0, 1
+    preparation = find_preparation(load_config(find_config(config)))
+    volume = Volume(image * np.float32(scale), Geometry(image.shape, np.eye(4)))
+    found = on_grid(volume, volume.geometry, preparation)[0]
+    assert np.abs(found - image).max() < 1e-5
+    stated = find_preparation({'inference': {'intensity': []}})
+    assert np.array_equal(on_grid(volume, volume.geometry, stated)[0], volume.array), 'what is stated is done'
+    told = range_warning(volume.array, 'scan', stated)
+    assert told is not None and 'MinMax' in told

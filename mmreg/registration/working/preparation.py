@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ class Preparation:
             on a stack.
         rigidity: Whether the rigidity of labelled bodies is reported.
         source: Where this was found, for the plan.
+        stated: Whether ``intensity`` was asked for as it is; else images that training's scaling leaves far from [0, 1]
+            are scaled by their minimum and maximum.
     """
 
     spacing: float | tuple[float, ...] | None = None
@@ -44,6 +46,7 @@ class Preparation:
     rigidity: bool = False
     source: str = 'default'
     pair: tuple[dict[str, Any], ...] = ()
+    stated: bool = field(default=True, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as a plan keeps them."""
@@ -89,6 +92,7 @@ def find_preparation(
         rigidity=bool(values.get('rigidity', False)),
         source=', '.join(sources) or 'default',
         pair=() if 'intensity' in stated else tuple(data.get('pair', ())),
+        stated=stated.get('intensity') is not None,
     )
 
 
@@ -208,7 +212,10 @@ def on_grid(
 def _sampled(
     volume: Volume, grid: Geometry, preparation: Preparation, affine: np.ndarray | None, role: str, extend: bool
 ) -> np.ndarray:
-    normalised = normalise(volume.channel_first(), preparation.intensity, role)
+    stored = volume.channel_first()
+    normalised = normalise(stored, preparation.intensity, role)
+    if not preparation.stated and unusual_range(stored, preparation) is not None:
+        normalised = normalise(stored, ({'type': 'MinMax'},), role)
     array = normalised[0] if len(normalised) == 1 else np.moveaxis(normalised, 0, -1)
     prepared = Volume(np.ascontiguousarray(array), volume.geometry)
     if affine is None and volume.geometry.reoriented(grid.codes).same_grid(grid, tol=1e-3):
@@ -219,8 +226,8 @@ def _sampled(
     return resample_to(smooth, grid, transform=transform, fill=fill).channel_first()
 
 
-def range_warning(array: np.ndarray, name: str, preparation: Preparation) -> str | None:
-    """A sentence where training took intensities as stored, and those of this image lie in another range than [0, 1].
+def unusual_range(array: np.ndarray, preparation: Preparation) -> float | None:
+    """What the highest intensity becomes, where training took intensities as stored, or divided, and it is not near 1.
 
     Transforms that look at the image itself (MinMax, PercentileWindow, ...) make such a check needless.
     """
@@ -229,11 +236,22 @@ def range_warning(array: np.ndarray, name: str, preparation: Preparation) -> str
         return None
     divisors = [float(transform.get('value', 255.0)) for transform in steps]
     highest = float(np.abs(array).max()) / math.prod(divisors)
-    if 0.1 <= highest <= 2:
+    return None if 0.1 <= highest <= 2 else highest
+
+
+def range_warning(array: np.ndarray, name: str, preparation: Preparation) -> str | None:
+    """A sentence where :func:`unusual_range` finds something, with what was done about it."""
+    highest = unusual_range(array, preparation)
+    if highest is None:
         return None
+    done = (
+        "scale the image, or set intensity=[dict(type='MinMax')] in the config's inference."
+        if preparation.stated
+        else 'it was scaled by its minimum and maximum instead; inference.intensity of the config says otherwise.'
+    )
     return (
         f'{name}: intensities up to {float(array.max()):.4g} become {highest:.3g} by the scaling of the training data, '
-        "where 1 is usual; scale the image, or set intensity=[dict(type='MinMax')] in the config's inference."
+        f'where 1 is usual; {done}'
     )
 
 
