@@ -23,6 +23,8 @@ from mmreg.utils import atomic
 from mmreg.utils.checkpoint import check_architecture, weights_of
 from mmreg.utils.training_state import check_training_state
 
+from .schedule import plain_state
+
 #: The one checkpoint that is written before a validation at which ``interval`` writes none.
 BEFORE_VALIDATION = 'before_validation.pth'
 _ATOMIC = {'backend': 'mmreg_atomic'}
@@ -109,9 +111,9 @@ class SafeCheckpointHook(CheckpointHook):
         _keep_own_files(runner.message_hub, runner.work_dir if self.out_dir is None else self.out_dir)
         super().before_train(runner)
         dataset = getattr(runner.train_dataloader, 'dataset', None)
-        self.plan = make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))
-        # Formatting the config takes the engine a tenth of a second and more; once per run is enough.
+        # Laying out the text of a config takes the engine minutes where paths are long.
         object.__setattr__(runner.cfg, '_format_python_code', False)
+        self.plan = make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))
         if is_main_process():
             for folder in {str(self.out_dir), str(runner.work_dir)}:
                 atomic.remove_leftovers(folder)
@@ -139,7 +141,10 @@ class SafeCheckpointHook(CheckpointHook):
         save_checkpoint(runner, runner.work_dir, BEFORE_VALIDATION, by_epoch=by_epoch)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Put the plan and the config's text into what is saved."""
+        """Put the plan and the config's text into what is saved, and keep functions out of it."""
+        schedules = checkpoint.get('param_schedulers')
+        if isinstance(schedules, list):
+            checkpoint['param_schedulers'] = [plain_state(state) for state in schedules]
         plan = {key: value for key, value in self.plan.items() if key != 'config'}
         checkpoint['meta'].update(cfg=self.plan['config'], versions=versions(), plan=plan)
 
