@@ -49,15 +49,18 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(
             f'{path} cannot be read as a config: {type(error).__name__}: {reason.rstrip(".")}.'
         ) from error
-    if not _is_lazy(path):
-        check_files(path, RUNNER_KEYS)
-        _follow_data_root(cfg, path)
+    # The engine has its text laid out whenever it is shown, which takes minutes where paths are long.
+    object.__setattr__(cfg, '_format_python_code', False)
+    check_files(path, RUNNER_KEYS)
+    _follow_data_root(cfg, path)
     return cfg
 
 
 def _follow_data_root(cfg: Config, path: Path) -> None:
     """A file that only says ``data_root`` moves the data sets of its bases there, which hold copies of theirs."""
-    before = [Config.fromfile(str(base), lazy_import=False).get('data_root') for base in bases_that_are_moved(path)]
+    before = [
+        Config.fromfile(str(base), lazy_import=_is_lazy(base)).get('data_root') for base in bases_that_are_moved(path)
+    ]
     for old in before:
         if isinstance(old, str) and old != cfg.get('data_root'):
             move_data_root(cfg._cfg_dict, old, cfg['data_root'])

@@ -40,6 +40,38 @@ PUBLISHED_OPTIONS: dict[str, str] = {
     'm': 'the model is chosen by the config: configs/<method>_<dataset>.py',
     'image_size': 'networks take any size; crops of training are transforms in train_dataloader.dataset.pipeline',
     'img_size': 'networks take any size; crops of training are transforms in train_dataloader.dataset.pipeline',
+    'crop_size': 'networks take any size; crops of training are transforms of the data set',
+    'lk_size': 'the large kernel is model.backbone.encoder.large_kernel (EOIR), model.backbone.kernel (TextSCF)',
+    'is_int': 'integration is model.integrator: configs/eoir_lumir_noint.py is without',
+    'dsc_w': 'the weight of the labels is model.losses.overlap.weight',
+    'load_ckpt': 'weights are the argument of mmreg test, --checkpoint of mmreg infer, load_from of a config',
+    'json_path': 'the list of pairs is ann_file of a data set, --pairs of mmreg infer',
+    'is_submit': 'fields are written by mmreg test --save-fields and packed by mmreg package',
+    'is_bidir': "both directions are losses with direction='both', and pairing='both' of a data set",
+    'num_blocks': 'the blocks of each level are model.flow_head.blocks',
+    'num_repeat': 'the repeats of each block are model.flow_head.repeats',
+    'tau_config': 'the step size is step_size of model.flow_head',
+    'regulariser_config': "the regulariser's network is model.flow_head.layers, channels and image_inputs",
+    'input_images': "what the regulariser's network sees is model.flow_head.image_inputs",
+    'train_limit_data': 'the share of the training data is train_dataloader.dataset.fraction',
+    'lr_decay_step': 'the schedule is param_scheduler',
+    'decay_rate': 'the schedule is param_scheduler: gamma of its ExponentialLR',
+    'start_epoch': 'a training goes on with --resume',
+    'save_interval': 'how often is saved is default_hooks.checkpoint.interval',
+    'load_model': 'weights to start from are load_from',
+    'use_last_ckpt': 'a later stage starts from the weights of the one before by mmreg train-stages',
+    'vxm_cfg': 'the network is model.backbone and model.flow_head',
+    'registration_cfg': 'integration and resizing are model.integrator and model.flow_head',
+    'sim_loss_cfg': 'the similarity is model.losses.similarity',
+    'reg_loss_cfg': 'the smoothness is model.losses.smoothness',
+    'rigid_losses_cfgs': 'the rigidity losses are model.losses.orthonormality, properness, rigid_dice and rigid_field',
+    'metric_cfg': 'metrics are val_evaluator and test_evaluator',
+    'trainset_cfg': 'the data are train_dataloader.dataset',
+    'valset_cfg': 'the data are val_dataloader.dataset',
+    'testset_cfg': 'the data are test_dataloader.dataset',
+    'data_dir': 'the folder of the data is data_root',
+    'out_path': 'the folder of a run is --work-dir',
+    'model_dir': 'the folder of a run is --work-dir',
 }
 _SHOWN = 4
 
@@ -121,6 +153,25 @@ def check_files(path: str | Path, effective: frozenset[str]) -> None:
                     raise ConfigError(f'{file}, line {node.lineno}: {name} has no effect; {advice}.')
 
 
+def check_names(content: Mapping[str, Any], path: Path, bases: Sequence[Path], effective: frozenset[str]) -> None:
+    """The same for a file of data (JSON, YAML), in which no name can be used by another key.
+
+    Args:
+        content: The file's own keys.
+        path: The file, for errors.
+        bases: The files it is based on.
+        effective: First names that something reads.
+
+    Raises:
+        ConfigError: naming file and key, and where the same is said.
+    """
+    below = {name for base in bases for _, tree in _chain(base) for node in tree.body for name in _assigned(node)}
+    for name in content:
+        advice = '' if name in effective or name.startswith('_') else _advice(name, below, effective)
+        if advice:
+            raise ConfigError(f'{path}: {name} has no effect; {advice}.')
+
+
 def _advice(name: str, below: set[str], effective: frozenset[str]) -> str:
     """What to do instead of setting ``name``; empty where it may be meant."""
     if name in below:
@@ -140,9 +191,8 @@ def _chain(path: Path) -> Iterator[tuple[Path, ast.Module]]:
     if tree is None:
         return  # the real reader says where
     yield path, tree
-    for node in tree.body:
-        for base in _listed(node, '_base_'):
-            yield from _chain(_base_file(path, base))
+    for base in _bases(path, tree):
+        yield from _chain(base)
 
 
 @lru_cache(maxsize=512)
@@ -158,6 +208,16 @@ def mentions(path: Path, text: str) -> bool:
     return any(text in file.read_text(encoding='utf-8') for file, _ in _chain(path))
 
 
+def _bases(path: Path, tree: ast.Module) -> Iterator[Path]:
+    """The files that a config is based on: those of ``_base_``, and of ``with read_base():`` by relative imports."""
+    for node in tree.body:
+        for base in _listed(node, '_base_'):
+            yield _base_file(path, base)
+        for line in node.body if isinstance(node, ast.With) else ():
+            if isinstance(line, ast.ImportFrom) and line.level and line.module:
+                yield path.parents[line.level - 1].joinpath(*line.module.split('.')).with_suffix('.py')
+
+
 def _base_file(path: Path, base: str) -> Path:
     return Path(find_config(base)) if base.startswith(SCOPE) else path.parent / base
 
@@ -169,7 +229,7 @@ def bases_that_are_moved(path: Path) -> list[Path]:
         return []
     if not any('data_root' in _assigned(node) for node in first[1].body):
         return []
-    return [_base_file(path, base) for node in first[1].body for base in _listed(node, '_base_')]
+    return list(_bases(*first))
 
 
 def _listed(node: ast.stmt, name: str) -> list[str]:

@@ -18,6 +18,8 @@ from mmreg import registry
 from mmreg.errors import ConfigError
 
 from .admit import admit, is_module
+from .config_keys import check_names
+from .merge import RUNNER_KEYS, move_data_root
 from .shipped import config_folder
 from .text_files import read_json, read_yaml
 
@@ -73,13 +75,18 @@ def _with_bases(path: Path, depth: int) -> dict[str, Any]:
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
         raise ConfigError(f'{path}: {_BASE} is {bases!r}, expected a file or a list of files.')
     below: dict[str, Any] = {}
-    for base in bases:
-        found = _base(base, path, depth)
+    files = [_base_file(base, path) for base in bases]
+    for file in files:
+        found = _base(file, depth)
         twice = sorted(below.keys() & found.keys())
         if twice:
             raise ConfigError(f'{path}: two files of {_BASE} have the key {twice[0]!r}, expected it in one.')
         below |= found
     _refuse_import_paths(content, str(path))
+    check_names(content, path, files, RUNNER_KEYS)
+    root = below.get('data_root')
+    if isinstance(root, str) and isinstance(content.get('data_root'), str):
+        move_data_root(below, root, content['data_root'])  # the data sets below hold copies of it
     try:
         return Config._merge_a_into_b(ConfigDict(content), ConfigDict(below)).to_dict()
     except TypeError as error:
@@ -94,7 +101,8 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _base(base: str, path: Path, depth: int) -> dict[str, Any]:
+def _base_file(base: str, path: Path) -> Path:
+    """The file that ``_base_`` of the file ``path`` names."""
     shipped = config_folder().resolve()
     scope, _, name = base.rpartition('::')
     if scope not in ('', 'mmreg'):
@@ -103,7 +111,7 @@ def _base(base: str, path: Path, depth: int) -> dict[str, Any]:
     if scope and file.suffix not in ENDINGS:
         file = file.with_suffix('.py')
     if file.suffix in ENDINGS:
-        return _with_bases(file, depth + 1)
+        return file
     if not file.is_relative_to(shipped) or file.suffix != '.py':
         raise ConfigError(
             f'{path}: {_BASE} names {base!r}, expected JSON, YAML, or a config that comes with mmreg: '
@@ -111,6 +119,12 @@ def _base(base: str, path: Path, depth: int) -> dict[str, Any]:
         )
     if not file.is_file():
         raise ConfigError(f'{path}: {_BASE} names {base!r}, which does not exist.')
+    return file
+
+
+def _base(file: Path, depth: int) -> dict[str, Any]:
+    if file.suffix in ENDINGS:
+        return _with_bases(file, depth + 1)
     return Config.fromfile(str(file), format_python_code=False).to_dict()
 
 

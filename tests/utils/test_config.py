@@ -1,5 +1,6 @@
 """Reading configs and merging options."""
 
+import copy
 import gc
 
 import pytest
@@ -113,3 +114,14 @@ def test_loaders_are_fitted_to_the_machine():
     assert cfg.train_dataloader == dict(num_workers=0)
     assert cfg.val_dataloader.persistent_workers and cfg.val_dataloader.worker_init_fn.type == 'mmreg.own_group_worker'
     assert 'pin_memory' not in cfg.val_dataloader
+
+
+def test_the_text_of_a_config_is_not_laid_out(monkeypatch):
+    """The engine's formatter tries ways to break long lines, minutes where the folder of the data is long."""
+    import mmengine.config.config as engine
+
+    monkeypatch.setattr(engine, 'FormatCode', lambda *_, **__: pytest.fail('formatted'))
+    monkeypatch.setenv('MMREG_DATA', f'/{"folder/" * 12}')
+    cfg = load_config('configs/textscf_oasis.py')
+    again = Config.fromstring(copy.deepcopy(cfg).pretty_text, '.py')
+    assert again._cfg_dict.to_dict() == cfg._cfg_dict.to_dict()

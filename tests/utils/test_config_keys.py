@@ -67,6 +67,34 @@ def test_keys_that_are_named_exist():
             assert any(key in text for text in PUBLISHED_OPTIONS.values())
 
 
+#: Keys that configs of these systems have, where a sentence names one.
+OF = {'lk_size': 'eoir_oasis', 'dsc_w': 'eoir_oasis', 'is_int': 'eoir_lumir', 'num_repeat': 'gradirn_ukbb'}
+
+
+@pytest.mark.parametrize('name', PUBLISHED_OPTIONS)
+def test_every_key_of_a_sentence_is_one(name):
+    """The dotted keys of each answer exist in the config of a system that it is about."""
+    import re
+
+    configs = [OF.get(name), 'eoir_lumir', 'eoir_oasis', 'textscf_oasis', 'gradirn_ukbb', 'spine_mind', 'c2fvit_oasis']
+    known = [load_config(f'configs/{config}.py') for config in configs if config]
+    roots = 'model|optim_wrapper|train_cfg|train_dataloader|val_dataloader|test_dataloader|default_hooks|randomness'
+    for key in re.findall(rf'\b(?:{roots})(?:\.\w+)+', PUBLISHED_OPTIONS[name]):
+        key = key.removesuffix('.py')
+        if key.endswith(('dataset.pipeline', 'dataset.fraction', 'model.label_values')):
+            continue  # arguments that a config need not state
+        assert any(_has(cfg, key) for cfg in known), key
+
+
+def _has(cfg, key):
+    node = cfg
+    for part in key.split('.'):
+        if part not in node:
+            return False
+        node = node[part]
+    return True
+
+
 def write(path, text, base=OASIS):
     import os
 
@@ -109,3 +137,48 @@ def test_a_base_of_ones_own_may_hold_variables(tmp_path):
 def test_data_root_of_a_file_moves_its_data_sets(tmp_path):
     cfg = load_config(write(tmp_path / 'mine.py', "data_root = '/mnt/scans'"))
     assert {cfg[f'{stage}_dataloader'].dataset.data_root for stage in ('train', 'val', 'test')} == {'/mnt/scans'}
+
+
+@pytest.mark.parametrize('ending', ['.yaml', '.json'])
+@pytest.mark.parametrize('key', ['edition', 'start_channel', 'num_classes', 'train_cfgs', 'dataset_type'])
+def test_files_of_data_with_keys_without_effect(tmp_path, ending, key):
+    import json
+
+    file = tmp_path / f'mine{ending}'
+    file.write_text(json.dumps({'_base_': 'mmreg::textscf_oasis.py', key: 'nifti'}))
+    with pytest.raises(ConfigError, match=f'mine{ending}: {key} has no effect; '):
+        load_config(file)
+    (tmp_path / f'child{ending}').write_text(json.dumps({'_base_': f'mine{ending}', 'train_cfg': {'max_epochs': 2}}))
+    with pytest.raises(ConfigError, match=f'mine{ending}: {key} has no effect; '):
+        load_config(tmp_path / f'child{ending}')
+
+
+def test_data_root_of_a_file_of_data_moves_its_data_sets(tmp_path):
+    (tmp_path / 'mine.yaml').write_text(
+        '_base_: mmreg::textscf_oasis.py\ndata_root: /mnt/scans\nnote: read by a hook\n'
+    )
+    cfg = load_config(tmp_path / 'mine.yaml')
+    assert {cfg[f'{stage}_dataloader'].dataset.data_root for stage in ('train', 'val', 'test')} == {'/mnt/scans'}
+    assert str(cfg).count('/mnt/scans/prompts') >= 3
+
+
+LAZY = """
+from mmengine.config import read_base
+
+with read_base():
+    from .below import *
+"""
+
+
+def test_lazy_files(tmp_path):
+    below = "data_root = '/data'\nedition = 'pickle'\n"
+    below += "train_dataloader = dict(dataset=dict(data_root=data_root, edition=edition, list=data_root + '/a.csv'))\n"
+    (tmp_path / 'below.py').write_text(below)
+    (tmp_path / 'mine.py').write_text(f"{LAZY}\nedition = 'nifti'\n")
+    with pytest.raises(ConfigError, match='mine.py, line 7: edition has no effect'):
+        load_config(tmp_path / 'mine.py')
+    (tmp_path / 'mine.py').write_text(f"{LAZY}\ndata_root = '/mnt'\n")
+    dataset = load_config(tmp_path / 'mine.py').train_dataloader.dataset
+    assert (dataset.data_root, dataset.list) == ('/mnt', '/mnt/a.csv')
+    (tmp_path / 'mine.py').write_text(f"{LAZY}\nedition = 'nifti'\ntrain_dataloader.update(dict(note=edition))\n")
+    load_config(tmp_path / 'mine.py')
