@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='mmreg package', description=__doc__)
     parser.add_argument('predictions', help='folder of predictions, or a .zip to check')
     parser.add_argument('--challenge', choices=tuple(PROFILES), required=True)
-    parser.add_argument('--dataset', required=True, help='JSON of the data set: says which pairs are wanted')
+    parser.add_argument('--dataset', required=True, help='wanted pairs: JSON, or folder of pickled pairs')
     parser.add_argument('--split', choices=('validation', 'test'), help='default: validation, else test')
     parser.add_argument('--data-root', help='folder of the images, for their shapes; default: that of the JSON')
     parser.add_argument('--shape', nargs='+', type=int, help='spatial shape of all fields, where no image tells')

@@ -78,11 +78,16 @@ class OASISDataset(Learn2RegDataset):
             return Index([_pickled(path, _id(pattern, path, 1), _SUBJECT) for path in files])
         sources: list[Source] = []
         pairs = []
-        for path in files:
-            fixed, moving = _id(pattern, path, 1), _id(pattern, path, 2)
+        for (fixed, moving), path in pickled_pairs(folder).items():
             pairs.append(IndexPair(fixed=len(sources), moving=len(sources) + 1, case_id=f'{fixed}_{moving}'))
             sources += [_pickled(path, fixed, _FIXED), _pickled(path, moving, _MOVING)]
         return Index(sources, pairs)
+
+
+def pickled_pairs(folder: Path) -> dict[tuple[str, str], Path]:
+    """Files ``p_<A>_<B>.pkl`` of a folder by (fixed, moving) subject, sorted."""
+    files = sorted(path for path in folder.glob('p_*.pkl') if _PAIR_NAME.fullmatch(path.name))
+    return {(_id(_PAIR_NAME, path, 1), _id(_PAIR_NAME, path, 2)): path for path in files}
 
 
 def _id(pattern: re.Pattern[str], path: Path, group: int) -> str:

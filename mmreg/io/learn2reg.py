@@ -69,7 +69,10 @@ def unique_stems(pairs: Sequence[tuple[str | Path, str | Path]]) -> list[str]:
 
 
 def _subject_and_modality(name: str) -> tuple[int, int]:
-    numbers = [int(part) for part in re.split('[_-]', name.split('.')[0]) if part.isdecimal()]
+    parts = re.split('[_-]', name.split('.')[0])
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if not numbers:  # abdomen CT of 2020 is called img0024
+        numbers = [int(found[1]) for part in parts if (found := re.fullmatch(r'[A-Za-z]+(\d{2,})', part))][:1]
     if not numbers:
         raise DataError(f'{name}: found no number in the name, expected one such as in LUMIRMRI_3455_0000.nii.gz')
     return (numbers[-2], numbers[-1]) if len(numbers) > 1 else (numbers[0], 0)

@@ -1,6 +1,7 @@
 """Archives for challenges: what goes in, what comes out, what is refused."""
 
 import json
+import pickle
 import zipfile
 
 import numpy as np
@@ -8,8 +9,10 @@ import pytest
 
 from mmreg.commands.evaluate import main as evaluate
 from mmreg.commands.package import main
+from mmreg.errors import DataError
 from mmreg.evaluation.challenge.fields import read_field, read_header
 from mmreg.io import Geometry, write_displacement_image, write_learn2reg_nifti
+from mmreg.io.learn2reg import field_stems
 
 from . import toy
 
@@ -65,6 +68,49 @@ def test_fields_in_millimetres_become_voxels(folders, tmp_path):
     np.testing.assert_allclose(found, toy.field(1), atol=1e-5)
     (case / 'affine.tfm').write_text('an affine')
     assert main(_options(folders, tmp_path)) != 0
+
+
+def test_fields_that_a_test_run_saved(folders, tmp_path):
+    """``mmreg test --save-fields`` writes one ITK field per case, called by the case."""
+    affine = np.diag([-2.0, 1.5, 3.0, 1.0])
+    for number in toy.IDS:
+        (folders[0] / f'disp_{number:04d}_{number:04d}.nii.gz').unlink()
+        saved = folders[0] / f'{number:04d}_{number:04d}.nii.gz'
+        write_displacement_image(saved, toy.field(number), Geometry(toy.SHAPE, affine))
+    assert main(_options(folders, tmp_path)) == 0
+    _unpacked(tmp_path)
+    np.testing.assert_allclose(
+        read_field(tmp_path / 'unpacked/disp_0001_0001.nii.gz', toy.SHAPE), toy.field(1), atol=1e-5
+    )
+
+
+def test_pickled_pairs_say_what_is_wanted(folders, tmp_path, capsys):
+    """OASIS as the TransMorph authors hand it on has no JSON; the names of its files are the list."""
+    wanted, fields = tmp_path / 'val', tmp_path / 'fields'
+    options = [str(fields), '--challenge', 'oasis2021', '--dataset', str(wanted), '-o', str(tmp_path / 'out.zip')]
+    fields.mkdir()
+    wanted.mkdir()
+    assert main(options) == 2 and 'p_0438_0439.pkl' in capsys.readouterr().err
+    image, labels = np.zeros(toy.SHAPE, np.float32), np.zeros(toy.SHAPE, np.int16)
+    for fixed, moving in ((438, 439), (439, 440)):
+        pair = (image, image, labels, labels)
+        (wanted / f'p_{fixed:04d}_{moving:04d}.pkl').write_bytes(pickle.dumps(pair))
+        write_displacement_image(
+            fields / f'{fixed:04d}_{moving:04d}.nii.gz', toy.field(1), Geometry(toy.SHAPE, np.eye(4))
+        )
+    assert main(options) == 0
+    assert _unpacked(tmp_path) == ['task_03/disp_0438_0439.npz', 'task_03/disp_0439_0440.npz']
+    stored = read_field(tmp_path / 'unpacked/task_03/disp_0438_0439.npz', toy.SHAPE)
+    assert np.abs(stored - toy.field(1)).mean() < 0.2
+    (fields / '0439_0440.nii.gz').unlink()
+    assert main(options) == 2 and 'disp_0439_0440: missing' in capsys.readouterr().err
+
+
+def test_images_called_by_word_and_number():
+    """Abdomen CT of 2020 is called img0024."""
+    assert field_stems('img/img0024.nii.gz', 'img/img0025.nii.gz')[0] == 'disp_0024_0025'
+    with pytest.raises(DataError, match='no number'):
+        field_stems('T1_brain.nii.gz', 'T2_brain.nii.gz')
 
 
 def _refused(folders, tmp_path, capsys, *options):

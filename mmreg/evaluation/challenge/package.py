@@ -21,7 +21,7 @@ from .fields import check_header, inner_folder, layout, named_files, read_field,
 from .profiles import Profile
 from .units import UnitWatch
 
-#: What `mmreg infer` calls the field of a case in its folder, and its relatives.
+#: What `mmreg infer` calls the field of a case in its folder, and its relatives; `mmreg test` uses the endings.
 ITK_NAMES = ('displacement.nii.gz', 'displacement.mha', 'displacement.nrrd')
 Shapes = Mapping[ScoredPair, tuple[int, ...]]
 Track = Callable[[Sequence[ScoredPair]], Iterable[ScoredPair]]
@@ -39,7 +39,8 @@ def package(
 
     Args:
         predictions: Folder with, per pair, ``disp_<fixed>_<moving>.nii.gz`` or ``.npz`` (voxels), or a folder
-            ``<fixed>_<moving>`` with an ITK field ``displacement.nii.gz`` (LPS mm), as `mmreg infer` writes them.
+            ``<fixed>_<moving>`` with an ITK field ``displacement.nii.gz`` (LPS mm), as `mmreg infer` writes them, or
+            that field as ``<fixed>_<moving>.nii.gz``, as `mmreg test --save-fields` does.
         archive: The zip file to write.
         profile: Form of the challenge.
         shapes: The pairs that must be there, and the spatial shape of each field.
@@ -94,7 +95,7 @@ def _prediction_problem(path: Path, shape: Sequence[int]) -> str | None:
     """Why a prediction cannot be packed, None when it can."""
     if path.name in ITK_NAMES and (path.parent / 'affine.tfm').is_file():
         return 'registered on top of an affine, which a displacement alone cannot hold'
-    problem = None if path.name in ITK_NAMES else check_header(path, shape)
+    problem = check_header(path, shape) if _in_voxels(path) else None
     if problem:
         return problem
     try:
@@ -106,7 +107,7 @@ def _prediction_problem(path: Path, shape: Sequence[int]) -> str | None:
 
 def read_prediction(path: Path, shape: Sequence[int]) -> np.ndarray:
     """A prediction as ``(ndim, *S)`` voxels, from a challenge file (voxels) or an ITK field image (LPS mm)."""
-    if path.name not in ITK_NAMES:
+    if _in_voxels(path):
         return read_field(path, shape)
     displacement, geometry = read_displacement_image(path)
     if tuple(geometry.shape) != tuple(shape):
@@ -188,11 +189,15 @@ def _file_problem(file: Path, profile: Profile, shape: Sequence[int], watch: Uni
 
 def _candidates(folder: Path, pair: ScoredPair) -> list[Path]:
     direct = named_files(folder, pair)
-    folders = [folder / stem.removeprefix('disp_') for stem in (*pair.accepted_stems, pair.result_folder)]
-    return [
-        *direct,
-        *(path for case in dict.fromkeys(folders) for name in ITK_NAMES if (path := case / name).is_file()),
-    ]
+    cases = dict.fromkeys(stem.removeprefix('disp_') for stem in (*pair.accepted_stems, pair.result_folder))
+    fields = [folder / case / name for case in cases for name in ITK_NAMES]
+    fields += [folder / f'{case}{"".join(Path(name).suffixes)}' for case in cases for name in ITK_NAMES]
+    return [*direct, *(path for path in fields if path.is_file())]
+
+
+def _in_voxels(path: Path) -> bool:
+    """Whether a prediction is a challenge's file; other names are those of ITK fields in millimetres."""
+    return path.name.startswith('disp_')
 
 
 def _stem(path: Path) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from mmreg.datasets.learn2reg import SPLITS, read_json
+from mmreg.datasets.oasis import pickled_pairs
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry, write_learn2reg_nifti, write_learn2reg_npz
+from mmreg.io.pickles import restricted_load
 
 from .config import ScoredPair, named
 
@@ -66,10 +68,14 @@ PROFILES: dict[str, Profile] = {
 def wanted_pairs(json_file: str | Path, split: str | None = None) -> list[ScoredPair]:
     """The pairs that a data set's JSON lists for a split; by default validation, else test.
 
+    Instead of a JSON, a folder of pickled pairs (``p_0438_0439.pkl``) may be given: its files are the list.
+
     Raises:
         ConfigError: the split is unknown, or two pairs would share a file name.
-        DataError: the JSON lists no pairs there.
+        DataError: the JSON lists no pairs there, or the folder has none.
     """
+    if Path(json_file).is_dir():
+        return named([ScoredPair(*pair) for pair in _pickles(Path(json_file))], str(json_file))
     content = read_json(json_file)
     splits = ('validation', 'test') if split is None else (split,)
     if set(splits) - set(SPLITS):
@@ -89,6 +95,9 @@ def wanted_shape(json_file: str | Path, pair: ScoredPair, data_root: str | Path 
     Raises:
         DataError: neither is known.
     """
+    if Path(json_file).is_dir():
+        fixed = restricted_load(_pickles(Path(json_file))[pair.fixed, pair.moving])[1]
+        return tuple(np.shape(fixed))
     image = Path(data_root or Path(json_file).parent) / pair.fixed.lstrip('/')
     if image.is_file():
         return tuple(read_geometry(image).shape)
@@ -98,6 +107,16 @@ def wanted_shape(json_file: str | Path, pair: ScoredPair, data_root: str | Path 
     if isinstance(stated, Sequence) and len(stated) in (2, 3) and all(isinstance(n, int) for n in stated):
         return tuple(stated)
     raise DataError(f'{image} does not exist and {json_file} has no tensorImageShape, expected one; or give --shape.')
+
+
+def _pickles(folder: Path) -> dict[tuple[str, str], Path]:
+    """File of each (fixed, moving) pair of a folder of pickles."""
+    found = pickled_pairs(folder)
+    if not found:
+        raise DataError(
+            f'{folder}: no pairs in pickles, expected files such as p_0438_0439.pkl, or the JSON of a data set.'
+        )
+    return found
 
 
 def _pairs(entries: Any) -> list[ScoredPair]:
