@@ -162,7 +162,7 @@ class Pipeline:
         with timed(timings, 'outputs'):
             displacement = to_fixed_grid(moved.displacement, on)
             result = on_fixed_grid(pair.case_id, displacement, pair.images, matrix, started.options.fill)
-            if inverse and not longer_than_image(displacement):
+            if inverse and not longer_than_image(displacement, result.geometry):
                 result.inverse = inverse_of(displacement, result.geometry, divide=True)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
             follow(result, pair.labels, pair.points)

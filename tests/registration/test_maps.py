@@ -6,7 +6,7 @@ import torch
 from mmengine.config import Config
 
 from mmreg.apis import RegistrationInferencer
-from mmreg.io import read_volume, write_volume
+from mmreg.io import Geometry, Volume, read_volume, write_volume
 from mmreg.models.base import FlowHead
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import identity_grid
@@ -22,16 +22,20 @@ class MapsHead(FlowHead):
 
     def forward(self, features, integrator, guidance):
         fixed = guidance['fixed']
-        size = fixed.shape[2:]
-        variance = torch.tensor(VARIANCE).view(1, 3, 1, 1, 1).expand(1, 3, *size)
-        maps = {'displacement_variance': variance, 'place': identity_grid(size)[None, :1]}
-        return Fields([torch.zeros(1, 3, *size)], extras={'maps': maps})
+        count, size = len(fixed), fixed.shape[2:]
+        ndim = len(size)
+        variance = torch.tensor(VARIANCE[:ndim]).view(1, ndim, *[1] * ndim).expand(count, ndim, *size)
+        place = identity_grid(size)[None, :1].expand(count, 1, *size)
+        seen = fixed.mean(tuple(range(1, 2 + ndim))).view(-1, 1, *[1] * ndim).expand(count, 1, *size)
+        maps = {'displacement_variance': variance, 'place': place, 'seen': seen}
+        return Fields([torch.zeros(count, ndim, *size)], extras={'maps': maps})
 
 
-def inferencer(**inference):
+def inferencer(ndim=3, **inference):
     encoder = {'type': 'EOIREncoder', 'channels': 2}
     model = {
         'type': 'Registrar',
+        'ndim': ndim,
         'backbone': {'type': 'ResizePyramid', 'levels': 1, 'encoder': encoder},
         'flow_head': {'type': 'TestMapsHead'},
     }
@@ -61,6 +65,28 @@ def test_another_working_grid_changes_no_millimetres(tmp_path):
     inside = result.maps['uncertainty'].array[4:-4, 4:-4, 4:-4]
     assert inside.shape == (16, 16, 16)
     np.testing.assert_allclose(inside, 3.0 * np.sqrt(sum(VARIANCE)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(('axis', 'spacing'), [(2, (1.5, 1.0, 8.0)), (0, (8.0, 1.5, 1.0))])
+def test_maps_of_a_stack(tmp_path, axis, spacing):
+    """A 2-D model on a volume: every slice has its maps, and nothing varies along the stack."""
+    shape = [12, 14]
+    shape.insert(axis, 11)  # more slices than are seen at once
+    geometry = Geometry.from_parts(tuple(shape), spacing=spacing)
+    image = Volume(np.random.default_rng(0).uniform(size=shape).astype(np.float32), geometry)
+    write_volume(tmp_path / 'image.nii.gz', image)
+    result = inferencer(ndim=2)(tmp_path / 'image.nii.gz', tmp_path / 'image.nii.gz', out_dir=tmp_path / 'out')
+    plane = [step for number, step in enumerate(spacing) if number != axis]
+    expected = np.sqrt(sum(v * s**2 for v, s in zip(VARIANCE, plane)))
+    np.testing.assert_allclose(result.maps['uncertainty'].array, np.full(shape, expected), rtol=1e-5)
+    first = np.arange(shape[0 if axis else 1]).reshape((-1, 1, 1) if axis else (1, -1, 1))
+    np.testing.assert_allclose(result.maps['place'].array, np.broadcast_to(first, shape), atol=1e-3)
+    means = np.moveaxis(result.maps['seen'].array, axis, 0).reshape(11, -1)
+    others = tuple(number for number in range(3) if number != axis)
+    assert np.ptp(means, axis=1).max() < 1e-5  # each slice has its own map, in its own place
+    assert np.corrcoef(means[:, 0], image.array.mean(others))[0, 1] > 0.999999
+    assert read_volume(tmp_path / 'out' / 'place.nii.gz').geometry.same_grid(geometry)
+    assert (tmp_path / 'out' / 'uncertainty.nii.gz').is_file()
 
 
 def test_a_plain_model_has_none(config, pair, tmp_path):

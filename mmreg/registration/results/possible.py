@@ -7,6 +7,7 @@ import torch
 
 from mmreg.errors import DataError
 from mmreg.evaluation.functional import jacobian
+from mmreg.io import Geometry
 
 from .result import RegistrationResult
 
@@ -14,24 +15,25 @@ from .result import RegistrationResult
 MOST_FOLDS = 33.0
 
 
-def longer_than_image(displacement: np.ndarray) -> str:
-    """Words where the longest displacement ``(ndim, *S)``, voxels, exceeds the diagonal of its grid; else empty."""
-    longest = float(np.sqrt(np.square(displacement, dtype=np.float64).sum(axis=0)).max())
-    diagonal = float(np.linalg.norm(displacement.shape[1:]))
-    if longest <= diagonal:
+def longer_than_image(displacement: np.ndarray, geometry: Geometry) -> str:
+    """Words where the longest displacement ``(ndim, *S)``, voxels, exceeds the longest side of its grid; else empty."""
+    spacing = np.asarray(geometry.spacing, dtype=np.float64)
+    metric = np.asarray(displacement, dtype=np.float64) * spacing.reshape(-1, *[1] * geometry.ndim)
+    longest, side = float(np.sqrt(np.square(metric).sum(axis=0)).max()), float((spacing * geometry.shape).max())
+    if longest <= side:
         return ''
-    return f'moves by up to {longest:.4g} voxels, expected less than the diagonal of the image, {diagonal:.4g}'
+    return f'moves by up to {longest:.4g} mm, expected less than the longest side of the image, {side:.4g} mm'
 
 
 def refuse_impossible(result: RegistrationResult) -> None:
-    """Refuse a displacement that is longer than the image's diagonal, or folds more than :data:`MOST_FOLDS` percent.
+    """Refuse a displacement longer than the image's longest side, or folded in more than :data:`MOST_FOLDS` percent.
 
     The commands ask before they write anything; a result in Python is the caller's to judge, by its warnings.
 
     Raises:
         DataError: saying which, and what usually is the reason.
     """
-    found = longer_than_image(result.displacement)
+    found = longer_than_image(result.displacement, result.geometry)
     if not found:
         folds = jacobian.fold_percent(jacobian.determinant_map(torch.from_numpy(result.displacement), 0))
         if folds > MOST_FOLDS:

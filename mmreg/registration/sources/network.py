@@ -16,7 +16,7 @@ from mmreg.registration.working.preparation import Preparation
 from mmreg.registration.working.stacks import slices_of, volume_of
 
 from .base import Source, split_batch
-from .maps import maps_of
+from .maps import maps_of, maps_of_stack, raw_maps
 from .prompts import label_inputs
 
 #: Slices of a stack that a 2-D network sees at once.
@@ -50,20 +50,22 @@ class Network(Source):
         return [replace(one, maps=maps) for one, maps in zip(found, maps_of(fields, pairs))]
 
     def _stack(self, on: WorkingPair, axis: int, watch: ProgressCallback) -> SourceResult:
-        """A 2-D model on a volume, slice by slice; what it says besides the displacement is left out."""
+        """A 2-D model on a volume, slice by slice."""
         start = time.perf_counter()
         slices = slices_of(self._arrays(on), axis)
         prepared = time.perf_counter()
-        count, parts = len(slices['fixed']), []
+        count, parts, maps = len(slices['fixed']), [], []
         for first in range(0, count, _SLICES):
             tell(watch, 'network', f'slice {first + 1} of {count}', first / count)
             chosen = {key: array[first : first + _SLICES] for key, array in slices.items()}
             batch = {key: torch.from_numpy(array).to(self.device) for key, array in chosen.items()}
             with torch.no_grad():
-                parts.append(self.model(batch, mode='tensor').displacement.float().cpu())
+                fields = self.model(batch, mode='tensor')
+            parts.append(fields.displacement.float().cpu())
+            maps.append(raw_maps(fields))
         seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
         (found,) = split_batch([on], volume_of(torch.cat(parts), axis)[None], {}, seconds)
-        return found
+        return replace(found, maps=maps_of_stack(maps, on, axis))
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:
         arrays = on.images(self.preparation)
