@@ -17,6 +17,13 @@ model = dict(
     flow_head=dict(channels=[48, 64, 96, 128], convs=2),
 )
 
+train_pipeline = [
+    dict(type='RandomFlip', axes=(0,), prob=0.5),  # left and right
+    dict(type='PackRegInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+randomness = dict(seed=2023)
+
 default_hooks = dict(
     checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
 )

@@ -37,6 +37,8 @@ test_dataloader = dict(dataset=dict(stack=stack))
 param_scheduler = [dict(type='StepLR', step_size=9, gamma=0.996, by_epoch=True)]
 train_cfg = dict(max_epochs=1800, val_interval=60)
 
+randomness = dict(seed=2023)
+
 default_hooks = dict(
     checkpoint=dict(interval=60, max_keep_ckpts=3, save_best='reg/dice', rule='greater'),
 )

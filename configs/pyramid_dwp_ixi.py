@@ -12,6 +12,8 @@ __card__ = dict(
     page='methods/pyramid_designs',
 )
 
+randomness = dict(seed=2023)
+
 default_hooks = dict(
     checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
 )

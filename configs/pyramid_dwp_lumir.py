@@ -13,7 +13,12 @@ __card__ = dict(
     page='methods/pyramid_designs',
 )
 
-train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'))
+train_pipeline = [
+    dict(type='RandomFlip', axes=(0,), prob=0.5),  # left and right, as published
+    dict(type='PackRegInputs'),
+]
+train_dataloader = dict(sampler=dict(type='SeededInfiniteSampler'), dataset=dict(pipeline=train_pipeline))
+randomness = dict(seed=2023)
 
 default_hooks = dict(
     checkpoint=dict(interval=2500, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),

@@ -18,6 +18,8 @@ train_pipeline = [
 ]
 train_dataloader = dict(dataset=dict(pairing='exchange', pipeline=train_pipeline))
 
+randomness = dict(seed=2023)
+
 default_hooks = dict(
     checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/tre', rule='less'),
 )

@@ -12,6 +12,13 @@ __card__ = dict(
     page='methods/pyramid_designs',
 )
 
+train_pipeline = [
+    dict(type='RandomFlip', axes=(0,), prob=0.5),  # left and right
+    dict(type='PackRegInputs'),
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+randomness = dict(seed=2023)
+
 default_hooks = dict(
     checkpoint=dict(interval=10, max_keep_ckpts=5, save_best='reg/dice', rule='greater'),
 )
