@@ -4,6 +4,7 @@ Data are made in the published layouts (``tests/made``). Each config goes throug
 options only for what makes it short: one epoch or two iterations, two samples, no worker processes.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mmreg.commands.train import stages_of
 from mmreg.plugins import register_all_modules
 from mmreg.utils.config import load_config
 from tests.made.layouts import LAYOUTS, SHAPE, STACK, make
+from tests.made.shortened import short
 from tests.made.volumes import anatomy, put
 
 FOLDER = Path(__file__).parents[1] / 'configs'
@@ -21,9 +23,15 @@ CONFIGS = sorted(FOLDER.glob('*.py'))
 PRESETS = [path for path in CONFIGS if path.stem.startswith('register_')]
 CLASSICAL = [path for path in CONFIGS if path.stem.startswith('spine_elastix')]
 TRAINED = [path for path in CONFIGS if path not in PRESETS and path not in CLASSICAL]
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-#: Challenge and list of pairs of a data set whose results are packaged.
-CHALLENGES = {'LUMIR': ('lumir', 'LUMIR_dataset.json')}
+#: Challenge of a data set, what lists its pairs, and the layout in which inference writes them; without a layout the
+#: fields of the test run are packed.
+CHALLENGES = {
+    'LUMIR': ('lumir', 'LUMIR_dataset.json', 'lumir'),
+    'LUMIR25': ('lumir25', 'LUMIR25_dataset.json', 'lumir'),
+    'NLST': ('learn2reg', 'NLST_dataset.json', 'learn2reg'),
+    'AbdomenCTCT': ('learn2reg', 'AbdomenCTCT_dataset.json', 'learn2reg'),
+    'OASIS': ('oasis2021', 'val', None),
+}
 
 pytestmark = pytest.mark.slow
 
@@ -46,64 +54,39 @@ def data_of(cfg):
     return name if name in LAYOUTS else None
 
 
-def short(cfg, length):
-    """Options that make a run of a config small; ``length`` epochs or iterations."""
-    options = ['default_hooks.visualization=None', 'default_hooks.logger.interval=1', 'randomness.seed=1']
-    for name in LOADERS:
-        node, where = cfg[name].dataset, f'{name}.dataset'
-        options.append(f'{name}.num_workers=0')
-        options.append(
-            f'{where}.count=2' if 'count' in node else f'{where}.indices={6 if cfg[name].batch_size > 2 else 2}'
-        )
-        if 'cache' in node or 'count' not in node:
-            options.append(f'{where}.cache=memory')
-        if 'size' in node:
-            options.append(f'{where}.size=(32,32,32)' if len(node['size']) == 3 else f'{where}.size=(32,32)')
-        for number, step in enumerate(node.get('pipeline') or ()):
-            if step.get('type') == 'RandomVertebraCrop':
-                options.append(f'{where}.pipeline.{number}.size=(32,32,32)')
-    if 'hidden_dim' in (cfg.model.get('flow_head') or {}):  # 160 of 164 million weights
-        options.append('model.flow_head.hidden_dim=32')
-        options += ['model.backbone.channels=4'] if cfg.model.backbone.type == 'LKUNet' else []
-    unit = 'max_epochs' if 'max_epochs' in cfg.train_cfg else 'max_iters'
-    options += [f'train_cfg.{unit}={length}', f'train_cfg.val_interval={length}']
-    options += [f'default_hooks.checkpoint.interval={length}', 'default_hooks.checkpoint.max_keep_ckpts=3']
-    return options, 'epoch' if unit == 'max_epochs' else 'iter'
-
-
 def run(*arguments):
     code = main([str(argument) for argument in arguments])
     assert code == 0, f'mmreg {" ".join(map(str, arguments))} ended with {code}'
 
 
+#: Two images below the folder of a data set, such as a user of its configs has: fixed, moving.
+FILES = {
+    'LUMIR': ('imagesVal/LUMIRMRI_3455_0000', 'imagesVal/LUMIRMRI_3454_0000'),
+    'LUMIR25': ('imagesVal/LUMIRMRI_3455_0000', 'imagesVal/LUMIRMRI_3454_0000'),
+    'AbdomenCTCT': ('img/img0024', 'img/img0025'),
+    'NLST': ('imagesTr/NLST_0101_0000', 'imagesTr/NLST_0101_0001'),
+    'UKBB': ('test/D3H4L6/sa_ED', 'test/D3H4L6/sa_ES'),
+    'MMs': ('test/D3H4L6/ED_img', 'test/D3H4L6/ES_img'),
+    'MMs2': ('test/D3H4L6/ED_img', 'test/D3H4L6/ES_img'),
+    'CamCAN': ('test/CC5/T1_brain', 'test/CC6/T1_brain'),
+    'SpineCTMR': ('test/005/mr_t1', 'test/005/ct'),
+    'pairs': ('scan2', 'scan3'),
+}
+#: ACDC's by the number of axes of the model: prepared volumes, or frames as they are distributed.
+HEARTS = {
+    3: ('test/patient101_ed_img', 'test/patient101_es_img'),
+    2: ('testing/patient101/patient101_frame01', 'testing/patient101/patient101_frame04'),
+}
+
+
 def files_of(cfg, folder):
-    """Two files such as a user of this config has."""
-    endings = {
-        'LUMIR': ('imagesVal/LUMIRMRI_3455_0000', 'imagesVal/LUMIRMRI_3454_0000'),
-        'UKBB': ('test/D3H4L6/sa_ED',),
-    }
-    endings |= {
-        'AbdomenCTCT': ('img/img0024', 'img/img0025'),
-        'NLST': ('imagesTr/NLST_0101_0000', 'imagesTr/NLST_0101_0001'),
-    }
-    endings |= {
-        'MMs': ('test/D3H4L6/ED_img', 'test/D3H4L6/ES_img'),
-        'CamCAN': ('test/CC5/T1_brain', 'test/CC6/T1_brain'),
-    }
-    endings |= {'pairs': ('scan2', 'scan3'), 'SpineCTMR': ('test/005/mr_t1', 'test/005/ct')}
-    endings['UKBB'] = ('test/D3H4L6/sa_ED', 'test/D3H4L6/sa_ES')
-    three = cfg.model.get('ndim', 3) == 3
-    acdc = ('test/patient101_ed_img', 'test/patient101_es_img')
-    cine = tuple(f'testing/patient101/patient101_frame0{n}' for n in (1, 4))
-    name = data_of(cfg)
-    if name in endings or name == 'ACDC':
-        return [folder / name / f'{file}.nii.gz' for file in endings.get(name) or (acdc if three else cine)]
+    """Two files such as a user of this config has: fixed, moving."""
+    name, ndim = data_of(cfg), cfg.model.get('ndim', 3)
+    if name == 'ACDC' or name in FILES:
+        return [folder / name / f'{file}.nii.gz' for file in FILES.get(name, HEARTS[ndim])]
     # Pickles and simulated data: any two scans with intensities from 0 to 1, as these have.
-    shape, spacing = (SHAPE, 1.0) if three else (STACK, (1.8, 1.8, 10.0))
-    return [
-        put(folder / 'plain' / f'{cfg.model.get("ndim", 3)}_{seed}.nii.gz', anatomy(seed, shape)[0], spacing)
-        for seed in (5, 6)
-    ]
+    shape, spacing = (SHAPE, 1.0) if ndim == 3 else (STACK, (1.8, 1.8, 10.0))
+    return [put(folder / 'plain' / f'{ndim}_{seed}.nii.gz', anatomy(seed, shape)[0], spacing) for seed in (5, 6)]
 
 
 @pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
@@ -135,26 +118,25 @@ def test_config(path, data, tmp_path, capsys):
     assert (tmp_path / 'test' / 'summary.json').is_file()
     fixed, moving = files_of(cfg, data)
     prompt = ['--fixed-prompt', prompt_of(fixed, data)] if 'SegmentPrompt' in str(cfg.get('test_dataloader')) else []
-    run(
-        'infer',
-        path,
-        '-c',
-        checkpoint,
-        '--fixed',
-        fixed,
-        '--moving',
-        moving,
-        '--out',
-        tmp_path / 'infer',
-        *prompt,
-        *used,
-    )
+    pair = ('--fixed', fixed, '--moving', moving, '--out', tmp_path / 'infer', *prompt)
+    run('infer', path, '-c', checkpoint, *pair, *used)
     assert (tmp_path / 'infer' / 'report.html').is_file()
     if name in CHALLENGES:
-        challenge, pairs = CHALLENGES[name]
+        pack(path, checkpoint, folder, tmp_path, used)
+    shutil.rmtree(tmp_path)  # states of hundreds of configs are gigabytes
+
+
+def pack(path, checkpoint, folder, tmp_path, used):
+    """The archive of the data set's challenge, from the list of pairs as the challenge ships it."""
+    challenge, pairs, layout = CHALLENGES[folder.name]
+    fields = tmp_path / 'saved'
+    if layout:
         fields = tmp_path / 'fields'
-        run('infer', path, '-c', checkpoint, '--pairs', folder / pairs, '--layout', 'lumir', '--out', fields, *used)
-        run('package', fields, '--challenge', challenge, '--dataset', folder / pairs, '-o', tmp_path / 'submission.zip')
+        files = ('--pairs', folder / pairs, '--layout', layout, '--out', fields)
+        run('infer', path, '-c', checkpoint, *files, *used)
+    form = ('--challenge', challenge, '--dataset', folder / pairs)
+    run('package', fields, *form, '-o', tmp_path / 'submission.zip')
+    run('package', tmp_path / 'submission.zip', *form)
 
 
 def first_weights(path, tmp_path):

@@ -99,12 +99,16 @@ def ixi(root: Path) -> Path:
 
 
 def abdomenctct(root: Path) -> Path:
-    """30 numbered CTs in Hounsfield units at 2 mm."""
+    """30 numbered CTs in Hounsfield units at 2 mm, and a JSON that lists some pairs of the test split."""
     for number in range(1, 31):
         image, labels = anatomy(number, (48, 64, 48), 13)
         put(root / 'img' / f'img{number:04d}.nii.gz', (image * 1300 - 500).astype(np.int16), 2.0)
         put(root / 'label' / f'label{number:04d}.nii.gz', labels, 2.0)
         put(root / 'prompts' / f'img{number:04d}.nii.gz', labels, 2.0)
+    pairs = [
+        {'fixed': f'./img/img{a:04d}.nii.gz', 'moving': f'./img/img{b:04d}.nii.gz'} for a, b in ((24, 25), (25, 24))
+    ]
+    put_json(root / 'AbdomenCTCT_dataset.json', {'name': 'AbdomenCTCT', 'training': [], 'registration_test': pairs})
     return root
 
 
