@@ -82,7 +82,15 @@ def _list(as_json: bool) -> None:
     for one in own:
         console.say(f'{one.name}: {one.summary}; comes with mmreg, {one.parameters / 1e6:.2f} M parameters')
     rows = [
-        (e.name, e.method, e.trained_on, e.needs.sentence(), f'{e.parameters / 1e6:.2f} M', e.licence, e.checked)
+        (
+            e.name,
+            e.method,
+            e.trained_on,
+            e.needs.sentence(),
+            f'{e.parameters / 1e6:.2f} M',
+            e.licence,
+            e.checked or 'not had here',
+        )
         for e in entries
     ]
     header = ('name', 'method', 'trained on', 'expects', 'parameters', 'licence', "agrees with its authors' code to")
@@ -125,7 +133,7 @@ def _show(entry: Entry) -> None:
         'checked here': entry.checked or 'not checked',
         'note': entry.note or '-',
         'from': entry.url or f'{entry.page} (no address of the file is known)',
-        'file': f'{entry.file_name}, {entry.size_bytes:,} bytes',
+        'file': f'{entry.file_name}, {entry.size_bytes:,} bytes' if entry.url else 'given by hand: mmreg weights add',
         'SHA-256': entry.sha256 or 'not known',
         'on this machine': str(place) if place else f'not yet; `mmreg weights get {entry.name}`',
     }

@@ -62,7 +62,7 @@ class Entry:
         checked: Agreement of the converted network with the authors' own classes, and what was measured on files.
         repository: ``owner/name`` of the public repository.
         commit: State of the repository in which the file is; '' where the file is not at such an address.
-        path: Place of the file in it.
+        path: Place of the file in it; '' where it is not known.
         size_bytes: Of the file.
         sha256: Of the file; '' where nobody checked one: the user gives the file by hand.
         note: What else a user must know.
@@ -77,7 +77,7 @@ class Entry:
     parameters: int
     licence: str
     repository: str
-    path: str
+    path: str = ''
     commit: str = ''
     size_bytes: int = 0
     sha256: str = ''
@@ -98,8 +98,8 @@ class Entry:
 
     @property
     def file_name(self) -> str:
-        """Name of the published file."""
-        return self.path.rpartition('/')[2]
+        """Name of the published file; where its authors' name for it is not known, one of ours."""
+        return self.path.rpartition('/')[2] or f'{self.name}.published'
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with the address."""

@@ -50,7 +50,7 @@ def _weights(entry: Entry, cards: list[Card]) -> dict[str, Any]:
         'Config': f'configs/{entry.config}.py',
         'Metadata': {'Training Data': entry.trained_on, 'Parameters': entry.parameters, 'Licence': entry.licence},
         **({'Results': [_result(entry.published)]} if entry.published else {}),
-        'Weights': entry.url,
+        **({'Weights': entry.url} if entry.url else {}),
         'Code': {'URL': entry.page},
     }
 

@@ -16,12 +16,14 @@ _LAPIRN = 'cwmok/LapIRN'
 _LAPIRN_AT = '3effd6ccdbc0f44686a26c5b020a33849e9de4bc'
 _SYMNET = 'cwmok/Fast-Symmetric-Diffeomorphic-Image-Registration-with-Convolutional-Neural-Networks'
 _LKU = 'xi-jia/LKU-Net'
-_NO_LICENCE = 'none stated'
+_TRANSMORPH = 'junyuchen245/TransMorph_Transformer_for_Medical_Image_Registration'
+_NO_LICENCE, _SEE_PAGE = 'none stated', 'see its page'
 
 #: Brains of OASIS-1 by FreeSurfer in Talairach space: without skull, 1 mm, axes left, inferior, anterior.
 _OASIS = Needs('T1-weighted MR', True, 'LIA', 1.0, (160, 192, 224), _MIN_MAX, 'auto')
 _IXI = Needs('T1-weighted MR', True, None, 1.0, (160, 192, 224), _MIN_MAX, 'auto')
 _OASIS_2D = Needs('a slice of T1-weighted MR', True, None, 1.0, (160, 192), _MIN_MAX)
+_LUMIR = Needs('T1-weighted MR', True, None, 1.0, (160, 224, 192), _MIN_MAX, 'auto')
 _LKU_2D = {'model.ndim': 2, 'model.backbone.channels': 8}
 
 PUBLISHED: tuple[Entry, ...] = (
@@ -74,6 +76,36 @@ PUBLISHED: tuple[Entry, ...] = (
         'f313c02dcd8b2b61d249bc4bec7fff6b3785235c', 3146537,
         'c85fb794cc72b1f4150b46b3d55857257fe7e56c80bc9decd83e51190fa8ae2d',
         options=_LKU_2D, published='Dice 0.7568 in validation', checked='5e-6, 4e-7 voxel',
+    ),
+    # Known to exist, not had here: without an address and a hash, so the user gives the file.
+    Entry(
+        'clapirn_oasis', 'conditional LapIRN', 'clapirn', 'clapirn_oasis_published', 'OASIS-1', _OASIS, 1222068, 'MIT',
+        'cwmok/Conditional_LapIRN', options={'model.flow_head.channels': 28, 'model.flow_head.layout': 'full'},
+        note='the full network (start channel 7); smoothness by --cfg-options model.flow_head.code=0..1',
+    ),
+    Entry(
+        'lkunet_ixi_n8', 'LKU-Net', 'lkunet', 'lkunet_ixi', 'IXI, atlas to patient', _IXI, 2086342, _NO_LICENCE, _LKU,
+        note='the IXI volumes of TransMorph',
+    ),
+    Entry(
+        'transmorph_ixi', 'TransMorph', 'transmorph', 'transmorph_ixi', 'IXI, atlas to patient', _IXI, 46771251,
+        _SEE_PAGE, _TRANSMORPH, note='behind a link of its page; the IXI volumes that the page offers',
+    ),
+    Entry(
+        'transmorph_oasis', 'TransMorph', 'transmorph', 'transmorph_oasis_published', 'OASIS-1', _OASIS, 46556115,
+        _SEE_PAGE, _TRANSMORPH, note='behind a link of its page',
+    ),
+    Entry(
+        'transmorph_large_oasis', 'TransMorph-Large', 'transmorph', 'transmorph_large_oasis_published', 'OASIS-1',
+        _OASIS, 107949059, _SEE_PAGE, _TRANSMORPH, note='behind a link of its page',
+    ),
+    Entry(
+        'c2fvit_oasis', 'C2FViT', 'c2fvit', 'c2fvit_oasis', 'OASIS-1', _OASIS, 12030208, _SEE_PAGE, 'cwmok/C2FViT',
+        note='an affine; behind a link of its page',
+    ),
+    Entry(
+        'eoir_lumir', 'EOIR', 'eoir', 'eoir_lumir', 'LUMIR', _LUMIR, 909232, _SEE_PAGE, 'XiangChen1994/EOIR',
+        note='behind a link of its page',
     ),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from mmreg.registry import REGISTRARS
 from mmreg.zoo import download, published, store
 from mmreg.zoo.entries import Entry, Needs
 from mmreg.zoo.suitability import warnings_of_weights
+from tests.converters.test_voxelmorph_lkunet import lku
 from tests.golden.fill import image
 
 from .server import serving
@@ -209,7 +210,11 @@ def test_entries_fit_their_configs():
         with torch.device('meta'):
             model = REGISTRARS.build(store.config_of(entry).model)
         assert sum(p.numel() for p in model.parameters()) == entry.parameters, entry.name
-        assert len(entry.sha256) == 64 and entry.url.startswith('https://') and entry.licence and entry.checked
+        assert entry.licence and entry.page.startswith('https://')
+        if entry.url:
+            assert len(entry.sha256) == 64 and entry.url.startswith('https://') and entry.checked
+        else:
+            assert not entry.sha256 and not entry.checked, 'nothing is said to be checked that was not had'
         assert len(entry.needs.size) == model.ndim
 
 
@@ -219,11 +224,31 @@ def test_list_and_show(capsys):
     assert all(entry.name in shown for entry in published.PUBLISHED)
     assert main(['weights', 'list', '--json']) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert {row['name'] for row in rows} == set(published.known()) and all(row['url'] for row in rows)
+    assert {row['name'] for row in rows} == set(published.known()) and all(
+        row['url'] or not row['checked'] for row in rows
+    )
     assert main(['weights', 'show', 'lapirn_diff_oasis']) == 0
     shown = capsys.readouterr().out
     for text in ('skull-stripped', 'LIA', 'MinMax', '923,748', 'MIT', '1f37ca27'):
         assert text in shown
+
+
+def test_weights_whose_address_is_not_known(home, known, tmp_path, capsys):
+    """The user is told where to get them, gives the file, and it is used; another family's file is refused."""
+    content = io.BytesIO()
+    torch.save(lku(ndim=3, kernel=5), content)
+    known(Entry('by_hand', 'LKU-Net', 'lkunet', 'lkunet_ixi', 'noise', NEEDS, 1, 'MIT', 'a/b', options=OPTIONS))
+    with pytest.raises(
+        CheckpointError, match=r'get their file from https://github.com/a/b and run `mmreg weights add by_'
+    ):
+        store.get('by_hand')
+    (tmp_path / 'wrong.pth').write_bytes(b'nothing')
+    assert main(['weights', 'add', 'by_hand', str(tmp_path / 'wrong.pth')]) == 2
+    (tmp_path / 'theirs.pth').write_bytes(content.getvalue())
+    assert main(['weights', 'add', 'by_hand', str(tmp_path / 'theirs.pth')]) == 0
+    assert store.ready('by_hand').checkpoint.is_file()
+    init_model('by_hand', device='cpu')
+    assert main(['weights', 'show', 'by_hand']) == 0 and 'given by hand' in capsys.readouterr().out
 
 
 def test_a_head_is_not_a_brain():
