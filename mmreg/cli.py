@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'propagate': ('mmreg.commands.propagate', 'carry the labels of atlases to a scan'),
     'series': ('mmreg.commands.series', 'bring the frames of a series together'),
     'statistics': ('mmreg.commands.statistics', 'local volumes of a cohort, compared between groups'),
+    'view': ('mmreg.commands.view', 'look at a result, or a folder of images, with one crosshair in all scans'),
     'data': ('mmreg.commands.data', 'data sets: where they come from; check a folder, prepare one'),
     'apply': ('mmreg.commands.apply', 'move images, label maps and landmarks by a transform'),
     'invert': ('mmreg.commands.invert', 'invert a transform'),
