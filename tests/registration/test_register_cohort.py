@@ -87,7 +87,8 @@ def test_two_processes_of_torchrun(folder):
     results = table(folder / 'out' / 'results.csv')
     assert list(results) == ['case_000', 'case_001', 'case_003', 'case_004']
     assert set(table(folder / 'out' / 'failures.csv')) == {'case_002'}
-    assert sorted(p.name for p in (folder / 'out').iterdir() if p.is_file()) == ['failures.csv', 'results.csv']
+    written = sorted(p.name for p in (folder / 'out').iterdir() if p.is_file())
+    assert written == ['failures.csv', 'index.html', 'results.csv', 'summary.csv']
     write_list(folder, 5)
     made = {name: (folder / 'out' / name / 'plan.json').stat().st_mtime_ns for name in results}
     assert [o.status for o in cohort(folder, affine='auto').run()] == ['skipped'] * 2 + ['done'] + ['skipped'] * 2

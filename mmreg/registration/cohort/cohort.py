@@ -133,9 +133,16 @@ class Cohort:
                 'landmark_frame': self.landmark_frame,
                 'fill': self.pipeline.options.fill,
                 'inverse': self.inverse,
+                **self._shown(),
                 'outputs': None if self.outputs is None else sorted(self.outputs),
             }
         return self._settings
+
+    def _shown(self) -> dict[str, Any]:
+        """What says how results are shown, where it was asked for: older results know nothing of it."""
+        options = self.pipeline.options
+        found = {'label_names': dict(self.pipeline.label_names), 'view': options.view}
+        return {name: value for name, value in found.items() if value not in ({}, 'neurological')}
 
     def in_order(self, outcomes: Sequence[Outcome], cases: Sequence[CohortCase] | None = None) -> list[Outcome]:
         """Outcomes in the order of the list."""
@@ -165,7 +172,7 @@ class Cohort:
         if plan is None or plan.get('request') != case.fingerprint(self.settings()):
             return None
         try:
-            return Outcome(case, 'skipped', result_line(case, plan))
+            return Outcome(case, 'skipped', result_line(case, plan), files=frozenset(plan['files']))
         except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
             return None
 
@@ -207,9 +214,13 @@ class Cohort:
             return
         for (case, started), one_moved in zip(group, moved):
             try:
-                yield Outcome(case, 'done', self._finish(case, started, one_moved))
+                yield Outcome(case, 'done', self._finish(case, started, one_moved), files=self._files(case))
             except Exception as error:
                 yield failed(case, error)
+
+    def _files(self, case: CohortCase) -> frozenset[str]:
+        folder = self.place(case)
+        return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
 
     def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> dict[str, Any]:
         files = self.layout == 'files'

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from mmreg.errors import ConfigError, DataError
 
-#: Tables of a cohort lie beside the folders of its cases.
-RESERVED = re.compile(r'(results|failures)(\.part\d+of\d+)?\.csv|(con|prn|aux|nul|com\d|lpt\d)(\..*)?', re.IGNORECASE)
+#: Tables of a cohort and its page lie beside the folders of its cases.
+RESERVED = re.compile(
+    r'(results|failures|summary)(\.part\d+of\d+)?\.csv|index(\.part\d+of\d+)?\.html'
+    r'|(con|prn|aux|nul|com\d|lpt\d)(\..*)?',
+    re.IGNORECASE,
+)
 #: Bytes of a name; file systems take 255, and names of files that are being written are longer.
 LONGEST = 200
 _SHOWN = 8

@@ -13,21 +13,35 @@ from .cases import CohortCase
 
 _PAIRED = ('dice', 'hd95', 'tre')
 _SINGLE = ('sdlogj', 'folds_percent')
+#: Newer ones come last, where a reader that counts columns does not see them.
+_SIMILAR = ('lncc', 'nmi', 'minimised')
+_FIELD = ('jacobian_min', 'jacobian_max', 'displacement_mean_mm', 'displacement_max_mm')
 COLUMNS = (
     'case_id', 'fixed', 'moving', 'preset', 'seconds',
     *(f'{name}{when}' for name in _PAIRED for when in ('_before', '')), *_SINGLE, 'overlap_percent', 'warnings',
+    *(f'{name}{when}' for name in _SIMILAR for when in ('_before', '')), *_FIELD, 'inverse_error_mm',
 )  # fmt: skip
 
 
 @dataclass
 class Outcome:
-    """What became of one case: ``'done'``, ``'skipped'`` (finished before) or ``'failed'``."""
+    """What became of one case: ``'done'``, ``'skipped'`` (finished before) or ``'failed'``.
+
+    Attributes:
+        case: Which one.
+        status: As above.
+        line: Of ``results.csv``.
+        reason: Why it failed.
+        trace: The stack of the error.
+        files: Names of the files in its folder.
+    """
 
     case: CohortCase
     status: str
     line: dict[str, Any] = field(default_factory=dict)
     reason: str = ''
     trace: str = ''
+    files: frozenset[str] = frozenset()
 
 
 def failed(case: CohortCase, error: Exception) -> Outcome:
@@ -42,10 +56,11 @@ def result_line(case: CohortCase, plan: dict[str, Any]) -> dict[str, Any]:
     metrics = plan.get('metrics') or {}
     preset = (plan.get('preset') or {}).get('name')
     line: dict[str, Any] = {**names_of(case), 'preset': preset, 'seconds': (plan.get('timings') or {}).get('total')}
-    for name in _PAIRED:
+    for name in (*_PAIRED, *_SIMILAR):
         if name in metrics:
             line |= {f'{name}_before': metrics[name]['before'], name: metrics[name]['after']}
-    line |= {name: metrics[name]['after'] for name in _SINGLE if name in metrics}
+    line |= {name: metrics[name]['after'] for name in (*_SINGLE, *_FIELD) if name in metrics}
+    line['inverse_error_mm'] = (metrics.get('inverse_residual_mm') or {}).get('mean')
     return {**line, 'overlap_percent': metrics.get('overlap_percent'), 'warnings': ' '.join(plan.get('warnings') or ())}
 
 
