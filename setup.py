@@ -20,6 +20,7 @@ EXTRAS = {
     'demo': ['nilearn>=0.10.3'],
     'safetensors': ['safetensors>=0.4'],
     'dask': ['distributed>=2024.8'],
+    'view': [],  # NiiVue lies in the package; the name stays for those who ask for it
 }
 # What a user may want; the tools of those who change mmreg are in 'dev'.
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
@@ -138,6 +139,7 @@ setup(
         'pydicom>=2.4',
         'matplotlib>=3.8',
         'rich>=13',
+        'jinja2>=3.1',
         'pooch>=1.8',
         'safetensors>=0.4',
     ],

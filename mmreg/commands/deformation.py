@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.analysis.field_report import report_field
 from mmreg.io.tables import Row, write_json, write_rows
+from mmreg.registration.options import VIEW_NAMES
 from mmreg.utils import console
+from mmreg.visualization.field_report import report_field
 
 from .shared.case_progress import track
 from .shared.options import add_debug
@@ -32,7 +33,7 @@ def analyse(options: argparse.Namespace) -> None:
     out = Path(options.out)
     rows: list[Row] = []
     for file, label_file in track(jobs, 'analysing'):
-        rows += report_field(Path(file), out, label_file, options.reference, options.maps)
+        rows += report_field(Path(file), out, label_file, options.reference, options.maps, options.view)
     write_rows(out / 'deformation.csv', rows)
     whole = [row for row in rows if not row.item]
     write_json(out / 'deformation.json', {'settings': vars(options), 'rows': [row._asdict() for row in rows]})
@@ -47,5 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('-r', '--reference', help='fixed image that gives challenge files their geometry')
     parser.add_argument('-o', '--out', required=True, help='folder for the tables and figures')
     parser.add_argument('--maps', action='store_true', help='write the Jacobian determinants as NIfTI too')
+    parser.add_argument(
+        '--view',
+        choices=VIEW_NAMES,
+        default=VIEW_NAMES[0],
+        help='which way the figure shows the patient (default: %(default)s)',
+    )
     add_debug(parser)
     return parser

@@ -81,6 +81,7 @@ class Measured:
         images: Fixed image, moving image warped and as it was (brought to the grid); None: no similarities.
         where: ``(*S)`` bool: voxels at which images are compared; all by default.
         mask: ``(*S)`` bool: the field's numbers are given inside it, too.
+        minimised: What the method itself minimised of the images, before and after; lower is better.
     """
 
     displacement: np.ndarray
@@ -92,6 +93,7 @@ class Measured:
     images: AfterAndBefore | None = None
     where: np.ndarray | None = None
     mask: np.ndarray | None = None
+    minimised: tuple[float, float] | None = None
 
 
 def measure_pair(case_id: str, given: Measured) -> PairNumbers:
@@ -106,6 +108,8 @@ def measure_pair(case_id: str, given: Measured) -> PairNumbers:
         rows += _landmark_rows(case_id, given.points)
     if given.images is not None:
         rows += _similarity_rows(case_id, given.images, given.where, given.spacing)
+    if given.minimised is not None:
+        rows.append(Row(case_id, 'minimised', '', given.minimised[1], given.minimised[0]))
     rows += _field_rows(case_id, given.displacement, given.spacing, given.mask)
     if given.bodies is None:
         return PairNumbers(rows)

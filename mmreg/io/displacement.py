@@ -134,3 +134,15 @@ def read_displacement_image(path: str | Path, *, check: bool = True) -> tuple[np
         raise DataError(f'{path}: {error}') from error
     check_finite(displacement, str(path))
     return displacement, geometry
+
+
+def reoriented_displacement(displacement: np.ndarray, geometry: Geometry, codes: str) -> np.ndarray:
+    """The same displacement, ``(ndim, *S)`` voxels, on the grid with its axes permuted and flipped to ``codes``."""
+    axes, flips = geometry.reorientation(codes)
+    field = displacement[list(axes)].transpose(0, *(axis + 1 for axis in axes))
+    cut = [slice(None), *(slice(None, None, -1) if flip else slice(None) for flip in flips)]
+    field = field[tuple(cut)].copy()
+    for axis, flip in enumerate(flips):
+        if flip:
+            field[axis] *= -1
+    return np.ascontiguousarray(field)

@@ -28,6 +28,7 @@ LAYOUT_NAMES = ('files', 'lumir', 'learn2reg', 'oasis')
 #: Kinds of map that may be all that is asked for.
 ONLY = ('rigid', 'similarity', 'affine')
 LABEL_SETS = ('equal', 'overlap')
+VIEW_NAMES = ('neurological', 'radiological')
 LANDMARK_FRAMES = ('voxel', 'dirlab', 'ras', 'lps')
 
 
@@ -102,6 +103,20 @@ class RunOptions:
         None,
         type=float,
         metavar='VALUE',
+    )
+
+    label_names: str | Path | Mapping[int, str] | None = described(
+        'names of the labels, for reports and tables: FreeSurfer lookup table, ITK-SNAP labels, 3D Slicer .ctbl, BIDS '
+        '.tsv, CSV or JSON',
+        None,
+        python='or a mapping value -> name',
+        metavar='FILE',
+    )
+    view: str = described(
+        "which way the pictures show the patient: neurological (the patient's right on the right) or radiological (on "
+        'the left, as seen from the feet) (default: neurological)',
+        'neurological',
+        choices=VIEW_NAMES,
     )
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,6 +63,7 @@ class Pipeline:
 
     def __init__(self, options: RunOptions):
         self.options = options
+        self.label_names: Mapping[int, str] = {}
 
     def method(self, pair: Pair) -> Method:
         """How this pair is registered.
@@ -75,6 +76,17 @@ class Pipeline:
     def settings(self) -> dict[str, Any]:
         """What results depend on besides the files; plain values."""
         raise NotImplementedError
+
+    def presenting(self, options: RunOptions, label_names: Mapping[int, str]) -> Pipeline:
+        """Itself, with what ``options`` say of the files that are written: nothing that the displacement depends on.
+
+        Args:
+            options: Whose ``fill``, ``label_names`` and ``view`` count.
+            label_names: What was read of the labels' names.
+        """
+        self.label_names = label_names
+        self.options = replace(self.options, fill=options.fill, label_names=options.label_names, view=options.view)
+        return self
 
     def needed(self) -> tuple[str, ...]:
         """Which inputs besides the two images the displacement depends on."""
@@ -169,6 +181,8 @@ class Pipeline:
             result.maps = {name: map_on_fixed_grid(values, on) for name, values in moved.maps.items()}
         result.curves, result.alignment = moved.curves, on.alignment
         result.warnings += moved.warnings
+        result.minimised = moved.minimised
+        result.label_names, result.view = self.label_names, started.options.view
         if metrics:
             with timed(timings, 'metrics'):
                 judge(result, pair, started.method, started.overlap, started.options.labels)

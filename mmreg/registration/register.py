@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mmreg.io.label_tables import read_label_names
 from mmreg.io.plain import plain
 from mmreg.utils.described import split_keywords, with_keywords
 
@@ -143,8 +144,20 @@ def make_pipeline(options: RunOptions) -> Pipeline:
 
     Raises:
         ConfigError: options that contradict each other.
+        DataError: a table of label names that cannot be read.
     """
     options.check()
+    names = _label_names(options.label_names)  # a table that cannot be read is told before anything is built
+    return _built(options).presenting(options, names)
+
+
+def _label_names(given: str | Path | Mapping[int, str] | None) -> Mapping[int, str]:
+    if isinstance(given, Mapping):
+        return {int(value): str(name) for value, name in given.items()}
+    return {} if given is None else read_label_names(given)
+
+
+def _built(options: RunOptions) -> Pipeline:
     shared: dict[str, Any] = {
         'device': options.device,
         'cfg_options': options.cfg_options,

@@ -9,15 +9,25 @@ import numpy as np
 import torch
 
 from mmreg.errors import ConfigError, DataError
+from mmreg.evaluation.analysis import borders, deformation
+from mmreg.evaluation.analysis.figures import save
 from mmreg.evaluation.challenge.fields import read_field
+from mmreg.evaluation.functional.jacobian import determinant_map
 from mmreg.io import Geometry, Volume, read_displacement_image, read_geometry, read_labels, write_volume
+from mmreg.io.displacement import reoriented_displacement
 from mmreg.io.tables import Row
 
-from . import borders, deformation, figures
+from .field_figure import field_figure
+from .figure_marks import VIEW_CODES
 
 
 def report_field(
-    path: Path, out: Path, labels: str | None = None, reference: str | None = None, maps: bool = False
+    path: Path,
+    out: Path,
+    labels: str | None = None,
+    reference: str | None = None,
+    maps: bool = False,
+    view: str = 'neurological',
 ) -> list[Row]:
     """Rows of one field; its figure is written into a folder.
 
@@ -27,6 +37,7 @@ def report_field(
         labels: Label map of the fixed image.
         reference: Fixed image of a challenge file.
         maps: Write the Jacobian determinants as NIfTI too.
+        view: Which way the figure shows the patient.
 
     Raises:
         DataError: a file cannot be read, or labels on another grid.
@@ -45,9 +56,18 @@ def report_field(
         for pair, jumps in borders.border_jumps(field, regions, spacing).items():
             for key, value in (*dataclasses.asdict(jumps).items(), ('ratio', jumps.ratio)):
                 measures.setdefault(f'jump_{key}', {})[pair] = float(value)
-    determinants = deformation.jacobian.determinant_map(tensor, crop=0).numpy()
-    shown = {'Jacobian determinant': determinants, 'jump [mm]': borders.jump_map(field, spacing)}
-    figures.save(figures.field_maps(field, shown, regions, spacing), out / f'{name}.png')
+    determinants = determinant_map(tensor, crop=0).numpy()
+    codes = VIEW_CODES[view][: geometry.ndim]
+    turned, steps = reoriented_displacement(field, geometry, codes), geometry.reoriented(codes).spacing
+    figure = field_figure(
+        turned,
+        Volume(determinants, geometry).reoriented(codes).array,
+        {'jump across voxels, mm': borders.jump_map(turned, steps)},
+        None if regions is None else Volume(regions, geometry).reoriented(codes).array,
+        steps,
+        codes,
+    )
+    save(figure, out / f'{name}.png')
     if maps:
         write_volume(out / f'{name}_determinant.nii.gz', Volume(determinants.astype(np.float32), geometry))
     return [Row(name, key, item, value) for key, found in measures.items() for item, value in found.items()]

@@ -1,4 +1,4 @@
-"""What tells a reader where and what a figure shows: letters of the patient's sides, names of rows, colour bars."""
+"""What tells a reader where and what a figure shows: letters of the sides, names of rows, colour bars, keys."""
 
 from __future__ import annotations
 
@@ -8,17 +8,26 @@ import numpy as np
 from matplotlib import colormaps, patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
+from .colours import FOLD_COLOUR, JACOBIAN_RANGE, OUTLINES, jacobian_colours
 from .slices import PLANE_NAMES, Plane
 
-#: Range of the Jacobian determinant in every picture; outside of it colours no longer change.
-JACOBIAN_RANGE = (0.5, 2.0)
 #: How both sides of the patient lie in the picture, by the direction of the first axis.
 VIEWS = {
-    'R': "the patient's right is on the right (neurological view)",
-    'L': "the patient's left is on the right (radiological view)",
+    'R': "neurological view: the patient's right is on the right",
+    'L': "radiological view: the patient's left is on the right",
 }
+#: Directions of the axes in three dimensions by the name of a view.
+VIEW_CODES = {'neurological': 'RAS', 'radiological': 'LAS'}
+#: Height of the letters in pixels of the figure.
+LETTER = 12.5
 _OPPOSITE = dict(zip('RLAPSI', 'LRPAIS'))
+
+
+def points(figure: Figure, pixels: float = LETTER) -> float:
+    """Size of a font that is so many pixels high."""
+    return pixels * 72 / figure.dpi
 
 
 def edge_letters(codes: str, across: int, up: int) -> list[str]:
@@ -40,63 +49,87 @@ def plane_name(plane: Plane, codes: str) -> str:
     return PLANE_NAMES[plane.axis] if usual and plane.axis is not None else ''
 
 
+def view_words(codes: str, ndim: int) -> str:
+    """Which view a figure shows, in words; empty where the directions are unknown."""
+    return VIEWS.get(codes[:1], '') if len(codes) == ndim else ''
+
+
 def mark_edges(axis: Axes, plane: Plane, codes: str) -> None:
     """Write the letters of a slice at the edges of its panel."""
-    halo = [patheffects.withStroke(linewidth=2, foreground='black')]
     sides = ((0.01, 0.5, 'left', 'center'), (0.99, 0.5, 'right', 'center'))
     places = (*sides, (0.5, 0.01, 'center', 'bottom'), (0.5, 0.99, 'center', 'top'))
     for letter, (x, y, across, up) in zip(edge_letters(codes, *plane.in_plane), places):
-        axis.text(
-            x, y, letter, color='white', fontsize=8, ha=across, va=up, transform=axis.transAxes, path_effects=halo
-        )
+        _write(axis, x, y, letter, across, up)
 
 
 def name_row(axis: Axes, name: str) -> None:
     """Write a row's name at the left edge of its first panel."""
+    _write(axis, 0.02, 0.98, name, 'left', 'top')
+
+
+def _write(axis: Axes, x: float, y: float, text: str, across: str, up: str) -> None:
+    figure = axis.figure.figure
+    assert figure is not None
     halo = [patheffects.withStroke(linewidth=2, foreground='black')]
     axis.text(
-        0.02, 0.98, name, color='white', fontsize=7, ha='left', va='top', transform=axis.transAxes, path_effects=halo
-    )
+        x, y, text, color='white', fontsize=points(figure), ha=across, va=up,
+        transform=axis.transAxes, path_effects=halo,
+    )  # fmt: skip
 
 
-def jacobian_colours(values: np.ndarray) -> np.ndarray:
-    """RGB in [0, 1] of determinants, by their logarithm over :data:`JACOBIAN_RANGE`; 1 is white."""
-    low, high = np.log(JACOBIAN_RANGE)
-    place = (np.log(np.maximum(values, JACOBIAN_RANGE[0] / 2)) - low) / (high - low)
-    return colormaps['RdBu'](np.clip(place, 0, 1))[..., :3]
-
-
-def colour_bars(figure: Figure, height: float, folds: Sequence[float] | None = None) -> None:
+def colour_bars(figure: Figure, height: float, ticks: Sequence[str], folded: bool = False) -> None:
     """Bars of the differences and of the Jacobian at the lower edge of a figure.
 
     Args:
         figure: The figure.
         height: Share of the figure that is free there.
-        folds: RGB of folded voxels, where there are any.
+        ticks: Texts of both ends and the middle of the Jacobian's bar.
+        folded: Whether folds are in the figure: their colour is shown beside.
     """
-    determinants = np.geomspace(JACOBIAN_RANGE[0], JACOBIAN_RANGE[1], 256)
-    low, high = JACOBIAN_RANGE
     differences = colormaps['coolwarm'](np.linspace(0, 1, 256))[None, :, :3]
+    determinants = jacobian_colours(np.geomspace(*JACOBIAN_RANGE, 256))[None]
     bars = (
-        (
-            0.10,
-            differences,
-            (-1, 0, 1),
-            'difference of scaled intensities',
-        ),
-        (0.58, jacobian_colours(determinants)[None], (f'≤ {low:g}', 1, f'≥ {high:g}'), 'Jacobian determinant'),
+        (0.05, differences, ('-1', '0', '1'), 'difference of scaled intensities'),
+        (0.61, determinants, ticks, 'Jacobian determinant'),
     )
-    for left, colours, ticks, title in bars:
-        axis = figure.add_axes((left, height * 0.52, 0.26, height * 0.2))
-        axis.imshow(colours, aspect='auto', extent=(0, 1, 0, 1))
-        axis.set_yticks([])
-        axis.set_xticks([0, 0.5, 1], [str(tick) for tick in ticks], fontsize=6)
-        axis.tick_params(length=2, pad=1)
-        axis.set_title(title, fontsize=6.5, pad=2)
-    if folds is None:
-        return
-    axis = figure.add_axes((0.87, height * 0.52, 0.02, height * 0.2))
-    axis.imshow(np.asarray(folds)[None, None], aspect='auto')
-    axis.set_xticks([])
+    for left, colours, texts, title in bars:
+        bar(figure, (left, height * 0.45, 0.22, height * 0.2), colours, texts, title)
+    if folded:
+        bar(figure, (0.9, height * 0.45, 0.03, height * 0.2), np.asarray(FOLD_COLOUR)[None, None], (), 'folded')
+
+
+def bar(
+    figure: Figure,
+    place: tuple[float, float, float, float],
+    colours: np.ndarray,
+    texts: Sequence[str],
+    title: str,
+) -> None:
+    """One horizontal colour bar at ``place`` (left, bottom, width, height, shares of the figure).
+
+    Args:
+        figure: The figure.
+        place: Where.
+        colours: ``(1, n, 3)`` RGB.
+        texts: At the left end, in the middle and at the right end, or none.
+        title: Above it.
+    """
+    size = points(figure)
+    axis = figure.add_axes(place)
+    axis.imshow(colours, aspect='auto', extent=(0, 1, 0, 1))
     axis.set_yticks([])
-    axis.set_title('folded', fontsize=6.5, pad=2)
+    axis.set_xticks([0, 0.5, 1] if texts else [], list(texts), fontsize=size)
+    axis.tick_params(length=2, pad=1)
+    axis.set_title(title, fontsize=size, pad=3)
+
+
+def outline_key(figure: Figure, height: float) -> None:
+    """Say whose labels are outlined in which colour, between the bars."""
+    handles = [
+        Patch(color=[part / 255 for part in colour], label=f'labels, {name}')
+        for colour, name in zip(OUTLINES, ('fixed', 'warped'))
+    ]
+    figure.legend(
+        handles=handles, loc='center', bbox_to_anchor=(0.44, height * 0.33), ncols=2, frameon=False,
+        fontsize=points(figure), handlelength=1, columnspacing=1,
+    )  # fmt: skip

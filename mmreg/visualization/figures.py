@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,11 @@ from mmreg.errors import DataError
 from mmreg.evaluation.functional.jacobian import determinant_map
 from mmreg.utils.atomic import write_bytes
 
-from .figure_marks import VIEWS, colour_bars, jacobian_colours, mark_edges, name_row, plane_name
-from .slices import Plane, checkerboard, grey, grid_lines, intensity_range, planes_of, to_array, to_image
+from .colours import OUTLINES, jacobian_colours, percent, saturation_ticks
+from .figure_marks import colour_bars, mark_edges, name_row, outline_key, plane_name, points, view_words
+from .slices import Plane, checkerboard, grey, grid_lines, intensity_range, label_border, planes_of, to_array, to_image
 
-#: Colour of folded voxels (Jacobian determinant not positive).
-FOLD_COLOUR = (0.9, 0.0, 0.9)
-_PANEL_INCHES, _BARS_INCHES = 1.9, 0.45
+_PANEL_INCHES, _BARS_INCHES = 1.9, 0.75
 #: The first panels of a row show images: they carry the letters of the patient's sides.
 _IMAGES = 3
 Painter = Callable[[Axes, Plane], Any]
@@ -42,6 +41,7 @@ def overview_figure(
     axes: Sequence[int] | None = None,
     dpi: int = 90,
     codes: str = '',
+    labels: Mapping[str, np.ndarray] | None = None,
 ) -> np.ndarray:
     """One pair at a glance: images, what differs before and after, the deformed grid, the Jacobian with its folds.
 
@@ -57,6 +57,7 @@ def overview_figure(
         axes: 3-D: axes to cut through; all three when None.
         dpi: Resolution.
         codes: Where each axis points in the patient, such as ``'RAS'``: letters mark the sides, rows get their names.
+        labels: ``'fixed'`` and ``'warped'`` label maps ``spatial``, outlined in both images.
 
     Returns:
         ``(height, width, 3)`` uint8.
@@ -70,13 +71,16 @@ def overview_figure(
     _check_shapes(images, field)
     determinant = jacobian_of(field)
     panels = [
-        *((name, _image_painter(image)) for name, image in _common_range(images)),
+        *((name, _image_painter(image, _outlines(labels or {}, name))) for name, image in _common_range(images)),
         *_comparison(images, compare),
         ('grid', _grid_painter(field)),
-        (f'Jacobian, {fold_percentage(determinant):.3g}% folded', _jacobian_painter(determinant)),
+        (f'Jacobian, {percent(fold_percentage(determinant))} folded', _jacobian_painter(determinant)),
     ]
     planes = planes_of(images['fixed'].shape, axes)
-    rgb = render(panels, planes, images['fixed'].shape, spacing, title, dpi, codes, bool((determinant <= 0).any()))
+    rgb = render(
+        panels, planes, images['fixed'].shape, spacing, title, dpi, codes,
+        ticks=saturation_ticks(determinant), folded=bool((determinant <= 0).any()), key=bool(labels),
+    )  # fmt: skip
     if path is not None:
         save_png(rgb, path)
     return rgb
@@ -100,17 +104,34 @@ def render(
     title: str | None = None,
     dpi: int = 90,
     codes: str = '',
+    *,
+    ticks: Sequence[str] | None = None,
     folded: bool = False,
+    key: bool = False,
 ) -> np.ndarray:
     """Paint a table of panels: one column per painter, one row per plane, colour bars below.
+
+    Args:
+        panels: Title and painter of each column.
+        planes: One per row.
+        shape: Of the volume.
+        spacing: Voxel size in mm per axis.
+        title: Text above.
+        dpi: Resolution.
+        codes: Where each axis points in the patient.
+        ticks: Texts of the Jacobian's bar.
+        folded: Whether folds are shown.
+        key: Whether labels are outlined.
 
     Returns ``(height, width, 3)`` uint8.
     """
     size = np.asarray(shape, float) * (np.ones(len(shape)) if spacing is None else np.asarray(spacing, float))
     ratios = [size[p.in_plane[1]] / size[p.in_plane[0]] for p in planes]
     heights = [min(max(r, 0.4), 1.6) * _PANEL_INCHES for r in ratios]
-    words = VIEWS.get(codes[:1], '') if len(codes) == len(shape) else ''
-    figure = Figure((len(panels) * _PANEL_INCHES, sum(heights) + (0.55 if title else 0.3) + _BARS_INCHES), dpi=dpi)
+    words = view_words(codes, len(shape))
+    told = _lines(title, int(len(panels) * _PANEL_INCHES * dpi / 7.5)) if title else []
+    above = (0.1 + 0.2 * (len(told) + 1)) * 90 / dpi
+    figure = Figure((len(panels) * _PANEL_INCHES, sum(heights) + above + 0.05 + _BARS_INCHES), dpi=dpi)
     below = _BARS_INCHES / figure.get_figheight()
     canvas = FigureCanvasAgg(figure)
     table = figure.subplots(len(planes), len(panels), squeeze=False, gridspec_kw={'height_ratios': heights})
@@ -126,15 +147,16 @@ def render(
             if column == 0 and plane_name(plane, codes):
                 name_row(axis, plane_name(plane, codes))
             if row == 0:
-                axis.set_title(name, fontsize=8)
+                axis.set_title(name, fontsize=points(figure))
     if title:
-        figure.suptitle(title, fontsize=9)
-    colour_bars(figure, below, FOLD_COLOUR if folded else None)
+        text = figure.suptitle('\n'.join(told), fontsize=points(figure), y=0.995, va='top')
+        text.set_parse_math(False)  # a name may hold a dollar
+    colour_bars(figure, below, ticks or saturation_ticks(), folded)
     if words:
-        figure.text(0.47, below * 0.6, words, fontsize=6.5, ha='center', va='center')
-    figure.subplots_adjust(
-        0.005, 0.01 + below, 0.995, 1 - (0.5 if title else 0.25) / figure.get_figheight(), 0.03, 0.03
-    )
+        figure.text(0.44, below * 0.68, words, fontsize=points(figure), ha='center', va='center')
+    if key:
+        outline_key(figure, below)
+    figure.subplots_adjust(0.005, 0.01 + below, 0.995, 1 - above / figure.get_figheight(), 0.03, 0.03)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -146,6 +168,25 @@ def save_png(rgb: np.ndarray, path: str | Path) -> None:
     buffer = io.BytesIO()
     imsave(buffer, rgb, format='png')
     write_bytes(path, buffer.getvalue())
+
+
+def _lines(title: str, room: int) -> list[str]:
+    """A title in lines of so many letters at most, cut where three spaces part its facts."""
+    lines = ['']
+    for fact in title.split('   '):
+        longer = f'{lines[-1]}   {fact}' if lines[-1] else fact
+        if len(longer) > room and lines[-1]:
+            lines.append(fact)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _outlines(labels: Mapping[str, np.ndarray], name: str) -> list[tuple[np.ndarray, tuple[float, ...]]]:
+    """Which label maps are outlined in an image, and in which colour: the fixed ones in the warped image too."""
+    colours = {role: tuple(part / 255 for part in colour) for role, colour in zip(('fixed', 'warped'), OUTLINES)}
+    wanted = {'fixed': ('fixed',), 'warped': ('fixed', 'warped')}.get(name, ())
+    return [(labels[role], colours[role]) for role in wanted if role in labels]
 
 
 def _check_shapes(images: dict[str, np.ndarray], field: np.ndarray) -> None:
@@ -183,8 +224,16 @@ def _show(axis: Axes, image: np.ndarray, **kwargs: Any) -> None:
     axis.imshow(np.swapaxes(image, 0, 1), origin='lower', interpolation='nearest', **kwargs)
 
 
-def _image_painter(image: np.ndarray) -> Painter:
-    return lambda axis, plane: _show(axis, plane.cut(image), cmap='gray', vmin=0, vmax=1)
+def _image_painter(image: np.ndarray, outlines: Sequence[tuple[np.ndarray, tuple[float, ...]]] = ()) -> Painter:
+    def paint(axis: Axes, plane: Plane) -> None:
+        _show(axis, plane.cut(image), cmap='gray', vmin=0, vmax=1)
+        for labels, colour in outlines:
+            border = label_border(plane.cut(labels))
+            shown = np.zeros((*border.shape, 4))
+            shown[border] = (*colour, 1)
+            _show(axis, shown)
+
+    return paint
 
 
 def _difference_painter(image: np.ndarray) -> Painter:
@@ -209,9 +258,6 @@ def _grid_painter(field: np.ndarray) -> Painter:
 
 def _jacobian_painter(determinant: np.ndarray) -> Painter:
     def paint(axis: Axes, plane: Plane) -> None:
-        values = plane.cut(determinant)
-        colours = jacobian_colours(values)
-        colours[values <= 0] = FOLD_COLOUR
-        _show(axis, colours)
+        _show(axis, jacobian_colours(plane.cut(determinant)))
 
     return paint

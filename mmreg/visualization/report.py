@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,11 @@ from mmreg.errors import DataError
 from mmreg.io.tables import Row
 from mmreg.utils.atomic import write_text
 
-from .figure_marks import JACOBIAN_RANGE, edge_letters
-from .figures import FOLD_COLOUR, jacobian_of
-from .report_curves import Point, curves_html
+from .colours import FOLD_COLOUR, JACOBIAN_RANGE, OUTLINES, OVERLAY, jacobian_colours, saturation_ticks
+from .figure_marks import edge_letters
+from .figures import jacobian_of
+from .page import render_page
+from .report_curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Point, term_curves
 from .report_images import (
     Cut,
     choose_cuts,
@@ -28,7 +27,7 @@ from .report_images import (
     outline_sprite,
     picture_size,
 )
-from .report_tables import metrics_html, plan_html, warnings_html
+from .report_tables import metric_details, metric_lines, plan_parts
 from .slices import intensity_range
 
 #: Images of a report by name, and what they are called on the page. The first three must be there.
@@ -57,6 +56,8 @@ class ReportContent:
         warnings: What looks wrong, in words.
         curves: Name of a term -> (level, iteration, value) in order.
         plan: Settings, versions, digests, times; nested plain values.
+        label_names: Value -> name of labels, for the tables.
+        view: ``'neurological'`` or ``'radiological'``: how the page opens; it has a switch.
     """
 
     title: str
@@ -70,6 +71,8 @@ class ReportContent:
     warnings: Sequence[str] = ()
     curves: Mapping[str, Sequence[Point]] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    view: str = 'neurological'
 
 
 def write_report(path: str | Path, content: ReportContent) -> None:
@@ -84,26 +87,17 @@ def write_report(path: str | Path, content: ReportContent) -> None:
 
 def report_html(content: ReportContent) -> str:
     """The page as text: style, script and pictures are inside, and its policy forbids to load anything."""
-    data = json.dumps(viewer_data(content), allow_nan=False).replace('</', '<\\/')
-    parts = {
-        'TITLE': escape(content.title),
-        'HEADLINE': ''.join(
-            f'<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>' for name, text in content.headline.items()
-        ),
-        'WARNINGS': warnings_html(content.warnings),
-        'METRICS': metrics_html(content.rows),
-        'CURVES': curves_html(content.curves) or '<p class="quiet">No optimisation was run.</p>',
-        'PLAN': plan_html(content.plan),
-        'DATA': data,
-        'STYLE': _asset('report.css'),
-        'SCRIPT': _asset('report.js'),
-    }
-    head, *rest = _asset('report.html').split('{{')
-    pieces = [head]
-    for piece in rest:
-        name, _, text = piece.partition('}}')
-        pieces += [parts[name], text]
-    return ''.join(pieces)
+    return render_page(
+        'report.html',
+        content=content,
+        warnings=[text[:1].upper() + text[1:] for text in content.warnings],
+        lines=metric_lines(content.rows),
+        details=metric_details(content.rows, content.label_names),
+        curves=term_curves(content.curves),
+        panel={'width': WIDTH, 'height': HEIGHT, 'left': LEFT, 'right': RIGHT, 'top': TOP, 'bottom': BOTTOM},
+        plan=plan_parts(content.plan),
+        data=viewer_data(content),
+    )
 
 
 def viewer_data(content: ReportContent) -> dict[str, Any]:
@@ -116,7 +110,13 @@ def viewer_data(content: ReportContent) -> dict[str, Any]:
     return {
         'images': [{'key': name, 'name': IMAGES[name]} for name in images],
         'outlines': [name for name in images if name in content.labels],
-        'jacobian': {'colours': _colours(), 'range': JACOBIAN_RANGE},
+        'jacobian': {'colours': _colours(), 'ticks': saturation_ticks(determinant)},
+        'colours': {
+            'outlines': OUTLINES,
+            'overlay': OVERLAY,
+            'fold': [round(255 * part) for part in FOLD_COLOUR],
+        },
+        'view': content.view if 'R' in content.codes else '',
         'planes': [_plane_data(content, cut, images, ranges, field_, determinant) for cut in cuts],
     }
 
@@ -161,10 +161,8 @@ def _plain_name(cut: Cut) -> str:
 
 def _colours() -> list[list[int]]:
     """RGB per grey value of the Jacobian pictures; 0 is the colour of folds."""
-    from matplotlib import colormaps
-
-    colours = (255 * colormaps['RdBu'](np.linspace(0, 1, 255))[:, :3]).round().astype(int).tolist()
-    return [[round(255 * c) for c in FOLD_COLOUR], *colours]
+    determinants = np.concatenate([[0.0], np.geomspace(*JACOBIAN_RANGE, 255)])
+    return (255 * jacobian_colours(determinants)).round().astype(int).tolist()
 
 
 def _check(content: ReportContent) -> None:
@@ -182,7 +180,3 @@ def _check(content: ReportContent) -> None:
             f'report: found a displacement of shape {np.shape(content.displacement)} and {len(content.spacing)} '
             f'spacings, expected {expected} and one per axis'
         )
-
-
-def _asset(name: str) -> str:
-    return (files('mmreg.visualization') / 'report_assets' / name).read_text(encoding='utf-8')

@@ -1,91 +1,98 @@
-"""Curves of an optimisation as SVG, drawn here so that the page needs no library."""
+"""Curves of an optimisation for the report: each stage has a panel and a scale of its own."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 
-#: One value of a curve: level (0 is the finest), iteration, value.
+#: One value of a curve: level, iteration, value; stages run in the order of the points.
 Point = tuple[int, int, float]
 
-_WIDTH, _HEIGHT = 420, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 10, 12, 26
-_MOST_POINTS = 600
+#: Size of a panel in pixels and its margins: left holds the numbers, which are never cut.
+WIDTH, HEIGHT = 250, 150
+LEFT, RIGHT, TOP, BOTTOM = 76, 8, 10, 24
+_MOST_POINTS = 400
 
 
-def curves_html(curves: Mapping[str, Sequence[Point]]) -> str:
-    """One figure per curve, empty text where there are none."""
-    return ''.join(curve_svg(name, points) for name, points in curves.items() if _finite(points))
+@dataclass(frozen=True)
+class StagePanel:
+    """One stage of a curve.
 
-
-def curve_svg(name: str, points: Sequence[Point]) -> str:
-    """A curve over the steps of the optimisation; vertical lines where another level, a new stage, begins.
-
-    Values of different stages are those of images of different resolution, hence the jumps between them.
-
-    Args:
-        name: Of the term.
-        points: (level, iteration, value) in the order in which they were computed; values that are not finite are left
-            out.
+    Attributes:
+        title: Which stage, and from where to where the values went.
+        points: ``x,y`` pairs of a polyline in a picture of ``WIDTH`` x ``HEIGHT``.
+        high: Largest value as text.
+        low: Smallest value as text.
+        iterations: How many there were.
     """
-    points = _thinned(_finite(points))
-    values = [value for _, _, value in points]
+
+    title: str
+    points: str
+    high: str
+    low: str
+    iterations: int
+
+
+@dataclass(frozen=True)
+class TermCurve:
+    """The curve of one term.
+
+    Attributes:
+        name: Of the term, and of those with the same values.
+        panels: One per stage.
+    """
+
+    name: str
+    panels: tuple[StagePanel, ...]
+
+
+def term_curves(curves: Mapping[str, Sequence[Point]]) -> list[TermCurve]:
+    """One :class:`TermCurve` per term with finite values; terms with the same values share one."""
+    groups: dict[tuple[Point, ...], list[str]] = {}
+    for name, points in curves.items():
+        finite = tuple(_finite(points))
+        if finite:
+            groups.setdefault(finite, []).append(name)
+    return [TermCurve(' = '.join(names), _panels(points)) for points, names in groups.items()]
+
+
+def _panels(points: Sequence[Point]) -> tuple[StagePanel, ...]:
+    stages: list[list[Point]] = []
+    for point in points:
+        if not stages or point[0] != stages[-1][-1][0]:
+            stages.append([])
+        stages[-1].append(point)
+    return tuple(_panel(number, len(stages), stage) for number, stage in enumerate(stages, 1))
+
+
+def _panel(number: int, count: int, stage: Sequence[Point]) -> StagePanel:
+    values = [value for _, _, value in _thinned(stage)]
     low, high = min(values), max(values)
     span = (high - low) or max(abs(high), 1.0) * 1e-6
-    last = max(1, len(points) - 1)
-
-    def at(n: int, value: float) -> str:
-        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * n / last
-        y = _TOP + (_HEIGHT - _TOP - _BOTTOM) * (high - value) / span
-        return f'{x:.1f},{y:.1f}'
-
-    path = ' '.join(at(n, value) for n, value in enumerate(values))
-    title = f'{name}: {_stages_in_words(points)}'
-    return (
-        f'<figure class="curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'<title>{escape(title)}</title>{_axes(low, high)}{_stages(points, last)}'
-        f'<polyline class="line" points="{path}"/></svg><figcaption>{escape(title)}</figcaption></figure>'
+    last = max(1, len(values) - 1)
+    places = (
+        (LEFT + (WIDTH - LEFT - RIGHT) * n / last, TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / span)
+        for n, value in enumerate(values)
+    )
+    return StagePanel(
+        title=f'stage {number} of {count}: {short(values[0])} to {short(values[-1])}',
+        points=' '.join(f'{x:.1f},{y:.1f}' for x, y in places),
+        high=short(high),
+        low=short(low),
+        iterations=len(stage),
     )
 
 
-def _axes(low: float, high: float) -> str:
-    bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
-    return (
-        f'<path class="axis" d="M{_LEFT},{_TOP} V{bottom} H{right}"/>'
-        f'<text x="{_LEFT - 6}" y="{_TOP + 8}" text-anchor="end">{high:.4g}</text>'
-        f'<text x="{_LEFT - 6}" y="{bottom}" text-anchor="end">{low:.4g}</text>'
-    )
-
-
-def _starts(points: Sequence[Point]) -> list[int]:
-    """Where the level changes, and the first step."""
-    return [n for n, point in enumerate(points) if not n or point[0] != points[n - 1][0]]
-
-
-def _stages_in_words(points: Sequence[Point]) -> str:
-    starts = _starts(points)
-    ends = [*(n - 1 for n in starts[1:]), len(points) - 1]
-    return ', '.join(
-        f'stage {i} {points[a][2]:.4g} to {points[b][2]:.4g}' for i, (a, b) in enumerate(zip(starts, ends), 1)
-    )
-
-
-def _stages(points: Sequence[Point], last: int) -> str:
-    """A line where a stage begins, and its number below."""
-    marks = []
-    for number, n in enumerate(_starts(points), 1):
-        x = _LEFT + (_WIDTH - _LEFT - _RIGHT) * n / last
-        if n:
-            marks.append(f'<path class="level" d="M{x:.1f},{_TOP} V{_HEIGHT - _BOTTOM}"/>')
-        marks.append(f'<text x="{x + 2:.1f}" y="{_HEIGHT - _BOTTOM + 14}">stage {number}</text>')
-    return ''.join(marks)
+def short(value: float) -> str:
+    """A number of a curve, never longer than the margin."""
+    return f'{value:.3g}' if value != 0 and not 1e-3 <= abs(value) < 1e5 else f'{value:.4g}'
 
 
 def _finite(points: Sequence[Point]) -> list[Point]:
     return [(int(level), int(step), float(value)) for level, step, value in points if math.isfinite(value)]
 
 
-def _thinned(points: list[Point]) -> list[Point]:
+def _thinned(points: Sequence[Point]) -> list[Point]:
     every = -(-len(points) // _MOST_POINTS)
-    return points if every <= 1 else [*points[:-1:every], points[-1]]
+    return list(points) if every <= 1 else [*points[:-1:every], points[-1]]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .figure_marks import JACOBIAN_RANGE
-from .slices import PLANE_NAMES, Plane, grey, intensity_range
+from .colours import JACOBIAN_RANGE
+from .slices import PLANE_NAMES, Plane, grey, intensity_range, label_border
 
 #: Characters of all pictures together, and pixels of one side of a slice: keeps the page below 10 MB.
 BUDGET, SIDE = 6_500_000, 256
@@ -113,7 +113,7 @@ def outline_sprite(labels: Mapping[str, np.ndarray], names: Sequence[str], cut: 
         bits = np.zeros(size[::-1], np.uint8)
         for n, name in enumerate(names):
             if name in labels:
-                bits |= _shrink(_border(upright(plane.cut(labels[name]))), size).astype(np.uint8) << n
+                bits |= _shrink(label_border(upright(plane.cut(labels[name]))), size).astype(np.uint8) << n
         tiles.append(bits)
     return data_url(np.concatenate(tiles))
 
@@ -164,11 +164,3 @@ def _shrink(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if picture.dtype != bool:
         return picture[np.ix_(rows, columns)]
     return np.logical_or.reduceat(np.logical_or.reduceat(picture, rows, axis=0), columns, axis=1)
-
-
-def _border(labels: np.ndarray) -> np.ndarray:
-    """Labelled pixels beside another value."""
-    border = np.zeros(labels.shape, bool)
-    border[:-1] |= labels[:-1] != labels[1:]
-    border[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    return border

@@ -1,13 +1,14 @@
-"""Numbers, warnings and the plan of a report as HTML."""
+"""What the tables of a report say: numbers before and after with their units, and the plan; plain values, no markup."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mmreg.evaluation.functional.aggregate import nan_mean
+from mmreg.io.label_tables import label_title
 from mmreg.io.tables import Row
 
 #: Metric -> name with unit, and whether larger (+1) or smaller (-1) is better; 0: it describes the deformation.
@@ -17,6 +18,7 @@ METRICS: dict[str, tuple[str, int]] = {
     'tre': ('landmark error (TRE), mm', -1),
     'lncc': ('local correlation (LNCC), 0 to 1', 1),
     'nmi': ('normalised mutual information, 0 to 1', 1),
+    'minimised': ('similarity loss that was minimised, lower is better', -1),
     'foreground_dice': ('overlap of what both images show (Dice)', 1),
     'sdlogj': ('SDlogJ, whole grid', 0),
     'folds_percent': ('folds, % of all voxels', 0),
@@ -31,80 +33,116 @@ METRICS: dict[str, tuple[str, int]] = {
 }
 #: Text longer than this is shown as a block.
 _LONG = 200
+#: Numbers smaller than this are told as such.
+_SMALLEST = 0.001
 
 
-def warnings_html(warnings: Sequence[str]) -> str:
-    """A list of sentences, or that there are none."""
-    if not warnings:
-        return '<p class="fine">No warnings: overlap, folds and inverse look as they should.</p>'
-    items = ''.join(f'<li>{escape(text[:1].upper() + text[1:])}</li>' for text in warnings)
-    return f'<ul class="warnings">{items}</ul>'
+@dataclass(frozen=True)
+class Line:
+    """One line of a table of metrics: all texts; ``word`` is 'better', 'worse' or empty."""
+
+    title: str
+    before: str
+    after: str
+    change: str
+    word: str
 
 
-def metrics_html(rows: Sequence[Row]) -> str:
-    """Means before and after, and all items below, folded away."""
-    if not rows:
-        return '<p class="quiet">No labels or landmarks were given.</p>'
-    names = list(dict.fromkeys(row.metric for row in rows))
-    means, details = [], []
-    for name in names:
-        found = [row for row in rows if row.metric == name]
-        before, after = nan_mean(row.initial for row in found), nan_mean(row.value for row in found)
+@dataclass(frozen=True)
+class Details:
+    """The items behind a mean: ``kind`` is 'label' or 'landmark'."""
+
+    title: str
+    kind: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class PlanPart:
+    """A folded part of the plan: a block of text, or (key, text, whether it is a block) per value."""
+
+    title: str
+    block: str = ''
+    values: tuple[tuple[str, str, bool], ...] = ()
+
+
+def metric_lines(rows: Sequence[Row]) -> list[Line]:
+    """Means before and after, a line per metric."""
+    lines = []
+    for name, found in _by_metric(rows).items():
         of = f', mean of {len(found)}' if found[0].item else ''
-        means.append(_line(_title(name) + of, before, after, METRICS.get(name, ('', 0))[1]))
-        if found[0].item:
-            details.append(_details(name, found))
-    return _table('metric', means) + ''.join(details)
+        means = nan_mean(row.initial for row in found), nan_mean(row.value for row in found)
+        told = significant if name == 'minimised' else number
+        lines.append(_line(_title(name) + of, *means, _better(name), told))
+    return lines
 
 
-def plan_html(plan: Mapping[str, Any]) -> str:
-    """Nested values as one folded table per top-level key; long text as a block."""
+def metric_details(rows: Sequence[Row], names: Mapping[int, str]) -> list[Details]:
+    """The items of every metric that has some; labels with their names."""
+    found = []
+    for name, own in _by_metric(rows).items():
+        if not own[0].item:
+            continue
+        kind = 'landmark' if name == 'tre' else 'label'
+        titles = [row.item if kind == 'landmark' else label_title(row.item, names) for row in own]
+        lines = (_line(title, row.initial, row.value, _better(name)) for title, row in zip(titles, own))
+        found.append(Details(f'{_title(name)}, each {kind}', kind, tuple(lines)))
+    return found
+
+
+def plan_parts(plan: Mapping[str, Any]) -> list[PlanPart]:
+    """Nested values as one part per top-level key; long text as a block."""
     simple = {key: value for key, value in plan.items() if not isinstance(value, Mapping | list | tuple)}
     short = {key: value for key, value in simple.items() if len(str(value)) <= _LONG}
-    parts = [_values('general', short)] if short else []
+    parts = [PlanPart('general', values=_values(short))] if short else []
     for key, value in plan.items():
         if key in short:
             continue
         if key in simple:
-            parts.append(f'<details><summary>{escape(key)}</summary><pre>{escape(str(value))}</pre></details>')
+            parts.append(PlanPart(str(key), block=str(value)))
         else:
-            parts.append(_values(key, dict(_flat(value))))
-    return ''.join(parts) or '<p class="quiet">No plan was given.</p>'
+            parts.append(PlanPart(str(key), values=_values(dict(_flat(value)))))
+    return parts
 
 
-def _details(name: str, rows: Sequence[Row]) -> str:
-    lines = [_line(row.item, row.initial, row.value, METRICS.get(name, ('', 0))[1]) for row in rows]
-    kind = 'landmark' if name == 'tre' else 'label'
-    return f'<details><summary>{escape(_title(name))}, each {kind}</summary>{_table(kind, lines)}</details>'
+def number(value: float) -> str:
+    """A number with the digits that a reader needs; ``-`` where there is none."""
+    if not math.isfinite(value):
+        return '-'
+    if value != 0 and abs(value) < _SMALLEST:
+        return f'< {_SMALLEST:g}' if value > 0 else f'> -{_SMALLEST:g}'
+    size = abs(value)
+    return f'{value:.0f}' if size >= 1000 else f'{value:.1f}' if size >= 100 else f'{value:.3f}'
 
 
-def _table(first: str, lines: Sequence[str]) -> str:
-    head = ''.join(f'<th scope="col">{name}</th>' for name in (first, 'before', 'after', 'change'))
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+def significant(value: float) -> str:
+    """The same where numbers of any size may be compared."""
+    return f'{value:.4g}' if math.isfinite(value) else '-'
 
 
-def _line(title: str, before: float, after: float, better: int) -> str:
+def _by_metric(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.metric, []).append(row)
+    return found
+
+
+def _line(title: str, before: float, after: float, better: int, told: Callable[[float], str] = number) -> Line:
     change = after - before
     word = ''
     if better and math.isfinite(change) and abs(change) > 1e-9:
         word = 'better' if change * better > 0 else 'worse'
-    told = f'<td class="{word}">{_signed(change)} {word}</td>'
-    return f'<tr><th scope="row">{escape(title)}</th><td>{_number(before)}</td><td>{_number(after)}</td>{told}</tr>'
+    return Line(title, told(before), told(after), _signed(change, told), word)
 
 
-def _values(title: str, values: Mapping[str, Any]) -> str:
-    lines = ''.join(
-        f'<tr><th scope="row">{escape(str(key))}</th><td>{_value(value)}</td></tr>' for key, value in values.items()
-    )
-    return (
-        f'<details><summary>{escape(title)}</summary><div class="wide"><table class="plan"><tbody>{lines}</tbody>'
-        '</table></div></details>'
-    )
+def _signed(value: float, told: Callable[[float], str]) -> str:
+    text = told(value)
+    return f'+{text}' if value > 0 and text[0].isdigit() else text
 
 
-def _value(value: Any) -> str:
-    text = escape(_plain(value))
-    return f'<pre>{text}</pre>' if len(text) > _LONG or '\n' in text else text
+def _values(values: Mapping[str, Any]) -> tuple[tuple[str, str, bool], ...]:
+    texts = ((str(key), _plain(value)) for key, value in values.items())
+    return tuple((key, text, len(text) > _LONG or '\n' in text) for key, text in texts)
 
 
 def _plain(value: Any) -> str:
@@ -126,9 +164,5 @@ def _title(name: str) -> str:
     return METRICS.get(name, (name, 0))[0]
 
 
-def _number(value: float) -> str:
-    return f'{value:.4g}' if math.isfinite(value) else '-'
-
-
-def _signed(value: float) -> str:
-    return f'{value:+.3g}' if math.isfinite(value) else '-'
+def _better(name: str) -> int:
+    return METRICS.get(name, ('', 0))[1]

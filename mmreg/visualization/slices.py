@@ -100,3 +100,11 @@ def grid_lines(displacement: np.ndarray, lines: int = 24) -> list[np.ndarray]:
     rows = [positions[:, i, :].T for i in range(0, size[0], step)]
     columns = [positions[:, :, j].T for j in range(0, size[1], step)]
     return rows + columns
+
+
+def label_border(labels: np.ndarray) -> np.ndarray:
+    """Pixels ``(n, m)`` of a slice of labels beside another value."""
+    border = np.zeros(labels.shape, bool)
+    border[:-1] |= labels[:-1] != labels[1:]
+    border[:, :-1] |= labels[:, :-1] != labels[:, 1:]
+    return border

@@ -16,7 +16,8 @@ from .phantoms import centred, draw, pose, write_preset
 FIXED = centred((30, 25, 27), (2.9, 2.9, 2.9))
 FILES = {
     'affine.tfm', 'displacement.nii.gz', 'inverse_displacement.nii.gz', 'inverse_transform.h5', 'metrics.csv',
-    'metrics.json', 'overview.png', 'plan.json', 'report.html', 'transform.h5', 'warped.nii.gz', 'warped_labels.nii.gz',
+    'metrics.json', 'overview.png', 'plan.json', 'report.html', 'thumbnail.png', 'transform.h5', 'warped.nii.gz',
+    'warped_labels.nii.gz',
 }  # fmt: skip
 
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from mmreg.io import Volume, warp_to_fixed
+from mmreg.io.displacement import reoriented_displacement
 from mmreg.registration.inputs import Image
 from mmreg.registration.results.follow import on_fixed_grid
-from mmreg.registration.results.report import reoriented_displacement, report_content, write_result_report
+from mmreg.registration.results.report import report_content, write_result_report
 from mmreg.spatial import warp
 from tests.io.helpers import oblique, smooth_displacement, smooth_image
 from tests.transforms.transform_files import world_affine

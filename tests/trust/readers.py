@@ -38,6 +38,7 @@ from mmreg.io.cine import phases
 from mmreg.io.csv_text import read_plain_text
 from mmreg.io.dicom.series import is_dicom_file, read_dicom_file
 from mmreg.io.foreign import FORMATS, Spaces, read_any, write_as
+from mmreg.io.label_tables import read_label_names
 from mmreg.io.learn2reg import read_note
 from mmreg.io.tables import read_rows
 from mmreg.registration.alignment import read_affine
@@ -89,7 +90,11 @@ def extend(folder):
     (folder / 'rows.csv').write_text('case_id,metric,item,value,initial\na,dice,1,0.5,0.4\nb,dice,2,0.7,\n')
     (folder / 'Info.cfg').write_text('ED: 1\nES: 9\nHeight: 170\n')
     (folder / 'labels.json').write_text(json.dumps({'1': 'left kidney', '2': 'liver'}))
+    (folder / 'names.json').write_text(json.dumps({'17': 'Left-Hippocampus', '18': 'Other'}))
     (folder / 'labels.yaml').write_text('name: mine\nlabels:\n  1: left kidney\n  2: liver\n')
+    (folder / 'lut.txt').write_text('# No. Name R G B A\n17 Left-Hippocampus 220 216 20 0\n18 Other 1 2 3 0\n')
+    (folder / 'snap.txt').write_text('17 255 0 0 1 1 1 "Left Hippocampus"\n18 0 0 255 1 1 1 "Other"\n')
+    (folder / 'dseg.tsv').write_text('index\tname\n17\tLeft-Hippocampus\n18\tOther\n')
     (folder / 'prompts.json').write_text(json.dumps({'left kidney': 'a kidney', 'liver': 'a liver'}))
     (folder / 'preset.json').write_text(json.dumps(_preset()))
     (folder / 'plan.json').write_text(json.dumps({'files': ['plan.json'], 'metrics': {}, 'request': 'x'}))
@@ -217,6 +222,7 @@ READERS = {
     'load_data_config': (load_data_config, ['preset.json', 'labels.yaml']),
     'load_preset': (load_preset, ['preset.json']),
     'read_marker': (lambda path: read_marker(Path(path).parent), ['plan.json']),
+    'read_label_names': (read_label_names, ['lut.txt', 'snap.txt', 'dseg.tsv', 'names.json']),
     'get_label_set': (lambda path: get_label_set(str(path)), ['labels.json', 'labels.yaml']),
     'prompts': (_prompts, ['prompts.json']),
     'TextTable': (TextTable.load, ['table.npz']),

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mmreg.visualization.figure_marks import JACOBIAN_RANGE, edge_letters, jacobian_colours, plane_name
+from mmreg.visualization.colours import JACOBIAN_RANGE, jacobian_colours
+from mmreg.visualization.figure_marks import VIEW_CODES, edge_letters, plane_name, view_words
 from mmreg.visualization.figures import overview_figure
 from mmreg.visualization.slices import planes_of
 
@@ -13,6 +14,12 @@ def test_letters_say_where_the_patient_lies():
     assert edge_letters('RAS', 1, 2) == ['P', 'A', 'I', 'S']  # sagittal
     assert edge_letters('LAS', 0, 2) == ['R', 'L', 'I', 'S']
     assert edge_letters('ij', 0, 1) == ['', '', '', '']
+
+
+def test_the_view_is_said_in_words():
+    words = {name: view_words(codes, 3) for name, codes in VIEW_CODES.items()}
+    assert all(text.startswith(name) for name, text in words.items())
+    assert view_words('LA', 2).startswith('radiological') and view_words('', 3) == ''
 
 
 def test_rows_are_named_where_axes_are_the_patients():

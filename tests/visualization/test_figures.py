@@ -9,7 +9,8 @@ from mmreg.errors import DataError
 from mmreg.spatial import identity_grid
 from mmreg.structures import RegSample
 from mmreg.visualization import RegVisualizer, fold_percentage, overview_figure
-from mmreg.visualization.figures import FOLD_COLOUR, jacobian_of
+from mmreg.visualization.colours import FOLD_COLOUR
+from mmreg.visualization.figures import jacobian_of
 from mmreg.visualization.slices import Plane, checkerboard, grid_lines, planes_of, to_image
 
 
@@ -29,13 +30,13 @@ def test_overview_is_an_image_and_a_file(tmp_path, size, compare):
     assert np.array_equal(stored, rgb) and [p.name for p in path.parent.iterdir()] == ['a.png']
 
 
-def _magenta(rgb):
+def _fold_pixels(rgb):
     return (np.abs(rgb / 255 - np.array(FOLD_COLOUR)) < 0.02).all(-1).sum()
 
 
 def test_folds_are_marked_and_counted():
     fixed, moving, warped, displacement = _pair((24, 24))
-    assert _magenta(overview_figure(fixed, moving, warped, displacement)) == 0
+    assert _fold_pixels(overview_figure(fixed, moving, warped, displacement)) == 0
     grid = identity_grid((24, 24))
     displacement[0] = torch.where(grid[0] < 12, -2 * (grid[0] - 6), 0.0)  # x -> 12 - x in one half: determinant -1
     determinant = jacobian_of(displacement.numpy())
@@ -43,7 +44,7 @@ def test_folds_are_marked_and_counted():
     assert determinant[3, 3] == pytest.approx(-1) and determinant[18, 3] == pytest.approx(1)
     assert fold_percentage(determinant) == pytest.approx(100 * (determinant <= 0).mean())
     assert 40 < fold_percentage(determinant) < 60
-    assert _magenta(overview_figure(fixed, moving, warped, displacement)) > 500
+    assert _fold_pixels(overview_figure(fixed, moving, warped, displacement)) > 500
 
 
 def test_identity_has_no_folds_in_3d():

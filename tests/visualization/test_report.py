@@ -5,8 +5,6 @@ import io
 import json
 import os
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -19,6 +17,9 @@ from mmreg.spatial import identity_grid
 from mmreg.visualization.figures import jacobian_of
 from mmreg.visualization.report import ReportContent, viewer_data, write_report
 from mmreg.visualization.report_images import GRID_UNIT, choose_cuts, picture_size, upright
+from mmreg.visualization.report_tables import number
+
+from .browser import axe_violations, run_page
 
 
 def content(size=(22, 26, 18), **changes):
@@ -78,7 +79,7 @@ def test_page_is_whole_and_refers_to_nothing(tmp_path):
     assert 'a </script><b>x</b> & y' in said and 'Low <overlap>' in said  # as text, not as markup
     assert text.count('</script>') == 2
     assert 'Dice, mean of 2' in said and 'better' in said and 'worse' in said
-    assert 'total: stage 1 3 to 2, stage 2 1.5 to 1' in said
+    assert 'stage 1 of 2: 3 to 2' in said and 'stage 2 of 2: 1.5 to 1' in said
     assert 'ab' * 32 in said and 'inputs' in said
     assert [p.name for p in tmp_path.iterdir()] == ['report.html']
 
@@ -178,81 +179,99 @@ def test_report_without_extras(tmp_path):
 
 
 PROBE = """
-<script>
-const errors = [];
-window.addEventListener('error', (event) => errors.push(event.message));
-window.addEventListener('unhandledrejection', (event) => errors.push(String(event.reason)));
-document.addEventListener('securitypolicyviolation', (event) => errors.push('blocked: ' + event.blockedURI));
 const get = (id) => document.getElementById(id);
 const set = (id, value) => { get(id).value = value; get(id).dispatchEvent(new Event('input')); };
 const panels = () => [...document.querySelectorAll('.plane')[0].querySelectorAll('canvas')].map((c) => c.toDataURL());
 const changed = (before) => panels().map((now, n) => now !== before[n]);
-function probe() {
-  if (document.documentElement.dataset.ready !== 'yes') { setTimeout(probe, 50); return; }
-  const out = { planes: document.querySelectorAll('.plane').length, modes: {} };
-  let before = panels();
-  set('slice-0', 0);
-  out.slice = changed(before);
-  const captions = [...document.querySelectorAll('.plane')[0].querySelectorAll('figcaption')].map((c) => c.textContent);
-  const at = captions.findIndex((text) => text.includes('checkerboard'));
-  const pictures = new Set();
-  for (const option of get('mode').options) {
-    set('mode', option.value);
-    pictures.add(panels()[at]);
-    before = panels();
-    set('amount', 10);
-    out.modes[option.value] = changed(before)[at];
-    set('amount', 50);
-  }
-  out.pictures = pictures.size;
-  set('mode', 'blend');
+const out = { planes: document.querySelectorAll('.plane').length, modes: {} };
+let before = panels();
+set('slice-0', 0);
+out.slice = changed(before);
+const wheel = (deltaY) => document.querySelector('.plane canvas').dispatchEvent(
+  new WheelEvent('wheel', { deltaY, bubbles: true, cancelable: true }));
+out.wheel = [wheel(-100), get('slice-0').value, wheel(100), get('slice-0').value];
+const captions = [...document.querySelectorAll('.plane')[0].querySelectorAll('figcaption')].map((c) => c.textContent);
+const at = captions.findIndex((text) => text.includes('checkerboard'));
+const pictures = new Set();
+for (const option of get('mode').options) {
+  set('mode', option.value);
+  pictures.add(panels()[at]);
   before = panels();
-  set('other', 'moving');
-  out.other = changed(before);
-  before = panels();
-  get('show-outlines').click();
-  out.outlines = changed(before);
-  const width = document.querySelector('canvas').clientWidth;
-  set('zoom', 400);
-  out.zoom = document.querySelector('canvas').clientWidth > width;
-  set('mode', 'flicker');
-  set('amount', 100);
-  const seen = new Set();
-  let rounds = 0;
-  (function watch() {
-    seen.add(panels()[at]);
-    if (rounds++ < 60) { setTimeout(watch, 50); return; }
-    out.flicker = seen.size;
-    out.errors = errors;
-    out.labelled = [...document.querySelectorAll('canvas')].every((c) => c.getAttribute('aria-label'));
-    document.body.dataset.probe = JSON.stringify(out);
-  })();
+  set('amount', 10);
+  out.modes[option.value] = changed(before)[at];
+  set('amount', 50);
 }
-setTimeout(probe, 0);
-</script>
+out.pictures = pictures.size;
+set('mode', 'blend');
+before = panels();
+set('other', 'moving');
+out.other = changed(before);
+before = panels();
+get('show-outlines').click();
+out.outlines = changed(before);
+out.key = !get('outline-key').hidden;
+before = panels();
+out.words = [get('orientation').textContent];
+set('view', 'radiological');
+out.words.push(get('orientation').textContent);
+out.view = changed(before);
+set('view', 'neurological');
+out.back = changed(before);
+const width = document.querySelector('canvas').clientWidth;
+set('zoom', 400);
+out.zoom = document.querySelector('canvas').clientWidth > width;
+const small = (e) => parseFloat(getComputedStyle(e).fontSize) < 12 && e.textContent.trim();
+const all = [...document.querySelectorAll('body *')];
+out.small = all.filter((e) => !e.closest('script') && small(e)).map((e) => e.outerHTML);
+set('mode', 'flicker');
+set('amount', 100);
+const seen = new Set();
+for (let round = 0; round < 60; round++) {
+  seen.add(panels()[at]);
+  await new Promise((done) => setTimeout(done, 50));
+}
+out.flicker = seen.size;
+out.labelled = [...document.querySelectorAll('canvas')].every((c) => c.getAttribute('aria-label'));
+return out;
 """
 
 
 def test_controls_in_a_browser(tmp_path):
     """In headless Chromium, where it is installed."""
-    browser = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-    if browser is None:
-        pytest.skip('Chromium is not installed')
     write_report(tmp_path / 'r.html', content())
-    text = (tmp_path / 'r.html').read_text(encoding='utf-8')
-    (tmp_path / 'probed.html').write_text(text.replace('<body>', '<body>' + PROBE), encoding='utf-8')
-    command = [browser, '--headless', '--no-sandbox', '--disable-gpu', '--disable-background-networking']
-    command += ['--no-first-run', '--disable-dev-shm-usage', f'--user-data-dir={tmp_path / "profile"}']
-    command += ['--enable-logging=stderr', '--virtual-time-budget=20000', '--dump-dom']
-    page = (tmp_path / 'probed.html').as_uri()
-    done = subprocess.run([*command, page], capture_output=True, text=True, timeout=120)
-    found = re.search(r'data-probe="([^"]*)"', done.stdout)
-    assert found, done.stderr[-2000:]
-    out = json.loads(found[1].replace('&quot;', '"').replace('&amp;', '&'))
-    assert out['errors'] == [] and 'CONSOLE' not in done.stderr
-    assert out['planes'] == 3 and out['labelled'] and out['zoom']
+    out = run_page(tmp_path / 'r.html', PROBE)
+    assert out['errors'] == []
+    assert out['planes'] == 3 and out['labelled'] and out['zoom'] and out['small'] == []
     assert all(out['slice']) and len(out['slice']) == 6  # fixed, moving, warped, comparison, grid, Jacobian
+    assert out['wheel'] == [True, '0', False, '1'], 'at the first slice the page scrolls, elsewhere the slices move'
     assert {mode for mode, moves in out['modes'].items() if moves} >= {'checkerboard', 'blend', 'curtain'}
     assert out['pictures'] >= 5 and out['flicker'] == 2
     assert out['other'] == [False, False, False, True, False, False]
-    assert out['outlines'] == [True, True, True, True, False, False]
+    assert out['outlines'] == [True, True, True, True, False, False] and out['key']
+    assert all(out['view']) and not any(out['back'])
+    assert out['words'][0].startswith('Neurological') and out['words'][1].startswith('Radiological')
+
+
+@pytest.mark.parametrize('width', [1280, 390])
+def test_axe_finds_nothing_wrong(tmp_path, width):
+    """In headless Chromium with axe-core, where ``MMREG_AXE`` names its script."""
+    write_report(tmp_path / 'r.html', content())
+    opened = "document.querySelectorAll('details').forEach((one) => { one.open = true; });"
+    assert axe_violations(tmp_path / 'r.html', opened, (width, 900))['violations'] == []
+
+
+def test_labels_have_their_names(tmp_path):
+    write_report(tmp_path / 'r.html', content(label_names={1: 'left <thing>'}))
+    said = ' '.join(Page((tmp_path / 'r.html').read_text('utf-8')).texts)
+    assert 'left <thing> (1)' in said and 'mean of 2' in said
+
+
+def test_the_page_opens_in_the_view_that_was_asked_for():
+    assert viewer_data(content(view='radiological'))['view'] == 'radiological'
+    assert viewer_data(content(codes=''))['view'] == '', 'no switch where nobody knows the sides'
+
+
+def test_small_numbers_are_told_as_such():
+    assert [number(v) for v in (4.08e-5, -4e-5, 0.0, 0.12345, 123.456, 12345.6, float('nan'))] == [
+        '< 0.001', '> -0.001', '0.000', '0.123', '123.5', '12346', '-',
+    ]  # fmt: skip

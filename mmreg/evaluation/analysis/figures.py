@@ -1,4 +1,4 @@
-"""Figures of results: box plots, trade-off curves, maps of a field. Written without a display."""
+"""Figures of results: box plots, trade-off curves. Written without a display."""
 
 from __future__ import annotations
 
@@ -79,64 +79,6 @@ def curves(series: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
         axes.legend(frameon=False)
     figure.tight_layout()
     return figure
-
-
-def field_maps(
-    displacement: np.ndarray,
-    maps: Mapping[str, np.ndarray],
-    labels: np.ndarray | None = None,
-    spacing: Sequence[float] | None = None,
-    step: int | None = None,
-) -> Figure:
-    """A slice of a field: arrows over its length with region contours, then one panel per map.
-
-    Args:
-        displacement: ``(ndim, *S)`` voxels.
-        maps: Title -> ``(*S)``; the Jacobian determinant is drawn around 1 with folds in red.
-        labels: ``(*S)``; their contours are drawn, in 3-D on the slice with most labelled voxels (else the middle).
-        spacing: Voxel size in mm.
-        step: Distance of the arrows in voxels.
-    """
-    mm = np.ones(len(displacement)) if spacing is None else np.asarray(spacing, float)
-    vectors = displacement * mm.reshape(-1, *(1,) * (displacement.ndim - 1))
-    size = np.linalg.norm(vectors, axis=0)
-    cut = _slice(size.shape, labels)
-    panels = {'displacement [mm]': size, **maps}
-    figure = Figure(figsize=(4.2 * len(panels), 4.2))
-    aspect = mm[1] / mm[0]
-    for number, (title, values) in enumerate(panels.items(), start=1):
-        axes = figure.add_subplot(1, len(panels), number)
-        shown = values[cut].T
-        options = {'origin': 'lower', 'aspect': aspect, **_look(title, values)}
-        picture = axes.imshow(shown, **options)
-        figure.colorbar(picture, ax=axes, fraction=0.046)
-        axes.set_title(title)
-        axes.set_axis_off()
-        if labels is not None:
-            for value in np.unique(labels[cut]):
-                axes.contour((labels[cut] == value).T, levels=[0.5], colors='w', linewidths=0.6)
-        if 'determinant' in title and (shown <= 0).any():
-            axes.contour(shown <= 0, levels=[0.5], colors='r', linewidths=1.0)
-        if number == 1:
-            every = step or max(1, max(shown.shape) // 32)
-            i, j = np.meshgrid(*(np.arange(0, n, every) for n in size[cut].shape), indexing='ij')
-            u, v = (displacement[k][cut][i, j] for k in (0, 1))
-            axes.quiver(i, j, u, v, angles='xy', scale_units='xy', scale=1, color='w', width=0.003)
-    figure.tight_layout()
-    return figure
-
-
-def _look(title: str, values: np.ndarray) -> dict[str, Any]:
-    if 'determinant' in title:
-        return {'cmap': 'RdBu', 'vmin': 0.0, 'vmax': 2.0}
-    return {'cmap': 'viridis', 'vmin': 0.0, 'vmax': float(np.quantile(values, 0.995)) or 1.0}
-
-
-def _slice(shape: Sequence[int], labels: np.ndarray | None) -> tuple[Any, ...]:
-    if len(shape) == 2:
-        return (slice(None), slice(None))
-    counts = np.zeros(shape[2]) if labels is None else (labels > 0).sum(axis=(0, 1))
-    return (slice(None), slice(None), int(counts.argmax()) if counts.any() else shape[2] // 2)
 
 
 def _finite(values: Sequence[float]) -> list[float]:

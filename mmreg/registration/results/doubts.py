@@ -10,6 +10,8 @@ _SCORES = {'dice': ('Dice', 1, 0.005), 'hd95': ('HD95', -1, 0.1), 'tre': ('the l
 _UNITS = {'dice': '', 'hd95': ' mm', 'tre': ' mm'}
 #: A fall of both similarities by more than this is told.
 _FALL = 0.002
+#: What was minimised may rise by this share of its value: the last smoothing, other voxels.
+_RISE = 0.02
 #: Smallest determinant that passes without a word: a voxel squeezed to a twentieth.
 _SQUEEZED = 0.05
 _TRY = 'try another --preset, a mask of what both images show (--fixed-mask), or --affine none'
@@ -21,7 +23,7 @@ def doubts_in_words(numbers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     Args:
         numbers: Metric -> ``before`` and ``after``, of one pair.
     """
-    return [*_worse_scores(numbers), *_fallen_similarity(numbers), *_squeezed(numbers)]
+    return [*_worse_scores(numbers), *_fallen_similarity(numbers), *_risen(numbers), *_squeezed(numbers)]
 
 
 def _worse_scores(numbers: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -47,6 +49,17 @@ def _fallen_similarity(numbers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
         'worse than the start: the images agree less than before the registration (local correlation '
         f'{lncc_before:.3f} to {lncc:.3f}, mutual information {nmi_before:.3f} to {nmi:.3f}); {_TRY}.'
+    ]
+
+
+def _risen(numbers: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if 'minimised' not in numbers:
+        return []
+    before, after = numbers['minimised']['before'], numbers['minimised']['after']
+    if not after > before + _RISE * max(abs(before), 1e-3):
+        return []
+    return [
+        f'worse than the start: what was minimised rose from {before:.4g} to {after:.4g}; {_TRY}, or more iterations.'
     ]
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: Metric -> its title and the digits behind the point, in the order of importance.
+#: Metric -> its title and the format of its numbers, in the order of importance.
 _NUMBERS = {
-    'dice': ('Dice', 3), 'hd95': ('HD95, mm', 2), 'tre': ('TRE, mm', 2), 'lncc': ('local correlation', 3),
+    'dice': ('Dice', '.3f'), 'hd95': ('HD95, mm', '.2f'), 'tre': ('TRE, mm', '.2f'),
+    'lncc': ('local correlation', '.3f'), 'nmi': ('mutual information', '.3f'), 'minimised': ('minimised', '.3g'),
 }  # fmt: skip
 
 
 def changes(metrics: Mapping[str, Any], arrow: str = '->') -> dict[str, str]:
     """``0.612 -> 0.801`` for each main metric in ``metrics`` (``before`` and ``after`` each), by its name."""
     return {
-        name: f'{metrics[name]["before"]:.{digits}f} {arrow} {metrics[name]["after"]:.{digits}f}'
-        for name, (_, digits) in _NUMBERS.items()
+        name: f'{metrics[name]["before"]:{form}} {arrow} {metrics[name]["after"]:{form}}'
+        for name, (_, form) in _NUMBERS.items()
         if name in metrics
     }
 
@@ -42,6 +43,8 @@ def _field(metrics: Mapping[str, Any]) -> dict[str, str]:
     if 'displacement_mean_mm' in metrics:
         mean, largest = (metrics[f'displacement_{which}_mm']['after'] for which in ('mean', 'max'))
         found['moves'] = f'{millimetres(mean)} on average, {millimetres(largest)} at most'
+    if 'inverse_residual_mm' in metrics:
+        found['inverse error'] = millimetres(metrics['inverse_residual_mm']['mean'])
     return found
 
 

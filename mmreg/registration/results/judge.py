@@ -83,7 +83,8 @@ def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[in
     bodies = result.warped_labels.array if rigidity and result.warped_labels is not None else None
     return Measured(
         result.displacement, geometry.spacing, maps, places, bodies, labels,
-        images=_images(result), where=compared_voxels(result), mask=None if mask is None else mask.volume.array > 0,
+        images=_images(result), minimised=result.minimised,
+        where=compared_voxels(result), mask=None if mask is None else mask.volume.array > 0,
     )  # fmt: skip
 
 

@@ -17,8 +17,10 @@ from mmreg.io import (
     write_transform,
     write_volume,
 )
+from mmreg.io.displacement import reoriented_displacement
 from mmreg.io.geometry import Geometry
-from mmreg.io.tables import write_json, write_rows
+from mmreg.io.label_tables import row_name
+from mmreg.io.tables import COLUMNS, write_json, write_rows, write_table
 from mmreg.io.voxel_type import in_type_of
 
 from .folder import MARKER, replacing_folder
@@ -36,7 +38,7 @@ def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[
     given; ``warped_labels.nii.gz``; ``uncertainty.nii.gz`` (mm) and ``warped_variance.nii.gz`` of a Monte-Carlo model;
     ``landmarks_in_moving.csv`` and ``landmarks_in_fixed.csv`` (RAS mm; ``*_voxel.csv`` in voxels);
     ``metrics.json``, ``metrics.csv``; ``rigidity.csv``, ``rigidity.json`` where asked for;
-    ``overview.png``; ``report.html``, a page that needs nothing else; ``plan.json``, written last.
+    ``overview.png``, ``thumbnail.png``; ``report.html``, a page that needs nothing else; ``plan.json``, written last.
 
     Args:
         result: What to write.
@@ -116,17 +118,26 @@ def _write_landmarks(stem: Path, points: Landmarks | None, geometry: Geometry) -
 
 
 def _metrics(result: ResultValues, folder: Path) -> None:
-    write_rows(folder / 'metrics.csv', result.rows)
-    write_json(folder / 'metrics.json', {'case_id': result.case_id, **result.metrics, 'warnings': result.warnings})
+    content = {'case_id': result.case_id, **result.metrics, 'warnings': result.warnings}
+    if result.label_names:
+        names = [row_name(row, result.label_names) for row in result.rows]
+        lines = ((*row, name) for row, name in zip(result.rows, names))
+        write_table(folder / 'metrics.csv', (*COLUMNS, 'name'), lines)
+        content['label_names'] = {row.item: name for row, name in zip(result.rows, names) if name}
+    else:
+        write_rows(folder / 'metrics.csv', result.rows)
+    write_json(folder / 'metrics.json', content)
 
 
 def _overview(result: ResultValues, folder: Path) -> None:
     """In the orientation of the report, whatever that of the arrays."""
     from mmreg.visualization import overview_figure
+    from mmreg.visualization.figure_marks import VIEW_CODES
+    from mmreg.visualization.thumbnail import thumbnail
 
-    from .report import reoriented_displacement
+    from .report import labels_of
 
-    codes = 'RAS'[: result.geometry.ndim]
+    codes = VIEW_CODES[result.view][: result.geometry.ndim]
     fixed, before, warped = (
         volume.reoriented(codes).channel_first() for volume in (result.fixed.volume, result.before, result.warped)
     )
@@ -139,7 +150,9 @@ def _overview(result: ResultValues, folder: Path) -> None:
         spacing=result.geometry.reoriented(codes).spacing,
         title=headline(result.case_id, result.metrics),
         codes=codes,
+        labels={name: volume.reoriented(codes).array for name, volume in labels_of(result, result.labels).items()},
     )
+    thumbnail(fixed, warped, folder / 'thumbnail.png', result.geometry.reoriented(codes).spacing)
 
 
 def _report(result: ResultValues, folder: Path) -> None:

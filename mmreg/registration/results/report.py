@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.io import Geometry, Volume, affine_transform, resample_to
+from mmreg.io import Volume, affine_transform, resample_to
+from mmreg.io.displacement import reoriented_displacement
 from mmreg.visualization.report import ReportContent, write_report
 
 from .headline import facts
@@ -47,10 +48,12 @@ def report_content(
         displacement=reoriented_displacement(result.displacement, geometry, codes),
         spacing=geometry.reoriented(codes).spacing,
         codes=codes,
-        labels={name: volume.reoriented(codes).array for name, volume in _labels(result, labels or {}).items()},
+        labels={name: volume.reoriented(codes).array for name, volume in labels_of(result, labels or {}).items()},
         headline=_headline(result),
         rows=result.rows,
         warnings=result.warnings,
+        label_names=result.label_names,
+        view=result.view,
         curves=result.curves if curves is None else curves,
         plan={key: value for key, value in (result.provenance if plan is None else plan).items() if key not in _SHOWN},
     )
@@ -63,19 +66,7 @@ def write_result_report(result: ResultValues, folder: str | Path, labels: Mappin
     return path
 
 
-def reoriented_displacement(displacement: np.ndarray, geometry: Geometry, codes: str) -> np.ndarray:
-    """The same displacement, ``(ndim, *S)`` voxels, on the grid with its axes permuted and flipped to ``codes``."""
-    axes, flips = geometry.reorientation(codes)
-    field = displacement[list(axes)].transpose(0, *(axis + 1 for axis in axes))
-    cut = [slice(None), *(slice(None, None, -1) if flip else slice(None) for flip in flips)]
-    field = field[tuple(cut)].copy()
-    for axis, flip in enumerate(flips):
-        if flip:
-            field[axis] *= -1
-    return np.ascontiguousarray(field)
-
-
-def _labels(result: ResultValues, given: Mapping[str, Volume]) -> dict[str, Volume]:
+def labels_of(result: ResultValues, given: Mapping[str, Volume]) -> dict[str, Volume]:
     """Label maps on the fixed grid by the names of the images they belong to."""
     found: dict[str, Volume] = {}
     if 'fixed' in given:
@@ -93,8 +84,6 @@ def _headline(result: ResultValues) -> dict[str, str]:
     shape, spacing = result.geometry.shape, result.geometry.spacing
     shown['fixed grid'] = f'{" x ".join(map(str, shape))} voxels, {" x ".join(f"{s:.3g}" for s in spacing)} mm'
     shown |= facts(result.metrics)
-    if result.inverse_residual is not None:
-        shown['inverse residual'] = f'{result.inverse_residual.mean:.3g} mm'
     if 'total' in result.timings:
         shown['time'] = f'{result.timings["total"]:.1f} s'
     return shown

@@ -20,8 +20,11 @@ def write_rigidity(result: ResultValues, folder: Path) -> None:
     if result.rigidity is None:
         return
     dice = {row.item: row.value for row in result.rows if row.metric == 'dice'}
+    names = result.label_names
     records = [{**asdict(body), 'dice': dice.get(str(body.label))} for body in result.rigidity]
-    write_table(folder / 'rigidity.csv', COLUMNS, records)
+    if names:
+        records = [{**record, 'name': names.get(record['label'], '')} for record in records]
+    write_table(folder / 'rigidity.csv', (*COLUMNS, 'name') if names else COLUMNS, records)
     content = {
         'case_id': result.case_id,
         'inside': 'warped labels of the moving image on the fixed grid',

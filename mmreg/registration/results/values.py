@@ -45,6 +45,9 @@ class ResultValues:
         alignment: How the affine came about.
         maps: Name -> what else the model says per voxel: ``uncertainty`` in mm and ``warped_variance`` of a Monte-Carlo
             model.
+        minimised: Image losses of an optimisation (lower is better) before and after; None without one.
+        label_names: Value -> name of labels.
+        view: Which way pictures show the patient, ``'neurological'`` or ``'radiological'``.
         curves: Name of a term -> its values (level, iteration, value) during an optimisation.
     """
 
@@ -70,6 +73,9 @@ class ResultValues:
     alignment: Alignment = field(default_factory=Alignment)
     curves: Mapping[str, Sequence[tuple[int, int, float]]] = field(default_factory=dict)
     maps: Mapping[str, Volume] = field(default_factory=dict)
+    minimised: tuple[float, float] | None = None
+    label_names: Mapping[int, str] = field(default_factory=dict)
+    view: str = 'neurological'
 
     @property
     def transform(self) -> Transform:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmreg.io import Geometry
 
+from .headline import millimetres
 from .inverse import InverseResidual
 
 #: Less of the fixed image inside the moving image's field of view than this is worth a warning, in percent.
@@ -62,8 +63,8 @@ def warnings_in_words(
         )
     if residual is not None and residual.mean > 0.1 * voxel:
         found.append(
-            f'the inverse is inexact: {residual.mean:.3g} mm on average and {residual.max:.3g} mm at most from the '
-            'identity.'
+            f'the inverse is inexact: {millimetres(residual.mean)} on average and {millimetres(residual.max)} at most '
+            'from the identity.'
         )
     return found
 

@@ -22,6 +22,7 @@ from mmreg.registration.working.stacks import in_space
 from mmreg.registry import REGISTRARS
 
 from .base import Source, split_batch
+from .minimised import Minimised, minimised
 from .second_opinion import Opinion, restrained, second_opinion
 
 
@@ -63,9 +64,10 @@ class InstanceOptimisation(Source):
         if start is None:
             with seeded(self.seed, self.device):
                 opinions = second_opinion(self.model, inputs, displacement, settings)
-        displacement = in_space(restrained(displacement, opinions).cpu(), pairs[0].axis)
-        results = split_batch(pairs, displacement, found.curves, seconds)
-        return [_with_opinion(result, opinion) for result, opinion in zip(results, opinions)]
+        displacement = restrained(displacement, opinions)
+        values = minimised(self.model, inputs, self.optimisation, displacement)
+        results = split_batch(pairs, in_space(displacement.cpu(), pairs[0].axis), found.curves, seconds)
+        return [_judged(*one) for one in zip(results, opinions, values)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
@@ -101,11 +103,15 @@ class InstanceOptimisation(Source):
         return any('labels' in loss.requires for term in self._terms() for loss in term.losses)
 
 
-def _with_opinion(result: SourceResult, opinion: Opinion | None) -> SourceResult:
-    if opinion is None:
-        return result
-    warnings = () if opinion.warning is None else (opinion.warning,)
-    return replace(result, notes={**result.notes, 'second_opinion': asdict(opinion)}, warnings=warnings)
+def _judged(result: SourceResult, opinion: Opinion | None, value: Minimised | None) -> SourceResult:
+    notes = dict(result.notes)
+    if value is not None:
+        result = replace(result, minimised=(value.before, value.after))
+        notes['minimised'] = asdict(value)
+    if opinion is not None:
+        result = replace(result, warnings=() if opinion.warning is None else (opinion.warning,))
+        notes['second_opinion'] = asdict(opinion)
+    return replace(result, notes=notes)
 
 
 def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> InstanceOptimisation:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -38,10 +38,7 @@ class Refined(Source):
     def __call__(self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None) -> list[SourceResult]:
         first = self.network(pairs, watch)
         second = self.refinement(pairs, watch, start=torch.stack([one.displacement for one in first]))
-        return [
-            SourceResult(new.displacement, new.curves, _added(old.seconds, new.seconds), new.notes)
-            for old, new in zip(first, second)
-        ]
+        return [replace(new, seconds=_added(old.seconds, new.seconds)) for old, new in zip(first, second)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the refinement."""

@@ -116,6 +116,7 @@ class SourceResult:
         notes: What else belongs into the plan.
         maps: Name -> ``(C, *S)`` float32: what else the model says per voxel of the working grid.
         warnings: What a user should know of how it was found.
+        minimised: What the optimisation minimised, before and after; None without one.
     """
 
     displacement: Tensor
@@ -124,6 +125,7 @@ class SourceResult:
     notes: Mapping[str, object]
     maps: Mapping[str, Tensor] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    minimised: tuple[float, float] | None = None
 
 
 def stack(arrays: Iterable[Mapping[str, np.ndarray]], device: torch.device) -> dict[str, Tensor]:

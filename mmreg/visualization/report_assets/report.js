@@ -2,7 +2,12 @@
 (function () {
   const data = JSON.parse(document.getElementById('data').textContent);
   const get = (id) => document.getElementById(id);
-  const OUTLINE_COLOURS = { fixed: [80, 230, 120], moving: [255, 170, 60], warped: [255, 90, 90], aligned: [255, 230, 60] };
+  const VIEWS = {
+    neurological: "Neurological view: the patient's right is on the right of the picture.",
+    radiological: "Radiological view: the patient's left is on the right of the picture.",
+  };
+  const LETTER = 14; // pixels of the screen
+  const rgb = (colour) => `rgb(${colour.join(',')})`;
   const AMOUNTS = { checkerboard: 'tiles', blend: 'share of the other', curtain: 'position', flicker: 'speed' };
   const RESOLUTION = 440; // pixels of the longer side of a panel
   let flickerOn = false;
@@ -44,10 +49,19 @@
 
   // ---- drawing --------------------------------------------------------------------------------------------------
 
+  // Slices lie with the patient's right on the right; the other view mirrors those that show both sides.
+  const mirrored = (plane) => get('view').value === 'radiological' && plane.edges[1] === 'R';
+
   function slice(plane, source, context, smooth) {
     const [width, height] = plane.size;
     context.imageSmoothingEnabled = smooth;
+    context.save();
+    if (mirrored(plane)) {
+      context.translate(context.canvas.width, 0);
+      context.scale(-1, 1);
+    }
     context.drawImage(source, 0, plane.at * height, width, height, 0, 0, context.canvas.width, context.canvas.height);
+    context.restore();
   }
 
   function clear(context) {
@@ -64,13 +78,15 @@
 
   function letters(plane, context) {
     const { width, height } = context.canvas;
-    const [left, right, lower, upper] = plane.edges;
-    context.font = '16px system-ui, sans-serif';
+    const [first, second, lower, upper] = plane.edges;
+    const [left, right] = mirrored(plane) ? [second, first] : [first, second];
+    const size = LETTER * Math.max(1, width / (context.canvas.clientWidth || width));
+    context.font = `600 ${size}px system-ui, sans-serif`;
     context.textBaseline = 'middle';
-    context.lineWidth = 3;
+    context.lineWidth = size / 5;
     for (const [text, x, y, align] of [
       [left, 5, height / 2, 'left'], [right, width - 5, height / 2, 'right'],
-      [lower, width / 2, height - 11, 'center'], [upper, width / 2, 12, 'center'],
+      [lower, width / 2, height - 0.65 * size, 'center'], [upper, width / 2, 0.7 * size, 'center'],
     ]) {
       context.textAlign = align;
       context.strokeStyle = '#000';
@@ -99,7 +115,11 @@
     const { width, height } = context.canvas;
     const base = plane.at * rows * columns * 2;
     clear(context);
-    const x = (row, column) => plane.points[base + 2 * (row * columns + column)] / unit * width / plane.voxels[0];
+    const turned = mirrored(plane);
+    const x = (row, column) => {
+      const place = plane.points[base + 2 * (row * columns + column)] / unit * width / plane.voxels[0];
+      return turned ? width - place : place;
+    };
     const y = (row, column) => plane.points[base + 2 * (row * columns + column) + 1] / unit * height / plane.voxels[1];
     context.globalAlpha = 0.45;
     slice(plane, plane.sources.fixed, context, true);
@@ -173,9 +193,9 @@
       context.globalCompositeOperation = 'difference';
       slice(plane, other, context, true);
     } else {
-      context.drawImage(tinted(plane, fixed, '#00ff00', context.canvas), 0, 0);
+      context.drawImage(tinted(plane, fixed, rgb(data.colours.overlay[0]), context.canvas), 0, 0);
       context.globalCompositeOperation = 'lighter';
-      context.drawImage(tinted(plane, other, '#ff00ff', context.canvas), 0, 0);
+      context.drawImage(tinted(plane, other, rgb(data.colours.overlay[1]), context.canvas), 0, 0);
     }
     context.globalAlpha = 1;
     context.globalCompositeOperation = 'source-over';
@@ -250,6 +270,22 @@
     addPanel(plane, holder, 'grid', 'deformed grid', drawGrid);
     addPanel(plane, holder, 'jacobian', 'Jacobian determinant', drawJacobian);
     slider.addEventListener('input', () => { plane.at = Number(slider.value); drawPlane(plane); });
+    holder.addEventListener('wheel', (event) => turn(event, plane, slider), { passive: false });
+  }
+
+  // The wheel over a picture goes through its slices; at the last one the page scrolls on.
+  function turn(event, plane, slider) {
+    const next = plane.at + Math.sign(event.deltaY);
+    if (event.ctrlKey || !event.deltaY || event.target.tagName !== 'CANVAS' || next < 0 || next >= plane.slices.length) return;
+    event.preventDefault();
+    plane.at = next;
+    slider.value = next;
+    drawPlane(plane);
+  }
+
+  function viewChanged() {
+    get('orientation').textContent = data.view ? VIEWS[get('view').value] : '';
+    data.planes.forEach(drawPlane);
   }
 
   async function prepare(plane) {
@@ -264,7 +300,7 @@
     const bits = await load(plane.outline);
     plane.outlines = {};
     data.outlines.forEach((name, n) => {
-      const colour = OUTLINE_COLOURS[name];
+      const colour = data.colours.outlines[name === 'fixed' ? 0 : 1];
       plane.outlines[name] = recoloured(bits, (grey) => [...colour, (grey >> n) & 1 ? 255 : 0]);
     });
   }
@@ -273,10 +309,15 @@
     const context = get('scale').getContext('2d');
     data.jacobian.colours.slice(1).forEach(([red, green, blue], n) => {
       context.fillStyle = `rgb(${red},${green},${blue})`;
-      context.fillRect(n, 0, 1, 12);
+      context.fillRect(n, 0, 1, 14);
     });
-    get('low').textContent = data.jacobian.range[0];
-    get('high').textContent = data.jacobian.range[1];
+    const [low, , high] = data.jacobian.ticks;
+    get('low').textContent = low;
+    get('high').textContent = high;
+    get('fold-key').style.background = rgb(data.colours.fold);
+    for (const swatch of document.querySelectorAll('[data-outline]')) {
+      swatch.style.background = rgb(data.colours.outlines[swatch.dataset.outline]);
+    }
     get('legend').hidden = false;
   }
 
@@ -297,12 +338,19 @@
     }
     data.planes.forEach(addPlane);
     get('show-outlines').closest('label').hidden = !data.outlines.length;
+    get('show-outlines').addEventListener('input', () => { get('outline-key').hidden = !get('show-outlines').checked; });
+    get('view-label').hidden = !data.view;
+    if (data.view) get('view').value = data.view;
+    get('view').addEventListener('input', viewChanged);
+    window.addEventListener('resize', () => data.planes.forEach(drawPlane));
     for (const id of ['other', 'mode', 'amount', 'show-outlines']) get(id).addEventListener('input', comparisonChanged);
     get('zoom').addEventListener('input', () => {
       get('planes').style.setProperty('--panel', `${get('zoom').value}px`);
+      data.planes.forEach(drawPlane);
     });
     drawLegend();
     comparisonChanged();
+    viewChanged();
     get('controls').hidden = false;
     document.documentElement.dataset.ready = 'yes';
     flicker();
