@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ class FastRegistration(Pipeline):
         self,
         device: str | torch.device | None = None,
         refine: int = 0,
-        preset: str | None = None,
+        preset: str | Path | None = None,
         cfg_options: Mapping[str, Any] | None = None,
         label_sets: str = 'equal',
         labels: Sequence[int] | None = None,

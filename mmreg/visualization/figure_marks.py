@@ -126,8 +126,8 @@ def bar(
 def outline_key(figure: Figure, height: float) -> None:
     """Say whose labels are outlined in which colour, between the bars."""
     handles = [
-        Patch(color=[part / 255 for part in colour], label=f'labels, {name}')
-        for colour, name in zip(OUTLINES, ('fixed', 'warped'))
+        Patch(color=(red / 255, green / 255, blue / 255), label=f'labels, {name}')
+        for (red, green, blue), name in zip(OUTLINES, ('fixed', 'warped'))
     ]
     figure.legend(
         handles=handles, loc='center', bbox_to_anchor=(0.44, height * 0.33), ncols=2, frameon=False,

@@ -152,6 +152,7 @@ PROBE = """
 <script>
 const problems = [];
 window.addEventListener('error', (event) => problems.push(event.message));
+window.addEventListener('unhandledrejection', (event) => problems.push(String(event.reason)));
 document.addEventListener('securitypolicyviolation', (event) => problems.push('blocked: ' + event.blockedURI));
 (async function probe() {
   const state = document.documentElement.dataset.ready;
@@ -190,7 +191,7 @@ def test_one_crosshair_in_a_browser(folder, serve, tmp_path):
     quiet = {'stdout': subprocess.DEVNULL, 'stderr': subprocess.DEVNULL}
     with subprocess.Popen([browser, *flags, server.url], **quiet) as process:
         try:
-            end = time.monotonic() + 90
+            end = time.monotonic() + 150
             while server.told is None and time.monotonic() < end:
                 time.sleep(0.2)
         finally:
@@ -201,4 +202,4 @@ def test_one_crosshair_in_a_browser(folder, serve, tmp_path):
     assert server.told['problems'] == []
     assert server.told['places'] == [[4, -6, 8], [4, -6, 8]]
     assert server.told['names'] == ['slices of warped.nii.gz', 'slices of other.nii.gz']
-    assert server.told['layers'] == [2, 2]
+    assert server.told['layers'] == [2, 2] and server.told['problems'] == []

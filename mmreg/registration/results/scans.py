@@ -59,7 +59,9 @@ def _inputs(folder: Path) -> Iterator[Scan]:
     given = (plan or {}).get('inputs')
     for role in ('fixed', 'moving'):
         described = given.get(role) if isinstance(given, dict) else None
-        path = described.get('path') if isinstance(described, dict) else None
+        if not isinstance(described, dict):
+            continue
+        path = described.get('path')
         if not isinstance(path, str) or not Path(path).exists():
             continue
         kinds = {'frame': int, 'series': str, 'position': str}

@@ -88,5 +88,5 @@ def _loss(term: Term, data: LevelData, field: Tensor) -> float:
     if term.config.outside == 'hidden':
         inside = in_view(field).to(warped)
         warped, fixed = warped * inside, fixed * inside
-    loss = term.losses[0]
+    loss: Any = term.losses[0]
     return float(loss(warped, fixed, mask=data.mask('fixed', 0), **data.known(loss, 0)))

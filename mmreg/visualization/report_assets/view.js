@@ -7,7 +7,14 @@
   const viewers = [];
   const absolute = (scan) => new URL(scan.url, document.baseURI).href;
 
-  async function load(viewer) {
+  // One after the other: a scan that is being read must not be drawn with another's settings.
+  let turn = Promise.resolve();
+  function load(viewer) {
+    turn = turn.then(() => loadNow(viewer)).catch(failed);
+    return turn;
+  }
+
+  async function loadNow(viewer) {
     const chosen = images[viewer.select.value];
     const volumes = [{ url: absolute(chosen), name: 'scan.nii.gz', colormap: 'gray' }];
     const map = get('labels').value;
@@ -65,14 +72,16 @@
       one.broadcastTo(viewers.filter((other) => other.niivue !== one).map((other) => other.niivue), { '2d': true, '3d': true });
     });
     for (const id of ['planes', 'view', 'opacity']) get(id).addEventListener('input', apply);
-    get('labels').addEventListener('input', () => viewers.forEach(load));
+    get('labels').addEventListener('input', () => { for (const viewer of viewers) load(viewer); });
     get('controls').addEventListener('submit', (event) => event.preventDefault());
     window.viewers = viewers;
-    document.documentElement.dataset.ready = 'yes';
+    document.documentElement.dataset.ready ||= 'yes';
   }
 
-  start().catch((error) => {
+  function failed(error) {
     get('place').textContent = `The scans cannot be shown: ${error.message || error}. This page needs WebGL 2.`;
     document.documentElement.dataset.ready = 'failed';
-  });
+  }
+
+  start().catch(failed);
 })();
