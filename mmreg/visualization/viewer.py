@@ -20,7 +20,7 @@ _POLICY = (
 
 
 @dataclass(frozen=True)
-class Scan:
+class ShownScan:
     """One image of the page.
 
     Attributes:
@@ -48,7 +48,7 @@ class ViewServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, title: str, scans: Sequence[Scan], port: int = 0):
+    def __init__(self, title: str, scans: Sequence[ShownScan], port: int = 0):
         self.secret = secrets.token_urlsafe(16)
         self.scans = scans
         self.page = view_html(title, scans)
@@ -118,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def view_html(title: str, scans: Sequence[Scan]) -> str:
+def view_html(title: str, scans: Sequence[ShownScan]) -> str:
     """The page as text."""
     listed = [
         {'title': scan.title, 'url': f'scan/{number}.nii.gz', 'labels': scan.labels}

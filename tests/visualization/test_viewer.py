@@ -17,7 +17,7 @@ from mmreg.commands import view as command
 from mmreg.errors import DataError
 from mmreg.registration.results.scans import scans_of
 from mmreg.visualization.page import asset
-from mmreg.visualization.viewer import Scan, ViewServer, view_html
+from mmreg.visualization.viewer import ShownScan, ViewServer, view_html
 
 from .browser import chromium
 from .test_report import Page
@@ -126,14 +126,14 @@ def test_a_scan_that_cannot_be_read_does_not_end_the_server(serve):
     def broken():
         raise DataError('x.nii: found nonsense')
 
-    server = serve([Scan('x', broken)])
+    server = serve([ShownScan('x', broken)])
     base = urlsplit(server.url).path
     assert ask(server, f'{base}scan/0.nii.gz')[0] == 500 and ask(server, base)[0] == 200
 
 
 def test_hostile_names_stay_text():
     name = '</script><b onmouseover=x>'
-    page = Page(view_html(name, [Scan(name, bytes)]))
+    page = Page(view_html(name, [ShownScan(name, bytes)]))
     assert json.loads(page.data)['scans'][0]['title'] == name and name in ' '.join(page.texts)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from mmreg.errors import DataError
 from mmreg.io import ImageFile, write_volume
 from mmreg.io.formats import meta, mgh, nrrd
-from mmreg.visualization.viewer import Scan
+from mmreg.visualization.viewer import ShownScan
 
 from .folder import read_marker
 
@@ -21,7 +21,7 @@ _VECTORS, _LABELS = ('displacement', 'field'), ('label', 'seg', 'mask')
 MOST = 60
 
 
-def scans_of(folder: str | Path, inputs: bool = True) -> list[Scan]:
+def scans_of(folder: str | Path, inputs: bool = True) -> list[ShownScan]:
     """What a page can show of a folder, the most telling first.
 
     Args:
@@ -41,19 +41,19 @@ def scans_of(folder: str | Path, inputs: bool = True) -> list[Scan]:
         if not name.endswith(_ENDINGS) or any(part in name for part in _VECTORS):
             continue
         if path.is_file() and path.resolve().is_relative_to(inside):
-            found.append(Scan(path.name, _loader(path), any(part in name for part in _LABELS)))
+            found.append(ShownScan(path.name, _loader(path), any(part in name for part in _LABELS)))
     if not any(not scan.labels for scan in found):
         raise DataError(f'{folder}: found no image, expected results of a registration, or NIfTI, NRRD, MHA or MGZ')
     return sorted(found, key=_place)[:MOST]
 
 
-def _place(scan: Scan) -> int:
+def _place(scan: ShownScan) -> int:
     """Fixed, warped and moving beside each other, then the rest."""
     starts = ('fixed: ', 'warped.', 'moving: ')
     return next((n for n, start in enumerate(starts) if scan.title.startswith(start)), len(starts))
 
 
-def _inputs(folder: Path) -> Iterator[Scan]:
+def _inputs(folder: Path) -> Iterator[ShownScan]:
     """Both images of a result, as its plan says how they were read, where they still are images."""
     plan = read_marker(folder)
     given = (plan or {}).get('inputs')
@@ -66,7 +66,7 @@ def _inputs(folder: Path) -> Iterator[Scan]:
             continue
         kinds = {'frame': int, 'series': str, 'position': str}
         known = {key: described[key] for key, kind in kinds.items() if isinstance(described.get(key), kind)}
-        yield Scan(f'{role}: {Path(path).name}', _converted(path, known))
+        yield ShownScan(f'{role}: {Path(path).name}', _converted(path, known))
 
 
 def _loader(path: Path) -> Callable[[], bytes]:
