@@ -1,5 +1,6 @@
 """What an installed mmreg carries: presets and their bases, pages and scripts of the report."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -51,3 +52,64 @@ def test_package_data(installed):
         place = installed / ('mmreg/configs' if folder == 'configs' else folder)
         assert wanted and all((place / p).is_file() for p in wanted)
     assert (installed / 'mmreg' / 'py.typed').is_file()
+
+
+CARD = dict(
+    config='pyramid_any', summary='for tests', suits='tests', unsuited='people', trained_on='nothing',
+    training='none', measured=['nothing'],
+)  # fmt: skip
+#: Any connection fails, whoever asks for one.
+NO_NETWORK = """
+import socket
+def refuse(*arguments, **named):
+    raise OSError('no network here')
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
+"""
+
+
+@pytest.mark.slow
+def test_networks_of_the_package_register_without_a_network_connection(tmp_path):
+    """A network that was shipped travels in the wheel; `mmreg register --fast` of the installed package runs it."""
+    pytest.importorskip('setuptools')
+    source = tmp_path / 'source'
+    for name in ('mmreg', 'configs', 'tools'):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__', '*.so'))
+    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE', 'NOTICE'):
+        shutil.copy(ROOT / name, source / name)
+    make = (
+        'import torch; from mmreg.plugins import register_all_modules; from mmreg.registry import REGISTRARS\n'
+        'from mmreg.utils.config import load_config; register_all_modules(); torch.manual_seed(0)\n'
+        'torch.save(REGISTRARS.build(load_config("configs/pyramid_any.py").model).state_dict(), "any.pth")'
+    )
+    (source / 'card.json').write_text(json.dumps(CARD))
+    at_source = {**os.environ, 'PYTHONPATH': str(source)}
+    run([sys.executable, '-c', make], source, at_source)
+    run([sys.executable, 'tools/ship_weights.py', 'tested', 'any.pth', 'card.json'], source, at_source)
+    build = ['-W', 'ignore', 'setup.py', '-q', 'bdist_wheel', '--dist-dir', str(tmp_path / 'dist')]
+    run([sys.executable, *build], source, {**os.environ, 'MMREG_BUILD_KERNELS': '0'})
+    (wheel,) = (tmp_path / 'dist').glob('*.whl')
+    place = tmp_path / 'site'
+    install = ['-m', 'pip', 'install', '-q', '--no-deps', '--no-index', '--target', str(place), str(wheel)]
+    run([sys.executable, *install], tmp_path, os.environ)
+    (place / 'sitecustomize.py').write_text(NO_NETWORK)
+    scans = (
+        'import numpy as np; from mmreg.io import Geometry, Volume, write_volume\n'
+        'grid = np.stack(np.meshgrid(*[np.arange(24) - 12.0] * 3, indexing="ij"))\n'
+        'for name, shift in (("f", 0.0), ("m", 1.0)):\n'
+        '    array = np.exp(-((grid - shift) ** 2).sum(0) / 40).astype("float32")\n'
+        '    write_volume(f"{name}.nii.gz", Volume(array, Geometry(array.shape, np.eye(4))))'
+    )
+    alone = {**os.environ, 'PYTHONPATH': str(place), 'MMREG_WEIGHTS': str(tmp_path / 'weights')}
+    run([sys.executable, '-c', scans], tmp_path, alone)
+    command = ['register', 'f.nii.gz', 'm.nii.gz', '-o', 'out', '--fast', '--affine', 'none']
+    run([sys.executable, '-m', 'mmreg.cli', *command], tmp_path, alone)
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    assert Path(plan['checkpoint']['path']) == place / 'mmreg' / 'zoo' / 'own_weights' / 'tested.safetensors'
+    assert not (tmp_path / 'weights').exists()
+
+
+def run(command, folder, environment):
+    """One command that must not fail."""
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -110,6 +110,8 @@ def choose_network(pair: Pair, choice: PresetChoice) -> OwnWeights:
         for weights in known:
             if not weights.presets:
                 return weights
+    if not known:
+        raise DataError(f'{pair.fixed.name}: --fast was asked for, and no network comes with this mmreg; leave it out.')
     served = ', '.join(name for weights in known for name in weights.presets) or 'no preset'
     raise DataError(
         f'{pair.fixed.name}: no network that comes with mmreg suits these {dimensions}-D images (preset '

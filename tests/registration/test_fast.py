@@ -88,8 +88,10 @@ def test_refinement_follows_the_network(shipped, pair):
 
 
 def test_where_no_network_suits_one_sentence_says_so(shipped, pair):
-    shipped('brains', presets=['brain_t1', 'brain_multimodal'])
     small = draw(centred((24, 26, 22), (1.0, 1.0, 1.0)))
+    with pytest.raises(DataError, match='no network comes with this mmreg'):
+        FastRegistration(device='cpu')(small, small)
+    shipped('brains', presets=['brain_t1', 'brain_multimodal'])
     with pytest.raises(DataError, match=r'no network that comes with mmreg suits these 3-D images .*brain_t1'):
         FastRegistration(device='cpu')(small, small)
     flat = draw(centred((24, 26), (1.0, 1.0)))
