@@ -37,6 +37,7 @@ EXTRAS['release'] = [
 EXTRAS['clip'] = ['open_clip_torch>=2.24']
 EXTRAS['hf'] = ['transformers>=4.40']
 EXTRAS['elastix'] = ['itk-elastix>=0.19']
+EXTRAS['convexadam'] = ['convexAdam>=0.2']
 
 
 class BuildWithConfigs(build_py):

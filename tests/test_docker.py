@@ -73,13 +73,14 @@ class Image:
     """The Dockerfile's steps, one by one, in empty folders: what an engine would do, without one and without a network.
 
     Files are copied as the steps say, from the files that the ignore list admits. ``pip`` and ``apt-get`` are stand-ins
-    that do nothing but build mmreg's own wheel and unpack it; everything else that a step runs is really run.
+    that do nothing but build mmreg's own wheel and unpack it; everything else that a step runs is really run. A stage
+    has a compiler where one of its steps installs one.
     """
 
     def __init__(self, place, context, arguments):
         self.place, self.context, self.arguments = place, context, dict(arguments)
         self.stages, self.root, self.folder, self.entry = {}, None, None, None
-        self.environment = {}
+        self.environment, self.compiler = {}, '/bin/false'
 
     def build(self, lines):
         for line in lines:
@@ -103,7 +104,7 @@ class Image:
         for tool, text in SHIMS.items():
             (self.root / 'bin' / tool).write_text(text)
             (self.root / 'bin' / tool).chmod(0o755)
-        self.folder, self.environment = Path('/'), {}
+        self.folder, self.environment, self.compiler = Path('/'), {}, '/bin/false'
 
     def arg(self, rest):
         name, _, value = rest.partition('=')
@@ -134,6 +135,8 @@ class Image:
                 shutil.copy(found, place)
 
     def run(self, rest):
+        if re.search(r'apt-get install .*\bgcc\b', rest):
+            self.compiler = shutil.which('gcc') or self.compiler
         result = self.shell(rest)
         assert result.returncode == 0, f'RUN {rest}\n{result.stdout}{result.stderr}'
 
@@ -147,7 +150,7 @@ class Image:
         values = {name: re.sub(roots, lambda m: f'{self.root}/{m[1]}', v) for name, v in self.environment.items()}
         environment = {
             **os.environ, **self.arguments, **values, 'PYTHON': sys.executable, 'SITE': str(self.root / 'site'),
-            'PATH': f'{self.root / "bin"}:{os.environ["PATH"]}', 'PYTHONWARNINGS': 'ignore', 'CC': '/bin/false',
+            'PATH': f'{self.root / "bin"}:{os.environ["PATH"]}', 'PYTHONWARNINGS': 'ignore', 'CC': self.compiler,
             'PYTHONPATH': f'{self.root / "site"}:{self.place / "offline"}',
         }  # fmt: skip
         return subprocess.run(
@@ -181,7 +184,7 @@ def test_the_steps_of_the_image_and_its_entry_point(tmp_path):
     import torch
 
     from mmreg.apis import init_model
-    from tests.published import lumir
+    from tests.made import lumir
 
     context = tmp_path / 'context'
     for pattern in (ROOT / 'docker' / 'Dockerfile.dockerignore').read_text().splitlines():
@@ -197,6 +200,10 @@ def test_the_steps_of_the_image_and_its_entry_point(tmp_path):
     (tmp_path / 'image' / 'offline' / 'sitecustomize.py').write_text(OFFLINE)
     arguments = {'CHECKPOINT': 'weights/best.pth', 'CONFIG': 'configs/eoir_lumir.py'}
     image = Image(tmp_path / 'image', context, arguments).build(LINES)
+    if shutil.which('gcc'):  # the first stage compiles, the last one runs what it made
+        asked = 'from mmreg.spatial import compiled as c; print(c.compiled_available(), c.__file__)'
+        answer = image.shell(f'python -c "{asked}"')
+        assert answer.stdout.startswith(f'True {image.root}'), answer.stdout + answer.stderr
     data = lumir.make_lumir(tmp_path / 'data')
     for path in [*data.rglob('*'), data]:
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -5,17 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmreg.errors import ConfigError, DataError
+from mmreg.registration.options import SEARCHED
 from mmreg.utils import console
+from mmreg.utils.quiet import quiet
 
 from .shared.case_progress import track
 from .shared.options import add_debug
+
+if TYPE_CHECKING:
+    from mmreg.registration.cohort.cases import CohortCase
+    from mmreg.registration.peers import Peer
+
+    Source = Callable[[CohortCase], tuple[np.ndarray, float | None]]
 
 #: Columns of the table, as in the tables of LUMIR.
 MEASURES = ('dice', 'tre', 'ndv_percent', 'hd95', 'sdlogj', 'folds_percent')
@@ -32,27 +40,28 @@ def compare_with(options: argparse.Namespace) -> None:
     from mmreg.io.tables import write_json, write_rows, write_table
     from mmreg.plugins import register_all_modules
     from mmreg.registration.cohort.cases import read_cases
-    from mmreg.registration.peers import find
 
     register_all_modules()
     methods = _named(options.methods)
     cases = read_cases(options.pairs, options.data_root, options.split)
-    displace = {name: find(text, options.device) for name, text in methods.items()}
+    _check_grids(cases)
     out = Path(options.out)
+    # Everything that cannot run is told before anything does.
+    sources = {name: _source(text, cases, out / 'fields' / name, options) for name, text in methods.items()}
     means: dict[str, dict[str, float]] = {}
     spread: dict[str, dict[str, float]] = {}
-    for name, text in methods.items():
-        metrics = _metrics()
-        seconds = []
+    for name, source in sources.items():
+        metrics, seconds = _metrics(), []
         for case in track(cases, name):
-            field, took = _field(case, name, text, displace[name], out)
+            field, took = source(case)
             seconds += [took] if took is not None else []
             _measure(metrics, case, field)
         found: dict[str, float] = {}
         rows = []
         for metric in metrics:
             rows += _rows(metric.results)
-            found |= {key.removeprefix('reg/'): value for key, value in metric.evaluate(len(cases)).items()}
+            with quiet():  # the settings of the metrics are the same for all methods
+                found |= {key.removeprefix('reg/'): value for key, value in metric.evaluate(len(cases)).items()}
         write_rows(out / f'{name}.csv', rows)
         means[name] = {key: found[key] for key in MEASURES if key in found}
         spread[name] = {key: found[f'{key}_sd'] for key in means[name]}
@@ -67,31 +76,49 @@ def compare_with(options: argparse.Namespace) -> None:
     console.say(f'written to {out}')
 
 
-def _field(case: Any, name: str, text: str, displace: Any, out: Path) -> tuple[np.ndarray, float | None]:
+def _check_grids(cases: Sequence[CohortCase]) -> None:
+    """Refuse pairs whose images are on two grids, all at once: voxels of one are compared with voxels of the other."""
+    from mmreg.io import read_geometry
+
+    wrong = []
+    for case in cases:
+        shapes = [tuple(read_geometry(image['image']).shape) for image in (case.fixed, case.moving)]
+        if shapes[0] != shapes[1]:
+            wrong.append(f'{case.case_id} ({shapes[0]} and {shapes[1]})')
+    if wrong:
+        raise DataError(
+            f'{len(wrong)} of {len(cases)} pairs have images of different shapes: {", ".join(wrong[:8])}, expected one '
+            'grid for both (resample before).'
+        )
+
+
+def _source(text: str, cases: Sequence[CohortCase], folder: Path, options: argparse.Namespace) -> Source:
+    """Where the fields of a method come from."""
+    from mmreg.registration.cohort.stored import StoredFields
+    from mmreg.registration.peers import find
+
+    if text.startswith('fields:'):
+        stored = StoredFields(text.removeprefix('fields:'), cases)
+        return lambda case: (stored.read(case), None)
+    peer = find(text, options.device, options.affine)
+    return lambda case: _made(case, peer, folder)
+
+
+def _made(case: CohortCase, peer: Peer, folder: Path) -> tuple[np.ndarray, float | None]:
     """The field of a case, made anew unless one of the same files and method is there; and how long that took."""
     from mmreg.io import read_learn2reg_nifti, write_learn2reg_nifti
     from mmreg.io.learn2reg import read_note
 
-    path = out / 'fields' / name / f'{case.case_id}.nii.gz'
-    note = case.fingerprint({'method': text, 'files': _stamps(text)})
-    if path.is_file() and read_note(path) == note:
+    path = folder / f'{case.case_id}.nii.gz'
+    note = case.fingerprint(peer.settings)
+    if read_note(path) == note:
         return read_learn2reg_nifti(path), None
     begin = time.perf_counter()
-    field = displace(str(case.fixed['image']), str(case.moving['image']))
+    field = peer.displace(case.files.only(peer.needed))
     took = time.perf_counter() - begin
     path.parent.mkdir(parents=True, exist_ok=True)
     write_learn2reg_nifti(path, field, note)
     return field, took
-
-
-def _stamps(text: str) -> list[Any]:
-    """Size and time of the files that a method's name holds (config, checkpoint)."""
-    found = []
-    for part in text.split(':'):
-        path = Path(part)
-        if path.is_file():
-            found.append([part, path.stat().st_size, path.stat().st_mtime_ns])
-    return found
 
 
 def _metrics() -> list[Any]:
@@ -108,10 +135,6 @@ def _measure(metrics: Sequence[Any], case: Any, field: np.ndarray) -> None:
     from mmreg.io import read_geometry, read_labels, read_landmarks
 
     geometry = read_geometry(case.fixed['image'])
-    if tuple(read_geometry(case.moving['image']).shape) != tuple(geometry.shape) or field.shape[1:] != geometry.shape:
-        raise DataError(
-            f'{case.case_id}: found images and field of different shapes, expected one grid for all (resample before).'
-        )
     sample: dict[str, Any] = {'case_id': case.case_id, 'spacing': geometry.spacing}
     for role, source in (('fixed', case.fixed), ('moving', case.moving)):
         if source.get('labels'):
@@ -177,12 +200,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='mmreg compare-with', description=__doc__)
     parser.add_argument(
         'methods', nargs='+', metavar='METHOD',
-        help='zero, convexadam, register[:PRESET], fields:FOLDER, or CONFIG:CHECKPOINT; NAME=METHOD gives it a name',
+        help='zero, convexadam, register[:PRESET], fields:FOLDER, CONFIG:CHECKPOINT, a config that needs no checkpoint '
+        '(spine_elastix), or published weights by name (mmreg weights); NAME=METHOD gives it a name',
     )  # fmt: skip
     parser.add_argument('pairs', help='CSV or JSON of pairs, or a Learn2Reg/LUMIR JSON')
     parser.add_argument('--data-root', metavar='DIR', help='folder the paths are below (default: that of the list)')
     parser.add_argument('--split', choices=['training', 'validation', 'test'], help='list of a challenge JSON')
     parser.add_argument('--out', '-o', required=True, metavar='DIR', help='folder for fields, tables and ranking')
+    parser.add_argument(
+        '--affine', choices=[*SEARCHED, 'centres', 'none'], metavar='HOW',
+        help=f'before networks and register: {", ".join(SEARCHED)}, centres or none (default: none before networks but '
+        'what published weights need, and for register what its preset says)',
+    )  # fmt: skip
     parser.add_argument('--device', help='cpu, cuda, cuda:N (default: the GPU where there is one)')
     add_debug(parser)
     return parser

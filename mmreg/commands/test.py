@@ -62,13 +62,19 @@ def _run(cfg: Config, args: argparse.Namespace) -> None:
         runner.load_checkpoint(args.checkpoint)
     metrics = runner.test()
     if is_main_process():
-        report(metrics, args, _lacks(runner))
+        report(metrics, args, _lacks(runner), _by_name(runner))
 
 
 def _lacks(runner: Any) -> Sequence[str]:
     """What the test set lacks, as the check of the data told the runner; empty where nobody checked."""
     hub = getattr(runner, 'message_hub', None)
     return () if hub is None else hub.runtime_info.get('test_lacks', ())
+
+
+def _by_name(runner: Any) -> list[tuple[Any, ...]]:
+    """Means of each structure that the data set names, of all metrics of the run."""
+    metrics = runner.test_loop.evaluator.metrics if getattr(runner, '_test_loop', None) is not None else ()
+    return [line for metric in metrics for line in getattr(metric, 'by_name', ())]
 
 
 def prepare(args: argparse.Namespace) -> Config:
@@ -110,13 +116,28 @@ def _parameters(cls: type) -> set[str]:
     }
 
 
-def report(metrics: Mapping[str, float], args: argparse.Namespace, lacks: Sequence[str] = ()) -> None:
-    """Print the table of a test run and write its summary; ``lacks`` says what could not be measured, and why."""
+def report(
+    metrics: Mapping[str, float],
+    args: argparse.Namespace,
+    lacks: Sequence[str] = (),
+    by_name: Sequence[tuple[Any, ...]] = (),
+) -> None:
+    """Print the tables of a test run and write its summary.
+
+    Args:
+        metrics: What the evaluators returned.
+        args: Options of the command.
+        lacks: What could not be measured, and why.
+        by_name: Score, label, structure, mean, SD and mean before registration, of data sets that name their labels.
+    """
     rows = tabulate(metrics)
     title = f'\n{Path(args.config).stem}'
     if any(key.endswith('_oracle') and value for key, value in metrics.items()):
         title += '  ORACLE: the network saw the labels it is measured with'
     console.table(('metric', 'before', 'after', 'sd'), rows, title=title)
+    if by_name:
+        lines = [(name, score, *map(_number, (before, mean, sd))) for score, _, name, mean, sd, before in by_name]
+        console.table(('structure', 'metric', 'before', 'after', 'sd'), lines)
     for lack in lacks:
         console.say(lack)
     if args.out:

@@ -194,6 +194,8 @@ class MMsDataset(CineDataset):
         DataError: no such table, or without these columns.
     """
 
+    METAINFO = dict(label_names=('left ventricle', 'left ventricular myocardium', 'right ventricle'))
+
     def __init__(
         self, data_root: str, vendors: Sequence[str] | None = None, table: str = 'information.csv', **kwargs: Any
     ):

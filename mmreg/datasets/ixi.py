@@ -18,6 +18,20 @@ FREESURFER = (
     *(2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24, 26, 28, 30, 31, 41, 42, 43, 44, 46, 47, 49, 50, 51),
     *(52, 53, 54, 58, 60, 62, 63, 72, 77, 80, 85, 251, 252, 253, 254, 255),
 )
+#: Their names in FreeSurfer's table of colours, in the same order; the sides are those of the subject.
+_HALF = (
+    *('cerebral white matter', 'cerebral cortex', 'lateral ventricle', 'inferior lateral ventricle'),
+    *('cerebellum white matter', 'cerebellum cortex', 'thalamus', 'caudate', 'putamen', 'pallidum'),
+)
+_REST = ('hippocampus', 'amygdala', 'accumbens area', 'ventral diencephalon', 'vessel', 'choroid plexus')
+IXI_NAMES = (
+    *(f'left {name}' for name in _HALF),
+    *('third ventricle', 'fourth ventricle', 'brain stem', 'left hippocampus', 'left amygdala', 'cerebrospinal fluid'),
+    *(f'left {name}' for name in _REST[2:]),
+    *(f'right {name}' for name in (*_HALF, *_REST)),
+    *('fifth ventricle', 'white matter hypointensities', 'non-white-matter hypointensities', 'optic chiasm'),
+    *(f'corpus callosum {part}' for part in ('posterior', 'mid posterior', 'central', 'mid anterior', 'anterior')),
+)
 #: The 30 structures of the published tables, by those numbers.
 IXI_LABELS = (*(1, 2, 3), *range(5, 17), 18, *range(20, 24), *range(25, 33), 34, 36)
 
@@ -43,6 +57,7 @@ class IXIDataset(PairDataset):
         DataError: no atlas, no subject, or a pickle that holds something else.
     """
 
+    METAINFO = dict(label_names=IXI_NAMES)
     PREPROCESS = (dict(type='LoadVolumes'), dict(type='RemapLabels', mapping=FREESURFER))
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,9 @@ class Learn2RegDataset(PairDataset):
     def index(self) -> Index:
         """Subjects and pairs as the JSON lists them for the split."""
         content = read_json(self.ann_file)
+        names = label_names(content)
+        if names:
+            self._metainfo.setdefault('label_names', names)
         name, entries = self._entries(content)
         known = _known_subjects(content, Path(self.data_root))
         if _is_pair(entries[0]):
@@ -219,6 +222,22 @@ class LUMIR25Dataset(LUMIRDataset):
 
     def __init__(self, ann_file: str = 'LUMIR25_dataset.json', **kwargs: Any):
         super().__init__(ann_file=ann_file, **kwargs)
+
+
+def label_names(content: Mapping[str, Any]) -> dict[int, str]:
+    """Label -> structure, where a JSON says so under ``labels``: directly, or once per modality; without background.
+
+    Example:
+        >>> label_names({'labels': {'0': {'0': 'background', '1': 'lung'}}})
+        {1: 'lung'}
+    """
+    labels = content.get('labels')
+    if not isinstance(labels, Mapping):
+        return {}
+    inner = next(iter(labels.values()), None)
+    labels = inner if isinstance(inner, Mapping) else labels
+    names = {str(key): name for key, name in labels.items() if isinstance(name, str)}
+    return {int(key): name for key, name in names.items() if key.isdecimal() and int(key) > 0}
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

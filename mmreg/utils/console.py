@@ -21,6 +21,8 @@ from .surroundings import around
 
 #: A misspelt `type=`, wherever the engine wrapped it.
 _UNKNOWN_TYPE = re.compile(r"type='[^\n]*? is not a registered [^\n]*?every registered part\.")
+#: Two metrics that return one key, as the engine says it.
+_ONE_KEY = re.compile(r'multiple evaluation results with the same metric name (\S+?)\.\s')
 #: Characters that a terminal acts upon; tabs and line breaks of our own stay.
 _CONTROL = re.compile('[\x00-\x08\x0b-\x1f\x7f-\x9f]')
 #: What Python says about an argument that a constructor does not have, or misses.
@@ -76,6 +78,9 @@ def sentence(error: BaseException) -> str | None:
     unknown = _UNKNOWN_TYPE.search(text) if isinstance(error, KeyError) else None
     if unknown:
         return unknown.group(0)
+    twice = _ONE_KEY.search(text) if isinstance(error, ValueError) else None
+    if twice:
+        return f'two metrics of an evaluator return {twice[1]}, expected a prefix of its own for one: prefix="reg2".'
     if isinstance(error, TypeError) and _BAD_ARGUMENT.search(text) and _raised_by_builder(error):
         return (
             f'a `type=` in the config has arguments that do not fit: {CLASS_PREFIX.sub("", text)}; '

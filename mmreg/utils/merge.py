@@ -99,15 +99,24 @@ def merge_options(cfg: Config, options: Mapping[str, Any] | None) -> None:
             continue
         plain[name] = (value, not key.startswith('+'))
     old_root = cfg.get('data_root')
-    for name in emptied:
-        _empty(cfg, name, any(key.startswith(f'{name}.') for key in plain))
+    refilled = {name for name in emptied if any(key.startswith(f'{name}.') for key in plain)}
+    for name in refilled:
+        _empty(cfg, name, True)
     for name, (value, checked) in plain.items():
         if checked:
             _check_path(cfg, name, any(name.startswith(f'{parent}.') for parent in emptied))
             refuse_variable(cfg._cfg_dict, name, RUNNER_KEYS)
         _assign(cfg, name, value, checked)
+    # Last, and from the end of a list: the numbers of its entries are those that the user sees in the config.
+    for name in sorted(set(emptied) - refilled, key=_position, reverse=True):
+        _empty(cfg, name, False)
     if old_root is not None and isinstance(plain.get('data_root', (None,))[0], str):
         move_data_root(cfg._cfg_dict, old_root, plain['data_root'][0])
+
+
+def _position(key: str) -> list[tuple[int, str]]:
+    """Orders keys so that entries of one list stand by their number."""
+    return [(int(name), '') if name.isdecimal() else (-1, name) for name in key.split('.')]
 
 
 def _empty(cfg: Config, key: str, refilled: bool) -> None:

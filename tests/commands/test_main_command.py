@@ -16,7 +16,7 @@ import pytest
 from mmreg.cli import main
 from mmreg.io import read_learn2reg_nifti
 from mmreg.utils.checkpoint import read_checkpoint
-from tests.published import lumir
+from tests.made import lumir
 
 ROOT = Path(__file__).parents[2]
 CONFIG = str(ROOT / 'configs' / 'eoir_lumir.py')

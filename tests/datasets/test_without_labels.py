@@ -88,10 +88,10 @@ def test_some_pairs_with_labels_are_measured(tmp_path, monkeypatch):
     make(tmp_path, 'LUMIR')
     cfg = load_config(CONFIGS / 'eoir_lumir.py')
     dataset = DATASETS.build(dict(cfg.val_dataloader.dataset))
-    assert [dataset.get_data_info(k)['case_id'] for k in range(len(dataset))] == [''] * 4
+    assert [dataset.get_data_info(k)['case_id'] for k in range(len(dataset))] == [''] * 5
     metrics = [METRICS.build(dict(metric)) for metric in cfg.val_evaluator]
     lacks = check_evaluator(DataLoader(dataset), metrics)
-    assert [(lack.metric, lack.pairs, lack.total) for lack in lacks] == [('dice', 2, 4), ('dice_lumir', 2, 4)]
-    assert 'dice: 2 of 4 pairs have no moving_labels and fixed_labels and are left out' in map(str, lacks)
+    assert [(lack.metric, lack.pairs, lack.total) for lack in lacks] == [('dice', 3, 5), ('dice_lumir', 3, 5)]
+    assert 'dice: 3 of 5 pairs have no moving_labels and fixed_labels and are left out' in map(str, lacks)
     training = DATASETS.build(dict(cfg.train_dataloader.dataset))
     assert {source['id'] for source in training.sources} == {'0000', '0001', '0002'}, 'what validates does not train'

@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement
 import mmreg.evaluation  # noqa: F401  (registers the metrics)
 from mmreg.errors import InputError
 from mmreg.evaluation.functional.overlap import dice
+from mmreg.evaluation.metrics.base import name_apart
 from mmreg.registry import METRICS
 from mmreg.spatial import invert, scaling_and_squaring, warp, warp_labels
 from mmreg.structures import RegSample
@@ -105,6 +106,20 @@ def test_metrics_of_one_kind_do_not_overwrite_each_other(tmp_path):
     found = _evaluate(configs, [_pair(SHAPES[0])])
     assert {'reg/dice', 'reg/dice_linear', 'organs/dice'} <= found.keys()
     assert {path.name for path in tmp_path.glob('*.csv')} == {'dice.csv', 'dice_linear.csv', 'organs_dice.csv'}
+
+
+def test_metrics_of_one_class_have_files_of_their_own(tmp_path):
+    """Three of one class and prefix, told apart by what they return alone."""
+    configs = [
+        {'type': 'SurfaceMetric', 'scores': (score,), 'output_dir': str(tmp_path)} for score in ('hd95', 'assd', 'nsd')
+    ]
+    evaluator = Evaluator([METRICS.build(config) for config in configs])
+    name_apart(evaluator.metrics)
+    evaluator.process(data_samples=[_pair(SHAPES[1])], data_batch={'inputs': {}})
+    evaluator.evaluate(1)
+    found = {path.stem: json.loads(path.read_text())['metrics'] for path in tmp_path.glob('*.json')}
+    assert sorted(found) == ['surface', 'surface_2', 'surface_3']
+    assert [next(iter(found[name])) for name in sorted(found)] == ['hd95', 'assd', 'nsd']
 
 
 def test_missing_labels_are_nan_and_counted(tmp_path):
@@ -212,6 +227,14 @@ def test_labels_are_named_where_the_data_set_names_them(tmp_path):
     assert [(row['label'], row['name']) for row in rows] == [('1', 'first'), ('2', 'second')]
     values = json.loads((tmp_path / 'dice.json').read_text())['cases'][0]['scores']['dice']
     assert float(rows[0]['mean']) == pytest.approx(values['1'])
+
+
+def test_any_label_may_be_named():
+    metric = METRICS.build({'type': 'DiceMetric'})
+    metric.dataset_meta = {'label_names': {2: 'second'}}
+    metric.process({}, [_pair(SHAPES[0]).to_dict()])
+    metric.evaluate(1)
+    assert [line[:3] for line in metric.by_name] == [('dice', '2', 'second')]
 
 
 @pytest.mark.parametrize('name', ['AbdomenCTCTDataset', 'ACDCDataset', 'OASISDataset', 'ACDCCineDataset'])

@@ -11,34 +11,17 @@ from mmreg.datasets.ixi import FREESURFER
 from mmreg.datasets.numbered import ACDCDataset
 from mmreg.io import read_labels
 
+from .lumir import SHAPE, make_lumir, scan
+from .lumir import name as brain
 from .volumes import anatomy, put, put_json, put_pickle, put_points
 
-#: Voxels of a brain.
-SHAPE = (32, 48, 32)
 #: Voxels of a short-axis stack.
 STACK = (64, 64, 6)
 
 
 def lumir(root: Path) -> Path:
     """The challenge's JSON: unlabelled training, unlabelled pairs under ``validation``, sanity-check labels."""
-    training, pairs, labelled = range(3), ((3455, 3454), (3457, 3456)), (3364, 3365)
-    for number in (*training, *labelled):
-        put(root / 'imagesTr' / _brain(number), (anatomy(number, SHAPE)[0] * 255).round().astype(np.uint8))
-    for number in labelled:
-        put(root / 'SanityCheckLabelsTr' / _brain(number), anatomy(number, SHAPE)[1])
-    for number in {number for pair in pairs for number in pair}:
-        put(root / 'imagesVal' / _brain(number), (anatomy(number, SHAPE)[0] * 255).round().astype(np.uint8))
-    content = {
-        'name': 'LUMIR', 'release': '1.1', 'tensorImageSize': {'0': list(SHAPE)}, 'modality': {'0': 'MR'},
-        'numTraining': len(training) + len(labelled), 'numTest': 0,
-        'training': [{'image': f'/imagesTr/{_brain(n)}'} for n in (*training, *labelled)],
-        'validation': [
-            {'fixed': f'/imagesVal/{_brain(a)}', 'moving': f'/imagesVal/{_brain(b)}'} for a, b in pairs
-        ],
-        'test': [],
-    }  # fmt: skip
-    put_json(root / 'LUMIR_dataset.json', content)
-    return root
+    return make_lumir(root, training=3, sanity=2)
 
 
 def lumir25(root: Path) -> Path:
@@ -46,26 +29,22 @@ def lumir25(root: Path) -> Path:
     training = range(3)
     pairs = [((3455, 0), (3454, 0)), ((4015, 0), (4014, 0)), ((4024, 0), (4023, 1)), ((3485, 0), (3484, 0))]
     for number in training:
-        put(root / 'imagesTr' / _brain(number), (anatomy(number, SHAPE)[0] * 255).round().astype(np.uint8))
+        put(root / 'imagesTr' / brain(number), scan(number))
     for number, contrast in {image for pair in pairs for image in pair}:
-        scan = anatomy(number, SHAPE)[0]
-        scan = (scan.max() - scan) * (scan > 0) if contrast else scan
-        put(root / 'imagesVal' / _brain(number, contrast), (scan * 255).round().clip(0, 255).astype(np.uint8))
+        array = scan(number)
+        array = (array.max() - array) * (array > 0) if contrast else array
+        put(root / 'imagesVal' / brain(number, contrast), array)
     content = {
         'name': 'LUMIR', 'release': '0.1', 'pairings': 'unpaired', 'tensorImageShape': {'0': list(SHAPE)},
-        'numTraining': len(training), 'training': [{'image': f'./imagesTr/{_brain(n)}'} for n in training],
+        'numTraining': len(training), 'training': [{'image': f'./imagesTr/{brain(n)}'} for n in training],
         'numValidation': len(pairs),
         'validation': [
-            {'fixed': f'./imagesVal/{_brain(*fixed)}', 'moving': f'./imagesVal/{_brain(*moving)}'}
+            {'fixed': f'./imagesVal/{brain(*fixed)}', 'moving': f'./imagesVal/{brain(*moving)}'}
             for fixed, moving in pairs
         ],
     }  # fmt: skip
     put_json(root / 'LUMIR25_dataset.json', content)
     return root
-
-
-def _brain(number: int, contrast: int = 0) -> str:
-    return f'LUMIRMRI_{number:04d}_{contrast:04d}.nii.gz'
 
 
 def oasis(root: Path) -> Path:

@@ -197,3 +197,13 @@ def test_elastix_finds_a_shift(label):
     inner = field[:, 6:-6, 6:-6, 6:-6]
     assert field.shape == (3, 24, 24, 32)
     assert abs(np.median(inner[2]) - 2) < 0.3 and abs(np.median(inner[0])) < 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ELASTIX, reason='itk-elastix is not installed')
+def test_elastix_with_the_penalty_on_a_given_number_of_threads():
+    """The number that elastix itself takes ended the process in the penalty."""
+    inputs = batch(bodies=2, size=(24, 24, 32))
+    fixed, moving, body = (inputs[name][0, 0].numpy() for name in ('fixed', 'moving', 'moving_labels'))
+    field = run_elastix(fixed, moving, body, (1.0,) * 3, iterations=3, threads=2)
+    assert field.shape == (3, 24, 24, 32) and np.isfinite(field).all()

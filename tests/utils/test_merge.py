@@ -1,6 +1,7 @@
 """A part is swapped from the command line in every spelling that OpenMMLab users know; what it had does not linger."""
 
 import pytest
+from mmengine.config import Config
 
 from mmreg.errors import ConfigError
 from mmreg.utils.config import load_config, merge_options
@@ -103,3 +104,12 @@ def test_a_misspelt_key_is_refused(word):
 def test_a_key_without_a_name_is_refused(key):
     with pytest.raises(ConfigError, match='names between the dots'):
         merge_options(load_config(config_folder() / 'eoir_lumir.py'), {key: 1})
+
+
+@pytest.mark.parametrize('numbers', [(0, 1), (1, 0), (0, 2)])
+def test_entries_of_a_list_are_deleted_by_the_numbers_in_the_config(numbers):
+    cfg = Config({'pipeline': [dict(type='A'), dict(type='B'), dict(type='C')]})
+    options = {f'pipeline.{number}._delete_': True for number in numbers}
+    left = ({0, 1, 2} - set(numbers)).pop()
+    merge_options(cfg, {**options, f'pipeline.{left}.size': 3})
+    assert cfg.pipeline == [dict(type='ABC'[left], size=3)]

@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.hooks import Hook
 
 from mmreg.engine.data_check import check_evaluator
+from mmreg.evaluation.metrics.base import name_apart
 from mmreg.registry import HOOKS
 
 
@@ -14,6 +15,7 @@ from mmreg.registry import HOOKS
 class DataCheckHook(Hook):
     """Compares what the metrics need with what the validation or test pairs carry, once, at the start.
 
+    Metrics that would write into one file are told apart by a number: ``surface.csv``, ``surface_2.csv``.
     Pairs that lack labels, landmarks or masks are counted in one warning; the metrics that need them leave these pairs
     out. A metric with ``incomplete='error'`` stops the run here instead, before anything was trained.
     """
@@ -35,6 +37,7 @@ class DataCheckHook(Hook):
         self._check(runner, runner.test_loop, 'test')
 
     def _check(self, runner: Any, loop: Any, name: str) -> None:
+        name_apart(loop.evaluator.metrics)
         lacks = check_evaluator(loop.dataloader, loop.evaluator.metrics)
         runner.message_hub.update_info(f'{name}_lacks', [str(lack) for lack in lacks])
         if lacks:

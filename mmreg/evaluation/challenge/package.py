@@ -76,13 +76,13 @@ def collect(folder: Path, shapes: Shapes) -> dict[ScoredPair, Path]:
     files: dict[ScoredPair, Path] = {}
     problems = []
     for pair, shape in shapes.items():
-        found = _candidates(folder, pair)
+        found = candidates(folder, pair)
         if len(found) != 1:
             what = 'missing' if not found else f'found {", ".join(path.name for path in found)}, expected one'
             problems.append(f'{pair.field_stem}: {what}')
             continue
         files[pair] = found[0]
-        problem = _prediction_problem(found[0], shape)
+        problem = prediction_problem(found[0], shape)
         problems += [f'{pair.field_stem}: {problem}'] if problem else []
     wanted = {stem for pair in shapes for stem in pair.accepted_stems}
     extra = sorted(path.name for path in folder.glob('disp_*') if _stem(path) not in wanted)
@@ -91,7 +91,7 @@ def collect(folder: Path, shapes: Shapes) -> dict[ScoredPair, Path]:
     return files
 
 
-def _prediction_problem(path: Path, shape: Sequence[int]) -> str | None:
+def prediction_problem(path: Path, shape: Sequence[int]) -> str | None:
     """Why a prediction cannot be packed, None when it can."""
     if path.name in ITK_NAMES and (path.parent / 'affine.tfm').is_file():
         return 'registered on top of an affine, which a displacement alone cannot hold'
@@ -187,7 +187,8 @@ def _file_problem(file: Path, profile: Profile, shape: Sequence[int], watch: Uni
     return None
 
 
-def _candidates(folder: Path, pair: ScoredPair) -> list[Path]:
+def candidates(folder: Path, pair: ScoredPair) -> list[Path]:
+    """Files in ``folder`` that may be the prediction of a pair: challenge files, or what `mmreg infer` writes."""
     direct = named_files(folder, pair)
     cases = dict.fromkeys(stem.removeprefix('disp_') for stem in (*pair.accepted_stems, pair.result_folder))
     fields = [folder / case / name for case in cases for name in ITK_NAMES]

@@ -34,7 +34,7 @@ class UnitWatch:
         steps = tuple(slice(None, None, max(1, n // _PLANES)) for n in shape)
         planes = (slice(None), *steps)
         sampled = displacement[planes].astype(np.float64)
-        self._largest[name] = float(np.abs(sampled).max())
+        self._largest[name] = float(np.abs(displacement).max())
         positions = np.meshgrid(*(np.arange(n)[step] for n, step in zip(shape, steps)), indexing='ij')
         if all(_correlation(u, x) > _ALIKE for u, x in zip(sampled, positions)):
             self._maps['positions'].append(name)

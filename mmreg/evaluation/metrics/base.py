@@ -69,8 +69,12 @@ class CaseMetric(BaseMetric):
         self.initial = initial
         self.per_item = per_item
         self.incomplete = incomplete
+        #: What tells its files apart from those of another metric of one evaluation, see :func:`name_apart`.
+        self.mark = ''
         #: The scores of the last evaluation: keys without prefix, standard deviations and the like left out.
         self.returned: tuple[str, ...] = ()
+        #: The means of the last evaluation of each structure that the data set names; lines as in ``*_by_name.csv``.
+        self.by_name: list[tuple[Any, ...]] = []
 
     def needs(self) -> tuple[str, ...]:
         """Entries of a sample, such as ``fixed_labels``, without which a pair cannot be measured."""
@@ -154,8 +158,10 @@ class CaseMetric(BaseMetric):
             measured = sum(bool(result['scores']) for result in results)
             count = f'{len(results)}' if measured == len(results) else f'{measured} of {len(results)}'
             print_log(f'{self.name}: {self.describe()}; {count} cases{oracle}', logger='current')
+        rows = _rows_of(results)
+        self.by_name = self._named_rows(rows)
         if self.output_dir:
-            self._dump(self.output_dir, results, metrics, oracle=any(marks))
+            self._dump(self.output_dir, rows, results, metrics, oracle=any(marks))
         return metrics
 
     def _line(self, score: str, results: list[dict[str, Any]]) -> dict[str, float]:
@@ -189,22 +195,37 @@ class CaseMetric(BaseMetric):
         """Names of items, by the item: none for a metric whose items are no labels."""
         return {}
 
-    def _dump(self, folder: Path, results: list[dict[str, Any]], metrics: dict[str, float], oracle: bool) -> None:
-        stem = f'{self.stem}_oracle' if oracle else self.stem
-        rows = [
-            Row(result['case_id'], score, item, value, result['initial'].get(score, {}).get(item, float('nan')))
-            for result in results
-            for score, found in result['scores'].items()
-            for item, value in found.items()
-        ]
+    def _dump(
+        self, folder: Path, rows: Sequence[Row], results: list[dict[str, Any]], metrics: dict[str, float], oracle: bool
+    ) -> None:
+        stem = f'{self.stem}{self.mark}' + ('_oracle' if oracle else '')
         write_rows(folder / f'{stem}.csv', rows)
-        named = self._named_rows(rows)
-        if named:
-            write_table(folder / f'{stem}_by_name.csv', _BY_NAME, named)
+        if self.by_name:
+            write_table(folder / f'{stem}_by_name.csv', _BY_NAME, self.by_name)
         write_json(
             folder / f'{stem}.json',
             {'name': self.name, 'settings': self.describe(), 'metrics': metrics, 'cases': results},
         )
+
+
+def _rows_of(results: Sequence[Mapping[str, Any]]) -> list[Row]:
+    return [
+        Row(result['case_id'], score, item, value, result['initial'].get(score, {}).get(item, float('nan')))
+        for result in results
+        for score, found in result['scores'].items()
+        for item, value in found.items()
+    ]
+
+
+def name_apart(metrics: Sequence[Any]) -> None:
+    """Number the files of metrics of one evaluation that would overwrite each other: ``surface``, ``surface_2``."""
+    seen: dict[tuple[Path, str], int] = {}
+    for metric in metrics:
+        if not isinstance(metric, CaseMetric) or metric.output_dir is None:
+            continue
+        place = (metric.output_dir.absolute(), metric.stem.lower())
+        seen[place] = seen.get(place, 0) + 1
+        metric.mark = f'_{seen[place]}' if seen[place] > 1 else ''
 
 
 def _mean_and_sd(values: Sequence[float]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -67,9 +67,10 @@ class LabelMetric(CaseMetric):
         return sorted(found - {0})
 
     def item_names(self) -> dict[str, str]:
-        """Names of the labels, from the data set's ``label_names``: its names in the order of the labels 1, 2, ..."""
+        """Names of the labels, from the data set's ``label_names``: those of 1, 2, ..., or label -> name."""
         names = (self.dataset_meta or {}).get('label_names') or ()
-        return {str(label): str(name) for label, name in enumerate(names, start=1)}
+        numbered = names.items() if isinstance(names, Mapping) else enumerate(names, start=1)
+        return {str(label): str(name) for label, name in numbered}
 
     def needs(self) -> tuple[str, ...]:
         """Entries without which a pair is not measured."""

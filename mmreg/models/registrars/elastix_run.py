@@ -6,7 +6,8 @@ Needs the optional package ``itk-elastix``; it is imported by the run only.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -162,12 +163,12 @@ def run_elastix(
                 itk.imwrite(_as_itk(itk, (np.asarray(body) > 0).astype(np.float32), spacing), str(path))
                 step['MovingRigidityImageName'] = [str(path)]
             parameters.AddParameterMap(step)
-        options = {} if threads is None else {'number_of_threads': threads}
         images = _as_itk(itk, fixed, spacing), _as_itk(itk, moving, spacing)
         try:
-            _, transform = itk.elastix_registration_method(
-                *images, parameter_object=parameters, log_to_console=False, output_directory=folder, **options
-            )
+            with _threads(itk, threads):
+                _, transform = itk.elastix_registration_method(
+                    *images, parameter_object=parameters, log_to_console=False, output_directory=folder
+                )
             field = itk.transformix_deformation_field(images[1], transform, output_directory=folder)
         except RuntimeError as error:
             raise ConfigError(f'elastix stopped: {_last_line(error)}') from error
@@ -175,6 +176,20 @@ def run_elastix(
         millimetres = np.asarray(itk.array_from_image(field), dtype=np.float64)
     voxels = np.moveaxis(millimetres, -1, 0).transpose(0, 3, 2, 1)
     return (voxels / np.asarray(spacing, dtype=np.float64).reshape(3, 1, 1, 1)).astype(np.float32)
+
+
+@contextmanager
+def _threads(itk: Any, number: int | None) -> Iterator[None]:
+    """So many threads in what ITK does; elastix 5.2 with its own ``number_of_threads`` crashes in the penalty."""
+    if number is None:
+        yield
+        return
+    before = itk.get_nthreads()
+    itk.set_nthreads(number)
+    try:
+        yield
+    finally:
+        itk.set_nthreads(before)
 
 
 def _as_itk(itk: Any, array: np.ndarray, spacing: Sequence[float]) -> Any:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from mmreg.io import Geometry, Volume, write_volume
-from tests.golden.fill import image, labels
+from .volumes import anatomy, put, put_json
 
-SHAPE = (32, 32, 32)
+SHAPE = (32, 48, 32)
 #: Labels of the challenge's list of 133 that the made label maps hold.
 VALUES = np.array([0, 4, 11, 23, 30])
 #: Fixed = moving + 1; the first pairs are scored by labels, the others by landmarks.
@@ -27,7 +25,7 @@ def make_lumir(root: Path, training: int = 3, sanity: int = 0) -> Path:
         _put(root / 'SanityCheckLabelsTr', number, label_map(number))
     for number in sorted({n for pair in SEGMENTED + LANDMARKED for n in pair}):
         _put(root / 'imagesVal', number, scan(number))
-    (root / 'LUMIR_dataset.json').write_text(json.dumps(content(numbers + checked), indent=4))
+    put_json(root / 'LUMIR_dataset.json', content(numbers + checked))
     return root
 
 
@@ -70,7 +68,7 @@ def content(training: list[int]) -> dict:
         'tensorImageSize': {'0': '3D'},
         'tensorImageShape': {'0': list(SHAPE)},
         'numTraining': len(training),
-        'training': [{'image': f'./imagesTr/{name(number)}'} for number in training],
+        'training': [{'image': f'/imagesTr/{name(number)}'} for number in training],
         'numValidation': len(pairs),
         'validation': pairs,
         'numTest': 0,
@@ -84,15 +82,15 @@ def name(number: int, modality: int = 0) -> str:
 
 def scan(number: int) -> np.ndarray:
     """Intensities 0 to 255."""
-    return (255 * image(number, SHAPE)).clip(0, 255).astype(np.float32)
+    return (255 * anatomy(number, SHAPE)[0]).round().clip(0, 255).astype(np.uint8)
 
 
 def label_map(number: int) -> np.ndarray:
-    return VALUES[labels(number, SHAPE, len(VALUES), sigma=4.0)].astype(np.int16)
+    return VALUES[anatomy(number, SHAPE, len(VALUES) - 1)[1]].astype(np.int16)
 
 
 def _put(folder: Path, number: int, array: np.ndarray) -> None:
-    write_volume(folder / name(number), Volume(array, Geometry.from_parts(array.shape)))
+    put(folder / name(number), array)
 
 
 def _config(path: Path, pairs: tuple[tuple[int, int], ...], methods: list[dict]) -> None:
@@ -106,4 +104,4 @@ def _config(path: Path, pairs: tuple[tuple[int, int], ...], methods: list[dict])
         'eval_config_version': 0.0,
         'masked_evaluation': False,
     }
-    path.write_text(json.dumps(config, indent=4))
+    put_json(path, config)
