@@ -53,7 +53,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--repeats', type=int, default=3, help='timed runs after one that does not count (default 3)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument(
-        '-o', '--out', action='append', default=[], metavar='FILE', help='write .csv, .json or .md; repeatable'
+        '-o',
+        '--out',
+        action='append',
+        default=[],
+        metavar='FILE',
+        help='write .csv, .json or .md, or a figure (.png); repeatable',
     )
     add_common(parser)
     return parser

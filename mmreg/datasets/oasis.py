@@ -80,7 +80,8 @@ class OASISDataset(Learn2RegDataset):
         pairs = []
         for (fixed, moving), path in pickled_pairs(folder).items():
             pairs.append(IndexPair(fixed=len(sources), moving=len(sources) + 1, case_id=f'{fixed}_{moving}'))
-            sources += [_pickled(path, fixed, _FIXED), _pickled(path, moving, _MOVING)]
+            of_pair = {'unlabelled': 2}  # of a test set that is not given away
+            sources += [_pickled(path, fixed, _FIXED) | of_pair, _pickled(path, moving, _MOVING) | of_pair]
         return Index(sources, pairs)
 
 

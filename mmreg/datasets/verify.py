@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,7 +71,7 @@ def _verify_source(source: dict[str, Any], headers: bool) -> tuple[list[Problem]
     for key in ('image', *ON_GRID):
         if key in files and not files[key].endswith(_WITHOUT_HEADER):
             try:
-                geometries[key] = read_geometry(files[key])
+                geometries[key] = _geometry_of(files[key])
             except DataError as error:
                 problems.append(Problem('', str(error)))
     image = geometries.get('image')
@@ -82,6 +83,19 @@ def _verify_source(source: dict[str, Any], headers: bool) -> tuple[list[Problem]
                 )
             )
     return problems, image
+
+
+def _geometry_of(path: str) -> Geometry:
+    """The geometry of a file; a header that was read before in this process is not read again."""
+    found = Path(path).stat()
+    if Path(path).is_dir():  # what lies in it may change without the folder
+        return read_geometry(path)
+    return _read_header(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=1 << 16)
+def _read_header(path: str, size: int, changed: int) -> Geometry:
+    return read_geometry(path)
 
 
 def _verify_shapes(

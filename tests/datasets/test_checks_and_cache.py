@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from torch.utils.data import DataLoader
 
-from mmreg.datasets import PairListDataset
+from mmreg.datasets import PairListDataset, verify
 from mmreg.datasets.cache import build_volumes, nbytes
 from mmreg.datasets.loader import Loader, fingerprint
 from mmreg.datasets.transforms import DivideBy, LoadVolumes
@@ -232,3 +232,18 @@ def test_single_fourth_axis_is_admitted(tmp_path):
     rows = [dict(fixed='a.nii.gz', moving='c.nii.gz')]
     sample = PairListDataset(str(pair_csv(tmp_path, rows)))[0]
     assert (sample['inputs']['moving'][0].numpy() == image_array(5)).all()
+
+
+def test_headers_are_read_once_in_a_process(tmp_path, monkeypatch):
+    """A run looks at its data before it begins, and the engine builds the same data set again."""
+    pair_folder(tmp_path)
+    path = str(pair_csv(tmp_path, [dict(fixed='a.nii.gz', moving='b.nii.gz')]))
+    read = []
+    original = verify.read_geometry
+    monkeypatch.setattr(verify, 'read_geometry', lambda file: read.append(file) or original(file))
+    for _ in range(2):
+        PairListDataset(path)
+    assert sorted(read) == [str(tmp_path / name) for name in ('a.nii.gz', 'b.nii.gz')]
+    put(tmp_path / 'b.nii.gz', image_array(shape=(8, 9, 12)))
+    with pytest.raises(DataError, match=r'shape \(8, 9, 12\)'):
+        PairListDataset(path)

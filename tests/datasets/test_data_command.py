@@ -94,3 +94,20 @@ def test_preparation_of_something_else_is_one_sentence(tmp_path, capsys):
         assert main(['data', 'prepare', *arguments, str(tmp_path / 'out')]) == 2
         assert capsys.readouterr().err.count('mmreg: error') == 1
     assert not (tmp_path / 'out').exists()
+
+
+def test_acdc_without_the_labels_of_its_test_patients(tmp_path):
+    source = acdc_distributed(tmp_path / 'site', patients=(1, 101))
+    for path in source.glob('testing/*/*_gt.nii.gz'):
+        path.unlink()
+    assert main(['data', 'prepare', 'ACDC', str(source), str(tmp_path / 'ACDC')]) == 0
+    made = sorted(path.name for path in (tmp_path / 'ACDC').rglob('*.nii.gz'))
+    assert made == [f'patient001_{phase}_{kind}.nii.gz' for phase in ('ed', 'es') for kind in ('img', 'seg')] + [
+        f'patient101_{phase}_img.nii.gz' for phase in ('ed', 'es')
+    ]
+
+
+def test_a_folder_called_training_above_everything_is_no_split(tmp_path):
+    source = mms_distributed(tmp_path / 'training' / 'site')
+    assert main(['data', 'prepare', 'MMs', str(source), str(tmp_path / 'MMs')]) == 0
+    assert {path.parents[1].name for path in (tmp_path / 'MMs').glob('*/*/ES_seg.nii.gz')} == {'train', 'val', 'test'}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
 
+import mmreg.evaluation  # noqa: F401  (registers the metrics)
 from mmreg.datasets import (
     AbdomenCTCTDataset,
     ACDCDataset,
@@ -18,8 +20,10 @@ from mmreg.datasets import (
     PairDataset,
     PairListDataset,
 )
+from mmreg.engine.data_check import check_evaluator
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import write_landmarks_voxel
+from mmreg.registry import METRICS
 
 from .helpers import SHAPE, image_array, label_array, lumir_folder, pair_csv, pair_folder, put, put_json, put_subject
 
@@ -156,6 +160,17 @@ def test_oasis_pickles(tmp_path):
     for role, seed in (('fixed', 38), ('moving', 39)):
         assert (pair['inputs'][role][0].numpy() == image_array(seed)).all()
         assert (pair['inputs'][f'{role}_labels'][0].numpy() == label_array(seed)).all()
+
+
+@pytest.mark.parametrize('rest', [(), (None, None)])
+def test_oasis_pairs_of_a_test_set_have_no_labels(tmp_path, rest):
+    (tmp_path / 'val').mkdir()
+    content = (image_array(39), image_array(38), *rest)
+    (tmp_path / 'val' / 'p_0438_0439.pkl').write_bytes(pickle.dumps(content))
+    dataset = OASISDataset(str(tmp_path), split='test', edition='pickle')
+    assert set(dataset[0]['inputs']) == {'fixed', 'moving'}
+    (lack,) = check_evaluator(DataLoader(dataset), [METRICS.build(dict(type='DiceMetric'))])
+    assert (lack.pairs, lack.total) == (1, 1)
 
 
 def test_oasis_problems(tmp_path):

@@ -106,12 +106,12 @@ def test_times_are_medians_after_warm_up():
 
 
 def test_table_of_configs_goes_on_after_a_failure(tmp_path, capsys):
-    """One config that cannot be read keeps its line and its reason; all three formats hold the same."""
+    """One config that cannot be read keeps its line and its reason; all formats hold the same."""
     broken = tmp_path / 'broken.py'
     broken.write_text(
         "model = dict(type='Registrar', backbone=dict(type='UNett'), flow_head=dict(type='ConvFlowHead'))"
     )
-    outputs = [tmp_path / f'table.{end}' for end in ('csv', 'json', 'md')]
+    outputs = [tmp_path / f'table.{end}' for end in ('csv', 'json', 'md', 'png')]
     options = [part for path in outputs for part in ('--out', str(path))]
     code = complexity_cli.main(
         [str(broken), str(CONFIGS / 'gradirn_demo_unet.py'), '--size', '16', '20', '--device', 'cpu', '--repeats', '1']
@@ -126,6 +126,7 @@ def test_table_of_configs_goes_on_after_a_failure(tmp_path, capsys):
     assert [str(line['multiply_adds'] or '') for line in stored] == [row['multiply_adds'] for row in rows]
     lines = outputs[2].read_text().splitlines()
     assert len(lines) == 4 and lines[0].startswith('| config |') and all(line.count('|') == 10 for line in lines)
+    assert outputs[3].read_bytes()[:4] == b'\x89PNG'
     assert 'gradirn_demo_unet' in capsys.readouterr().out
 
 
@@ -133,7 +134,7 @@ def test_nothing_but_failures_is_an_exit_code(tmp_path, capsys):
     assert complexity_cli.main([str(tmp_path / 'none.py'), '--meta']) == 1
     assert 'there is no such config file' in ' '.join(capsys.readouterr().out.split())
     assert complexity_cli.main([str(tmp_path / 'none.py'), '--out', 'table.xlsx']) == 2
-    assert "ends in '.xlsx', expected one of .csv, .json, .md" in capsys.readouterr().err
+    assert "ends in '.xlsx', expected one of .csv, .json, .md, .png" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

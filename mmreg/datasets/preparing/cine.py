@@ -25,7 +25,8 @@ def prepare_acdc(source: Path, target: Path, track: Track = iter) -> int:
     """ACDC in 3-D: both frames of 1-150 at 1.8x1.8x10 mm, 128x128x16 around the heart's labels.
 
     Size and spacing are those of the published experiments, whose own script was not published: images are resampled
-    linearly, labels to the nearest, and both are cropped or padded around the middle of the labels of both frames.
+    linearly, labels to the nearest, and both are cropped or padded around the middle of the labels of both frames; of a
+    patient without labels around the middle of the images.
     """
     folders = sorted(path.parent for path in source.rglob('Info.cfg') if path.parent.name.startswith('patient'))
     if not folders:
@@ -35,15 +36,18 @@ def prepare_acdc(source: Path, target: Path, track: Track = iter) -> int:
         pair: dict[str, Any] = {}
         for role, phase in (('fixed', 'ED'), ('moving', 'ES')):
             stem = folder / f'{folder.name}_frame{frames[phase]:02d}'
-            image, labels = read_volume(f'{stem}.nii.gz'), read_labels(f'{stem}_gt.nii.gz')
-            affine = np.array(image.geometry.affine)
-            sample = {'image': image.channel_first(), 'labels': labels.channel_first(), 'affine': affine}
+            image = read_volume(f'{stem}.nii.gz')
+            sample = {'image': image.channel_first(), 'affine': np.array(image.geometry.affine)}
+            if Path(f'{stem}_gt.nii.gz').is_file():
+                sample['labels'] = read_labels(f'{stem}_gt.nii.gz').channel_first()
             pair |= {f'{role}{key}': value for key, value in _named(ToSpacing(ACDC_SPACING)(sample)).items()}
         pair = CropAroundLabels(ACDC_SIZE)(pair)
         split = 'train' if int(folder.name.removeprefix('patient')) <= 100 else 'test'
         for role, phase in (('fixed', 'ed'), ('moving', 'es')):
             grid = Geometry(ACDC_SIZE, pair[f'{role}_affine'])
             for name, key in (('img', role), ('seg', f'{role}_labels')):
+                if key not in pair:
+                    continue
                 path = target / split / f'{folder.name}_{phase}_{name}.nii.gz'
                 write_volume(_made(path), Volume(np.ascontiguousarray(pair[key][0]), grid))
     return len(folders)
@@ -51,7 +55,8 @@ def prepare_acdc(source: Path, target: Path, track: Track = iter) -> int:
 
 def _named(sample: dict[str, Any]) -> dict[str, Any]:
     """Entries of one image by the ending that they have in a pair."""
-    return {'': sample['image'], '_labels': sample['labels'], '_affine': sample['affine']}
+    found = {'': sample['image'], '_affine': sample['affine']}
+    return found | ({'_labels': sample['labels']} if 'labels' in sample else {})
 
 
 def prepare_mms(source: Path, target: Path, track: Track = iter) -> int:
@@ -72,7 +77,7 @@ def prepare_mms(source: Path, target: Path, track: Track = iter) -> int:
             continue
         folder = target / _split_of(image) / row['External code']
         for phase in _PHASES:
-            number = int(float(row[phase])) + 1  # the table counts from 0
+            number = _frame(row, phase, table) + 1  # the table counts from 0
             write_volume(_made(folder / f'{phase}_img.nii.gz'), read_volume(image, frame=number))
             write_volume(folder / f'{phase}_seg.nii.gz', read_labels(labels, frame=number))
         kept.append({'External code': row['External code'], 'Vendor': row.get('Vendor', '')})
@@ -99,9 +104,23 @@ def prepare_mms2(source: Path, target: Path, track: Track = iter) -> int:
     return _listed(target, kept, image_of=f'{source} (001/001_SA_ED.nii.gz and its label maps)')
 
 
+#: Folders of M&Ms -> ours.
+_SPLITS = {'training': 'train', 'validation': 'val', 'testing': 'test'}
+
+
 def _split_of(path: Path) -> str:
-    parts = {part.lower() for part in path.parts}
-    return 'train' if 'training' in parts else 'val' if 'validation' in parts else 'test'
+    """By the nearest folder above that names a split: one further up may be anybody's."""
+    return next((_SPLITS[part.lower()] for part in reversed(path.parts) if part.lower() in _SPLITS), 'test')
+
+
+def _frame(row: dict[str, str], phase: str, table: Path) -> int:
+    try:
+        return int(float(row[phase]))
+    except (TypeError, ValueError):
+        raise DataError(
+            f'{table}: found {row[phase]!r} in the column {phase} of {row["External code"]}, expected the number of a '
+            'frame.'
+        ) from None
 
 
 def _table(source: Path, columns: Sequence[str]) -> tuple[Path, list[dict[str, str]]]:

@@ -39,7 +39,7 @@ class LoadVolumes:
     voxel -> RAS+ mm; ``path``.
 
     A pickle holds a tuple of arrays and is read by a restricted unpickler; the source's ``members`` says which array
-    is the image and which the label map.
+    is the image and which the label map, its ``unlabelled`` how many arrays a pickle without label maps has.
 
     Args:
         channels: Admit images with several channels.
@@ -62,7 +62,7 @@ class LoadVolumes:
         subject['image'] = np.ascontiguousarray(image.channel_first(), dtype=np.float32)
         subject['affine'] = np.array(image.geometry.affine)
         for key in ('labels', 'mask', 'prompt'):
-            if source.get(key):
+            if source.get(key) and not (key == 'labels' and _is_unlabelled(source)):
                 subject[key] = self._on_grid(source, key, stored)
         if 'labels' in subject:
             subject['label_values'] = label_values(subject['labels'])
@@ -115,6 +115,17 @@ def label_values(labels: np.ndarray) -> np.ndarray:
     if top < 1 << 16:
         return np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
     return np.unique(labels)
+
+
+def _is_unlabelled(source: dict[str, Any]) -> bool:
+    """Whether a pickle that may come without label maps does: too short, or None in their place."""
+    if 'unlabelled' not in source or not str(source['labels']).endswith('.pkl'):
+        return False
+    content = restricted_load(str(source['labels']))
+    if not isinstance(content, tuple | list):
+        return False
+    position = source['members']['labels']
+    return len(content) == source['unlabelled'] or (position < len(content) and content[position] is None)
 
 
 def _member(content: Any, source: dict[str, Any], key: str, path: str) -> np.ndarray:

@@ -203,4 +203,24 @@ def _write_markdown(path: Path, lines: Sequence[CostLine]) -> None:
     write_text(path, ''.join(f'| {" | ".join(cell.replace("|", "/") for cell in row)} |\n' for row in rows))
 
 
-WRITERS = {'.csv': _write_csv, '.json': _write_json, '.md': _write_markdown}
+def _write_figure(path: Path, lines: Sequence[CostLine]) -> None:
+    from .figures import dots, save
+
+    known = [line for line in lines if line.parameters is not None]
+    if not known:
+        return
+    panels: dict[str, list[float | None]] = {
+        'parameters [M]': [_over(line.parameters, 1e6) for line in known],
+        'multiply-adds [G]': [_over(line.multiply_adds, 1e9) for line in known],
+        'activations [GiB]': [_over(line.activation_bytes, 2**30) for line in known],
+        'forward [s]': [_over(line.forward_seconds, 1) for line in known],
+    }
+    measured = {title: values for title, values in panels.items() if any(value is not None for value in values)}
+    save(dots([line.config for line in known], measured), path)
+
+
+def _over(value: float | None, scale: float) -> float | None:
+    return None if value is None else value / scale
+
+
+WRITERS = {'.csv': _write_csv, '.json': _write_json, '.md': _write_markdown, '.png': _write_figure}

@@ -81,6 +81,29 @@ def curves(series: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[flo
     return figure
 
 
+def dots(names: Sequence[str], panels: Mapping[str, Sequence[float | None]]) -> Figure:
+    """One dot per name and panel, on logarithmic axes, largest of the first panel on top.
+
+    Args:
+        names: What the rows stand for.
+        panels: Title -> a positive number per name; None where there is none.
+    """
+    first = next(iter(panels.values()))
+    order = sorted(range(len(names)), key=lambda k: (first[k] or 0, names[k]))
+    figure = Figure(figsize=(2.0 + 2.6 * len(panels), 1.0 + 0.22 * len(names)))
+    shared = None
+    for number, (title, values) in enumerate(panels.items(), start=1):
+        axes = shared = figure.add_subplot(1, len(panels), number, sharey=shared)
+        known = [(place, value) for place, k in enumerate(order) if (value := values[k])]
+        axes.plot([value for _, value in known], [place for place, _ in known], 'o', color=_colours(1)[0])
+        axes.set(title=title, xscale='log')
+        axes.set_yticks(range(len(names)), [names[k] for k in order], fontsize=8)
+        axes.tick_params(labelleft=number == 1)
+        axes.grid(alpha=0.3)
+    figure.tight_layout()
+    return figure
+
+
 def _finite(values: Sequence[float]) -> list[float]:
     return [value for value in values if np.isfinite(value)]
 
