@@ -109,7 +109,7 @@ def _made(case: CohortCase, peer: Peer, folder: Path) -> tuple[np.ndarray, float
     from mmreg.io import read_learn2reg_nifti, write_learn2reg_nifti
     from mmreg.io.learn2reg import read_note
 
-    path = folder / f'{case.case_id}.nii.gz'
+    path = folder / f'disp_{case.case_id}.nii.gz'
     note = case.fingerprint(peer.settings)
     if read_note(path) == note:
         return read_learn2reg_nifti(path), None

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.evaluation.challenge.config import ScoredPair, named
-from mmreg.evaluation.challenge.fields import inner_folder
+from mmreg.evaluation.challenge.fields import ENDINGS, inner_folder
 from mmreg.evaluation.challenge.package import ITK_NAMES, candidates, prediction_problem, read_prediction
 from mmreg.io import read_geometry
 
@@ -19,8 +19,8 @@ from .cases import CohortCase
 class StoredFields:
     """The field of every case in a folder; all of them are looked at before the first is used.
 
-    A field is ``disp_<fixed>_<moving>`` as the scorers want it (NIfTI or npz, voxels), ``<case>.nii.gz`` in the same
-    units, or ``<case>/displacement.nii.gz`` as `mmreg infer` writes it (ITK, mm).
+    A field is ``disp_<fixed>_<moving>`` as the scorers want it or ``disp_<case>`` (NIfTI or npz, voxels), or
+    ``<case>/displacement.nii.gz`` or ``<case>.nii.gz`` as `mmreg infer` and `mmreg test` write it (ITK, mm).
 
     Args:
         folder: Where they are.
@@ -49,7 +49,7 @@ class StoredFields:
         if problems:
             raise DataError(
                 f'{folder}: {len(problems)} of {len(cases)} fields cannot be used: {"; ".join(problems[:8])}; expected '
-                'disp_<fixed>_<moving>.nii.gz, <case>.nii.gz or <case>/displacement.nii.gz.'
+                'disp_<fixed>_<moving>.nii.gz or disp_<case>.nii.gz in voxels, or <case>/displacement.nii.gz in mm.'
             )
 
     def read(self, case: CohortCase) -> np.ndarray:
@@ -58,8 +58,9 @@ class StoredFields:
 
     def _found(self, case: CohortCase, pair: ScoredPair | None) -> list[Path]:
         folder = inner_folder(self.folder)
-        own = [folder / f'{case.case_id}{ending}' for ending in ('.nii.gz', '.nii', '.npz')]
+        own = [folder / f'disp_{case.case_id}{ending}' for ending in ENDINGS]
         own += [folder / case.case_id / name for name in ITK_NAMES]
+        own += [folder / f'{case.case_id}{"".join(Path(name).suffixes)}' for name in ITK_NAMES]
         found = [path for path in own if path.is_file()]
         return list(dict.fromkeys(found if pair is None else [*candidates(folder, pair), *found]))
 
