@@ -27,6 +27,8 @@ _UNSEEN_POINTS, _UNSEEN = 20000, 1000
 _CLEAR = 1.3
 #: Share of the points of each level with respect to the next finer one.
 _FEWER = 0.5
+#: A moving image whose field of view is less than this share of the fixed one's is compared at points of its own.
+_SMALLER = 0.7
 #: Told after every iteration: (stage, level, iteration, similarity).
 Progress = Callable[[str, int, int, float], None]
 
@@ -59,20 +61,39 @@ def register_affine(
 
     Returns:
         the matrix, fixed world -> moving world in RAS+ mm, and how it was found. Where no optimised map is better than
-        the start, it is the start.
+        the start, it is the start. Where the moving image shows much less than the fixed one, its own points are
+        compared, and what the result says of points is of those.
 
     Raises:
         DataError: images that cannot be compared, a mask or matrix that does not belong to them.
         ConfigError: a setting that does not exist or cannot work.
     """
     begin = time.perf_counter()
-    run = _Run(fixed, moving, make_settings(settings), initial, progress)
-    run.prepare(fixed_mask, moving_mask, device, seed)
-    return replace(run.result(), seconds=time.perf_counter() - begin)
+    made = make_settings(settings)
+    if _shows_less(moving, fixed):
+        given = None if initial is None else np.linalg.inv(checked_initial(initial, fixed.ndim))
+        run = _Run(moving, fixed, made, given, progress, ('moving', 'fixed'))
+        run.prepare(moving_mask, fixed_mask, device, seed)
+        found = run.result()
+        found = replace(found, matrix=np.linalg.inv(found.matrix), points='moving')
+    else:
+        run = _Run(fixed, moving, made, initial, progress)
+        run.prepare(fixed_mask, moving_mask, device, seed)
+        found = run.result()
+    return replace(found, seconds=time.perf_counter() - begin)
+
+
+def _shows_less(first: Volume, second: Volume) -> bool:
+    """Whether the field of view of the first is much smaller; images that cannot be compared are refused later."""
+    sizes = [np.prod([n * step for n, step in zip(v.geometry.shape, v.geometry.spacing)]) for v in (first, second)]
+    return first.ndim == second.ndim and bool(sizes[0] < _SMALLER * sizes[1])
 
 
 class _Run:
-    """One registration: levels, stages so far, and warnings."""
+    """One registration: levels, stages so far, and warnings.
+
+    ``fixed`` is the image whose points are compared; ``roles`` are the names of both for the user.
+    """
 
     def __init__(
         self,
@@ -81,8 +102,10 @@ class _Run:
         settings: AffineSettings,
         initial: np.ndarray | None,
         progress: Progress | None,
+        roles: tuple[str, str] = ('fixed', 'moving'),
     ):
-        _check_pair(fixed, moving)
+        self.roles = roles
+        _check_pair(*((fixed, moving) if roles[0] == 'fixed' else (moving, fixed)))
         self.fixed, self.moving, self.settings, self.progress = fixed, moving, settings, progress
         self.initial = None if initial is None else checked_initial(initial, fixed.ndim)
         self.first = np.eye(fixed.ndim + 1) if self.initial is None else self.initial
@@ -96,7 +119,7 @@ class _Run:
         equalise = settings.similarity in ('mi', 'nmi')
         levels = [
             make_levels(volume, mask, spacings, device, name, equalise)
-            for volume, mask, name in ((self.fixed, fixed_mask, 'fixed'), (self.moving, moving_mask, 'moving'))
+            for volume, mask, name in zip((self.fixed, self.moving), (fixed_mask, moving_mask), self.roles)
         ]
         self.objectives = [
             make_objective(f, m, settings, i, spacings[i], max(100, int(settings.samples * _FEWER**i)), seed + i)
@@ -175,7 +198,7 @@ class _Run:
         needed = (1 + self.settings.margin) * again[0] if again[0] > 0 else again[0]
         if refused or not after > before or not again[1] > needed:
             reason = (
-                f'only {100 * overlap:.0f} % of the fixed image lay inside the moving image'
+                f'only {100 * overlap:.0f} % of the {self.roles[0]} image lay inside the {self.roles[1]} image'
                 if refused
                 else f'the similarity of other points went from {again[0]:.4f} to {again[1]:.4f}'
             )
@@ -198,7 +221,8 @@ class _Run:
     def _remark(self, matrix: np.ndarray, overlap: float, start: str, after: float, before: float) -> None:
         if overlap < 0.5:
             self.warnings.append(
-                f'Only {100 * overlap:.0f} % of the compared points of the fixed image lie inside the moving image.'
+                f'Only {100 * overlap:.0f} % of the compared points of the {self.roles[0]} image lie inside the '
+                f'{self.roles[1]} image.'
             )
         if 'search' in start and after < _CLEAR * before:
             self.warnings.append(

@@ -38,11 +38,12 @@ class AffineResult:
         similarity: its name; its numbers (times the overlap) are such that higher is better.
         before: similarity of the headers alone (or of the given matrix) at the finest level.
         after: similarity of ``matrix`` there.
-        overlap: share of the fixed points inside the moving image.
+        overlap: share of the compared points inside the other image.
         stages: what was done, in order.
         curves: per stage ``'<name> <level>'``, the similarity after each iteration.
         warnings: sentences for the user.
         seconds: wall time.
+        points: whose points were compared, ``'fixed'``, or ``'moving'`` where that image shows much less.
     """
 
     matrix: np.ndarray
@@ -55,6 +56,7 @@ class AffineResult:
     curves: dict[str, list[float]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+    points: str = 'fixed'
 
     @property
     def ndim(self) -> int:

@@ -140,3 +140,16 @@ def test_channels_vote_together(fixed):
     pair = type(fixed)(np.stack([fixed.array, other.array], -1), fixed.geometry)
     moved = type(fixed)(np.stack([draw(grid, true).array, draw(grid, true, inverted).array], -1), grid)
     assert error_mm(register_affine(pair, moved, transform='rigid').matrix, true) < 0.4
+
+
+@pytest.mark.parametrize('shift', [(3, -5, 4), (40, -300, 500)])
+@pytest.mark.parametrize('place', [(0, 0, 10), (6, 0, -14)])
+def test_a_slab_finds_its_place_in_the_whole_and_the_whole_around_the_slab(fixed, shift, place):
+    """Also where the headers say that they do not overlap, and where the slab is not in the middle."""
+    true = rigid((3, -4, 5), shift)
+    middle = true[:-1, :-1] @ np.array(place) + true[:-1, -1]
+    slab = draw(field_of_view(3, centre=middle, edge=(100, 100, 30)), true, seed=2)
+    found = register_affine(fixed, slab, transform='rigid')
+    back = register_affine(slab, fixed, transform='rigid')
+    assert (found.points, back.points) == ('moving', 'fixed')
+    assert error_mm(found.matrix, true) < 1 and error_mm(np.linalg.inv(back.matrix), true) < 1
