@@ -101,8 +101,8 @@ class Family:
             if self.configure is not None and arguments is not None:
                 self.configure(model, arguments)
             model = admit(model, f'{source}: config', _PARTS, CheckpointError)
-        except CheckpointError:
-            raise
+        except CheckpointError as error:
+            raise error if source in str(error) else CheckpointError(f'{source}: {error}') from None
         except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, ZeroDivisionError) as error:
             raise CheckpointError(
                 f'{source} is no whole checkpoint of the family {self.name!r}: found {error} missing or misshapen, '

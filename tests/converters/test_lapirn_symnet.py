@@ -207,3 +207,13 @@ def settings(model):
     return [
         getattr(part, name, None) for part in (model.backbone, head, getattr(head, 'pyramid', None)) for name in names
     ]
+
+
+def test_an_unconditional_file_is_no_conditional_one(tmp_path):
+    """Its keys are among those of conditional LapIRN; diffeomorphic weights must not become a displacement model."""
+    torch.save(lapirn(), tmp_path / 'in.pth')
+    with pytest.raises(CheckpointError, match=r'in\.pth: no conditional layers.*lapirn'):
+        convert_file('clapirn', tmp_path / 'in.pth', tmp_path / 'out.pth')
+    assert not (tmp_path / 'out.pth').exists()
+    with pytest.raises(CheckpointError, match='families lapirn, lapirn_disp: name the right one'):
+        convert_file('auto', tmp_path / 'in.pth', tmp_path / 'out.pth')
