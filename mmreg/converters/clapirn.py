@@ -22,8 +22,8 @@ def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     model = describe_displacement(state)
     if not model['flow_head']['conditional']:
         raise CheckpointError(
-            'no conditional layers (mapping, ai1, ai2) were found, expected those of conditional LapIRN; the file belongs '
-            'to the family lapirn (diffeomorphic) or lapirn_disp.'
+            'no conditional layers (mapping, ai1, ai2) were found, expected those of conditional LapIRN; the file '
+            'belongs to the family lapirn (diffeomorphic) or lapirn_disp.'
         )
     return model
 
