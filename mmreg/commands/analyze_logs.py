@@ -59,10 +59,14 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     return [row for row in rows if isinstance(row, dict)]
 
 
-def curve_of(rows: Sequence[dict[str, Any]], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values of a scalar; what a resumed run logged again counts, not what it replaced."""
+def curve_of(rows: Sequence[dict[str, Any]], key: str, log: str | Path = 'the log') -> tuple[np.ndarray, np.ndarray]:
+    """Steps and values of a scalar; what a resumed run logged again counts, not what it replaced.
+
+    Raises:
+        DataError: a step or a value is no number.
+    """
     found = {
-        row.get('iter', row.get('step', row.get('epoch', number))): row[key]
+        _number(row.get('iter', row.get('step', row.get('epoch', number))), 'step', log): _number(row[key], key, log)
         for number, row in enumerate(rows)
         if key in row
     }
@@ -70,11 +74,21 @@ def curve_of(rows: Sequence[dict[str, Any]], key: str) -> tuple[np.ndarray, np.n
     return np.array(steps), np.array([found[step] for step in steps], dtype=float)
 
 
+def _number(value: Any, key: str, log: str | Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise DataError(f'{log}: found {str(value)[:60]!r} as {key}, expected a number.')
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise DataError(f'{log}: found a number of {len(str(abs(value)))} digits as {key}, expected one.') from error
+
+
 def _plot(args: argparse.Namespace) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from mmreg.utils.atomic import replacing
+    from mmreg.utils.plain_words import plain_words
 
     pairs = [(log, key) for log in args.logs for key in args.keys]
     if args.legend and len(args.legend) != len(pairs):
@@ -85,7 +99,7 @@ def _plot(args: argparse.Namespace) -> None:
     axes = figure.add_subplot()
     for (log, key), name in zip(pairs, names):
         rows = read_log(log)
-        steps, values = curve_of(rows, key)
+        steps, values = curve_of(rows, key, log)
         if not len(steps):
             known = sorted({name for row in rows for name in row})
             raise ConfigError(f'{log}: there is no scalar {key!r}, expected one of {", ".join(known)}.')
@@ -94,7 +108,7 @@ def _plot(args: argparse.Namespace) -> None:
     axes.legend()
     axes.set_title(args.title or '')
     with replacing(Path(args.out)) as temporary:
-        figure.savefig(temporary, format=Path(args.out).suffix.lstrip('.') or 'png', dpi=120)
+        plain_words(figure).savefig(temporary, format=Path(args.out).suffix.lstrip('.') or 'png', dpi=120)
     console.say(f'written to {args.out}')
 
 
@@ -107,7 +121,7 @@ def _times(args: argparse.Namespace) -> None:
         if not args.include_outliers:
             before = [None, *(row.get('epoch', 0) for row in timed)]
             timed = [row for row, epoch in zip(timed, before) if row.get('epoch', 0) == epoch] or timed
-        values = np.array([row['time'] for row in timed], dtype=float)
+        values = np.array([_number(row['time'], 'time', log) for row in timed])
         rows.append(
             (str(log), f'{values.mean():.4f}', f'{values.std():.4f}', f'{values.min():.4f}', f'{values.max():.4f}')
         )

@@ -105,7 +105,9 @@ def _split(args: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 def _reading(args: argparse.Namespace, images: Sequence[str]) -> Reading:
     """What is known of transforms that count in voxels: the two images."""
-    needs = args.format == 'fsl' or any('fsl:' in name for name in (*args.transform, *args.arguments[:1]))
+    named = (*args.transform, *args.arguments[:1])
+    needs = args.format in ('fsl', 'afni') or any(name.startswith(('fsl:', 'afni:')) for name in named)
+    needs = needs or any('.aff12.1' in name for name in named)
     if not needs:
         return Reading(args.format, frame=args.frame)
     there = as_grid(args.reference) if args.reference else None

@@ -124,6 +124,7 @@ def _draw(out: str, steps: Sequence[float], rates: Sequence[float], unit: str, t
     from matplotlib.figure import Figure
 
     from mmreg.utils.atomic import replacing
+    from mmreg.utils.plain_words import plain_words
 
     figure = Figure(figsize=(8, 4), layout='constrained')
     FigureCanvasAgg(figure)
@@ -133,4 +134,4 @@ def _draw(out: str, steps: Sequence[float], rates: Sequence[float], unit: str, t
     axes.set_ylabel('learning rate')
     axes.set_title(title)
     with replacing(Path(out)) as temporary:
-        figure.savefig(temporary, format=Path(out).suffix.lstrip('.') or 'png', dpi=120)
+        plain_words(figure).savefig(temporary, format=Path(out).suffix.lstrip('.') or 'png', dpi=120)

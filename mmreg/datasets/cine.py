@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import read_geometry
 from mmreg.io.cine import phases
+from mmreg.io.csv_text import from_cell, named_rows
 from mmreg.registry import DATASETS
 from mmreg.text.label_set import names_of
 from mmreg.utils.text_files import read_text
@@ -216,7 +216,7 @@ def _codes(path: Path, vendors: Sequence[str]) -> set[str]:
     """Subjects of these vendors."""
     if not path.is_file():
         raise DataError(f'{path}: no such file, expected the table of M&Ms subjects that names their vendors.')
-    rows = list(csv.DictReader(read_text(path, 'the table of M&Ms subjects').splitlines()))
+    rows = named_rows(read_text(path, 'the table of M&Ms subjects'), path)
     if not rows or not {'External code', 'Vendor'} <= set(rows[0]):
         raise DataError(f'{path}: found no columns "External code" and "Vendor", expected the table of M&Ms subjects.')
-    return {row['External code'] for row in rows if row['Vendor'] in vendors}
+    return {from_cell(row['External code']) for row in rows if row['Vendor'] in vendors}

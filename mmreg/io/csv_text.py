@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from .files import named
 
 #: A separator is looked for in this much of a file.
 _SAMPLE = 1 << 14
+#: What begins like this is a formula to a program that opens tables; numbers apart.
+_FORMULA = ('=', '+', '-', '@', '\t', '\r')
 _DECIMAL_COMMA = re.compile(r'\s*[+-]?\d*,\d+(?:[eE][+-]?\d+)?\s*')
 
 
@@ -24,6 +27,21 @@ def read_plain_text(path: str | Path, expected: str) -> str:
         DataError: missing, no regular file, too large, or bytes that are no UTF-8 text.
     """
     return read_text(named(path, expected), expected).replace('\r\n', '\n').replace('\r', '\n')
+
+
+def as_cell(text: str) -> str:
+    """Text as a cell that no program takes for a formula: an apostrophe goes in front where it begins like one.
+
+    Example:
+        >>> as_cell('=1+1'), as_cell('-1.5'), as_cell('case')
+        ("'=1+1", '-1.5', 'case')
+    """
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) and not _is_number(text) else text
+
+
+def from_cell(text: str) -> str:
+    """The text that :func:`as_cell` made a cell of."""
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_FORMULA) else text
 
 
 def split_rows(text: str, path: str | Path) -> list[tuple[int, list[str]]]:
@@ -51,6 +69,20 @@ def split_rows(text: str, path: str | Path) -> list[tuple[int, list[str]]]:
     return found
 
 
+def named_rows(text: str, path: str | Path) -> list[dict[str, str]]:
+    """Rows by the names of the first line; a cell that a row lacks is empty, what is behind the last name is left out.
+
+    Raises:
+        DataError: a row that the rules of CSV cannot part.
+    """
+    reader = csv.reader(io.StringIO(text, newline=''))
+    try:
+        header = next(reader, [])
+        return [dict(zip(header, [*row, *[''] * len(header)])) for row in reader if row]
+    except csv.Error as error:
+        raise DataError(f'{path}: found a row {reader.line_num} that is no CSV ({error}), expected a table') from error
+
+
 def separator_of(text: str) -> str:
     """``','``, ``';'``, a tab, or a space."""
     sample = '\n'.join(line for line in text[:_SAMPLE].splitlines() if line.strip() and not line.startswith('#'))
@@ -70,7 +102,7 @@ def separator_of(text: str) -> str:
 
 
 def _by_csv(text: str, separator: str, path: str | Path) -> list[tuple[int, list[str]]]:
-    reader = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=separator, skipinitialspace=True)
     found = []
     try:
         for row in reader:

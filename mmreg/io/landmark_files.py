@@ -17,7 +17,7 @@ import numpy as np
 from mmreg.errors import DataError
 from mmreg.utils.text_files import parse_json
 
-from .csv_text import read_plain_text, separator_of, split_rows
+from .csv_text import from_cell, read_plain_text, separator_of, split_rows
 from .files import warn
 
 #: What a file's numbers may be: indices from 0, indices from 1 (DIR-Lab), or mm of the world.
@@ -106,7 +106,7 @@ def _parse_table(text: str, path: Path, frame: str | None) -> Points:
             continue
         found.rows.append(_numbers([row[c] for c in columns], path, number))
         if named is not None:
-            found.names.append(row[named] if named < len(row) else '')
+            found.names.append(from_cell(row[named]) if named < len(row) else '')
     return found
 
 

@@ -7,6 +7,8 @@ the fixed space therefore move *with* it (:func:`fixed_to_moving`); points of th
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from mmreg.errors import DataError
 
 from .atomic import write_text
 from .checks import check_points
+from .csv_text import as_cell
 from .files import regular_file, warn
 from .geometry import Geometry, lps_flip
 from .landmark_files import FRAMES, parse_landmarks
@@ -126,11 +129,12 @@ def write_landmarks_world(
     if names and len(names) != len(array):
         raise DataError(f'{path}: {len(names)} names were given for {len(array)} landmarks, expected one each')
     array = array * _flip(array) + 0.0 if frame == 'lps' else array
-    header = ','.join('xyz'[: array.shape[1]]) + (',name' if names else '')
-    rows = [','.join(repr(v) for v in row) for row in array.tolist()]
-    if names:
-        rows = [f'{row},{name}' for row, name in zip(rows, names)]
-    write_text(path, '\n'.join([header, *rows]) + '\n')
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow([*'xyz'[: array.shape[1]], *(['name'] if names else [])])
+    for number, row in enumerate(array.tolist()):
+        writer.writerow([*map(repr, row), *([as_cell(names[number])] if names else [])])
+    write_text(path, text.getvalue())
 
 
 def fixed_to_moving(

@@ -13,6 +13,7 @@ from mmreg.errors import DataError
 from mmreg.utils.atomic import write_text
 from mmreg.utils.text_files import read_text
 
+from .csv_text import as_cell, from_cell
 from .plain import json_text
 
 COLUMNS = ('case_id', 'metric', 'item', 'value', 'initial')
@@ -48,7 +49,7 @@ def write_table(
     digits: int | None = None,
     nan: str = 'nan',
 ) -> None:
-    """Write a CSV atomically.
+    """Write a CSV atomically; text that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Args:
         path: File.
@@ -71,6 +72,8 @@ def _cell(value: Any, digits: int | None, nan: str) -> Any:
         if math.isnan(value):
             return nan
         return repr(float(value)) if digits is None else f'{value:.{digits}g}'
+    if isinstance(value, str | Path):
+        return as_cell(str(value))
     return '' if value is None else value
 
 
@@ -93,12 +96,14 @@ def read_rows(path: str | Path) -> list[Row]:
         if not set(COLUMNS) <= set(reader.fieldnames or ()):
             raise DataError(f'{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}.')
         try:
-            return [
-                Row(r['case_id'], r['metric'], r['item'], float(r['value']), float(r['initial'] or 'nan'))
-                for r in reader
-            ]
+            return [_row(line) for line in reader]
         except (TypeError, ValueError, csv.Error) as error:
             raise DataError(f'{path}, line {reader.line_num}: {error}, expected a number.') from error
+
+
+def _row(line: Mapping[str, str]) -> Row:
+    initial = float(line['initial'] or 'nan')
+    return Row(from_cell(line['case_id']), line['metric'], from_cell(line['item']), float(line['value']), initial)
 
 
 def write_json(path: str | Path, content: Mapping[str, Any], indent: int = 2, keep_nan: bool = False) -> None:

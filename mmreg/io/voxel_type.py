@@ -32,7 +32,7 @@ def in_type_of(volume: Volume, dtype: np.dtype) -> Volume:
 OUTPUT_TYPES = ('input', 'uint8', 'int16', 'uint16', 'int32', 'float32', 'float64')
 
 
-def as_type(volume: Volume, wanted: str, stored: np.dtype, name: str) -> Volume:
+def as_type(volume: Volume, wanted: str, stored: np.dtype, name: str, fill: float | None = None) -> Volume:
     """Voxels in a wanted type, rounded where it is an integer.
 
     Args:
@@ -40,6 +40,7 @@ def as_type(volume: Volume, wanted: str, stored: np.dtype, name: str) -> Volume:
         wanted: one of :data:`OUTPUT_TYPES`; ``'input'`` is ``stored``.
         stored: type of the voxels in the file.
         name: of the image, for errors.
+        fill: value that was asked for outside the image.
 
     Raises:
         DataError: numbers that the type cannot hold.
@@ -49,6 +50,11 @@ def as_type(volume: Volume, wanted: str, stored: np.dtype, name: str) -> Volume:
     if not np.issubdtype(dtype, np.integer):
         return Volume(array.astype(dtype, copy=False), volume.geometry)
     limits = np.iinfo(dtype)
+    if fill is not None and not (limits.min <= np.rint(fill) <= limits.max):
+        raise DataError(
+            f'{name}: a --fill of {fill:g} was given for voxels of {dtype}, expected one that they can hold, or '
+            'another --output-type'
+        )
     rounded = np.rint(array)
     if np.isnan(array).any():
         raise DataError(f'{name}: found voxels without a value (NaN), expected a floating point --output-type for them')

@@ -165,17 +165,21 @@ def _built(options: RunOptions) -> Pipeline:
         'labels': options.labels,
         'seed': options.seed,
     }
+    pipeline: Pipeline
     if options.fast:
         from .fast import FastRegistration
 
-        return FastRegistration(refine=options.refine, preset=options.preset, **shared)
-    if not options.network:
+        pipeline = FastRegistration(refine=options.refine, preset=options.preset, **shared)
+    elif not options.network:
         if options.smoothness != 1:
             factor = {'optimisation.smoothness': float(options.smoothness)}
             shared['cfg_options'] = {**(options.cfg_options or {}), **factor}
-        return PresetRegistration(options.preset, only=options.only, **shared)
-    from .inferencer import RegistrationInferencer
+        pipeline = PresetRegistration(options.preset, only=options.only, **shared)
+    else:
+        from .inferencer import RegistrationInferencer
 
-    return RegistrationInferencer(
-        options.model, options.checkpoint, refine=options.refine, preset=options.preset, **shared
-    )
+        pipeline = RegistrationInferencer(
+            options.model, options.checkpoint, refine=options.refine, preset=options.preset, **shared
+        )
+    pipeline.options = options  # all of them, also those that neither of the two takes itself
+    return pipeline

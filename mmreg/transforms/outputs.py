@@ -81,9 +81,9 @@ class Application:
         fill = 0.0 if moving.is_labels else self.fill
         warped = apply_transform(self.pull, moving, self.reference, mode=mode, fill=fill)
         if self.output_type is not None and not moving.is_labels:
-            warped = as_type(warped, self.output_type, moving.dtype, path)
+            warped = as_type(warped, self.output_type, moving.dtype, path, fill)
         elif not moving.is_labels:
-            warped = as_type(warped, 'input', moving.dtype, path) if moving.is_colour else (
+            warped = as_type(warped, 'input', moving.dtype, path, fill) if moving.is_colour else (
                 in_type_of(warped, moving.dtype)
             )  # fmt: skip
         name = _output_name(path)

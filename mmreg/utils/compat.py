@@ -14,6 +14,7 @@ from urllib.parse import urlparse
 import torch
 from mmengine.config import Config
 from mmengine.config import utils as config_utils
+from mmengine.registry import registry as engine_registry
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmreg.errors import CheckpointError
@@ -30,6 +31,17 @@ warnings.filterwarnings('ignore', message="'maxsplit' is passed", category=Depre
 warnings.filterwarnings('ignore', message='.*broadcast_buffers', category=FutureWarning)
 warnings.filterwarnings('ignore', message=r'.*scheduler\.step\(\). before', category=UserWarning)
 warnings.filterwarnings('ignore', message='.*use of fork.* may lead to deadlocks', category=DeprecationWarning)
+
+
+_found_in_module = engine_registry.get_object_from_string
+
+
+def part_from_string(name: str) -> Any:
+    """What an import path names; a single word is none, although the engine would import a module of that name."""
+    return _found_in_module(name) if '.' in name.strip('.') else None
+
+
+engine_registry.get_object_from_string = part_from_string
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)

@@ -166,8 +166,10 @@ def check_names(content: Mapping[str, Any], path: Path, bases: Sequence[Path], e
         ConfigError: naming file and key, and where the same is said.
     """
     below = {name for base in bases for _, tree in _chain(base) for node in tree.body for name in _assigned(node)}
-    for name in content:
-        advice = '' if name in effective or name.startswith('_') else _advice(name, below, effective)
+    for name, value in content.items():
+        if name in effective or name.startswith('_') or (name not in below and [*_places(content, name, value)]):
+            continue  # the last: a config written out whole, which holds what its variables say where they said it
+        advice = _advice(name, below, effective)
         if advice:
             raise ConfigError(f'{path}: {name} has no effect; {advice}.')
 

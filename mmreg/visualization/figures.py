@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from mmreg.errors import DataError
 from mmreg.evaluation.functional.jacobian import determinant_map
 from mmreg.utils.atomic import write_bytes
+from mmreg.utils.plain_words import plain_words
 
 from .colours import OUTLINES, jacobian_colours, percent, saturation_ticks
 from .figure_marks import colour_bars, mark_edges, name_row, outline_key, plane_name, points, view_words
@@ -157,6 +158,7 @@ def render(
     if key:
         outline_key(figure, below)
     figure.subplots_adjust(0.005, 0.01 + below, 0.995, 1 - above / figure.get_figheight(), 0.03, 0.03)
+    plain_words(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

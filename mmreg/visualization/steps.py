@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mmreg.spatial import resize_field, warp, warp_labels
+from mmreg.utils.plain_words import plain_words
 
 from .figures import save_png
 
@@ -135,6 +136,7 @@ def _paint(axis: Any, name: str, image: np.ndarray, limits: tuple[float, float],
 
 def _finish(figure: Figure, path: str | Path | None) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
+    plain_words(figure)
     canvas.draw()
     rgb = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     if path is not None:

@@ -13,17 +13,20 @@ from mmreg.io import (
     read_displacement_image,
     read_transform,
     write_displacement_image,
+    write_volume,
 )
 from mmreg.io.foreign import FORMATS, Spaces, write_as
 from mmreg.io.foreign.fsl import scaled_voxels
 
-from .helpers import grid_points, oblique, rotation, smooth_displacement
+from .helpers import grid_points, oblique, rotation, smooth_displacement, smooth_image
 
 nib = pytest.importorskip('nibabel')
 
 FIXED = oblique((20, 24, 18), (1.5, 0.8, 2.5), 20.0)
 MOVING = oblique((22, 26, 20), (1.2, 1.1, 2.0), -10.0, (5.0, -8.0, 12.0), (0,))
 SPACES = Spaces(FIXED, MOVING)
+#: AFNI knows grids along the axes only.
+PLUMB = Spaces(oblique((20, 24, 18), (1.5, 0.8, 2.5), 0.0), oblique((22, 26, 20), (1.2, 1.1, 2.0), 0.0, flips=(0,)))
 
 
 def world_affine():
@@ -33,13 +36,13 @@ def world_affine():
     return affine
 
 
-def whole():
+def whole(grid=FIXED):
     """A displacement and an affine behind it."""
-    return displacement_transform(smooth_displacement(FIXED, 2.0), FIXED, world_affine())
+    return displacement_transform(smooth_displacement(grid, 2.0), grid, world_affine())
 
 
-def points():
-    return FIXED.voxel_to_world(grid_points(FIXED.shape)[::97])
+def points(grid=FIXED):
+    return grid.voxel_to_world(grid_points(grid.shape)[::97])
 
 
 def field(path, vectors, grid=FIXED, code=1007, name='', first=0.0, axes=5):
@@ -65,21 +68,25 @@ def own_places(grid=FIXED):
      ('elastix', 'TransformParameters.0.txt')],
 )  # fmt: skip
 def test_matrices_out_and_in(tmp_path, form, name):
-    write_as(tmp_path / name, affine_transform(world_affine()), form, SPACES)
-    back = read_transform(tmp_path / name, form=form, spaces=SPACES)
+    spaces = PLUMB if form == 'afni' else SPACES
+    write_as(tmp_path / name, affine_transform(world_affine()), form, spaces)
+    back = read_transform(tmp_path / name, form=form, spaces=spaces)
     np.testing.assert_allclose(back.affine, world_affine(), atol=1e-6)
     if form != 'fsl':  # the others tell what they are
         np.testing.assert_allclose(read_transform(tmp_path / name).affine, world_affine(), atol=1e-6)
     with pytest.raises(DataError, match='not linear'):
-        write_as(tmp_path / name, whole(), form, SPACES)
+        write_as(tmp_path / name, whole(), form, spaces)
 
 
 @pytest.mark.parametrize('form', ['fsl', 'niftyreg', 'spm', 'afni'])
 def test_fields_out_and_in(tmp_path, form):
     path = tmp_path / 'field.nii.gz'
-    write_as(path, whole(), form, SPACES)
-    back = read_transform(path, form=form, spaces=SPACES)
-    np.testing.assert_allclose(back.transform_points(points()), whole().transform_points(points()), atol=2e-3)
+    spaces = PLUMB if form == 'afni' else SPACES
+    there = whole(spaces.fixed)
+    write_as(path, there, form, spaces)
+    back = read_transform(path, form=form, spaces=spaces)
+    some = points(spaces.fixed)
+    np.testing.assert_allclose(back.transform_points(some), there.transform_points(some), atol=2e-3)
     if form in ('niftyreg', 'spm'):
         assert np.abs(read_transform(path).transform_points(points()) - back.transform_points(points())).max() == 0
         with pytest.raises(DataError, match='read_transform reads it'):
@@ -175,9 +182,36 @@ def test_intent_of_displacements_keeps_its_frame(tmp_path):
     for code, stored in ((1006, vectors), (1007, vectors * (-1, -1, 1))):
         found = read_transform(field(tmp_path / 'a.nii.gz', stored, code=code)).transform_points(points())
         np.testing.assert_allclose(found, whole().transform_points(points()), atol=2e-3)
-    afni = field(tmp_path / 'b.nii.gz', vectors * (-1, -1, 1), code=1006)
-    found = read_transform(afni, form='afni').transform_points(points())
-    np.testing.assert_allclose(found, whole().transform_points(points()), atol=2e-3)
+    grid = PLUMB.fixed
+    vectors = places(whole(grid), grid) - own_places(grid)
+    afni = field(tmp_path / 'b.nii.gz', vectors * (-1, -1, 1), grid, code=1006)
+    found = read_transform(afni, form='afni').transform_points(points(grid))
+    np.testing.assert_allclose(found, whole(grid).transform_points(points(grid)), atol=2e-3)
+
+
+@pytest.mark.parametrize('spaces', [Spaces(FIXED, PLUMB.moving), Spaces(PLUMB.fixed, MOVING), Spaces(FIXED)])
+def test_afni_leaves_obliquity_out(tmp_path, spaces):
+    with pytest.raises(DataError, match=r'turned by \d.* degrees'):
+        write_as(tmp_path / 'a.aff12.1D', affine_transform(world_affine()), 'afni', spaces)
+    write_as(tmp_path / 'a.aff12.1D', affine_transform(world_affine()), 'afni', PLUMB)
+    for form in ('afni', None):
+        with pytest.raises(DataError, match=r'a\.aff12\.1D: .*turned by \d.* degrees.*3dWarp -deoblique'):
+            read_transform(tmp_path / 'a.aff12.1D', form=form, spaces=spaces)
+    with pytest.raises(DataError, match='turned by'):
+        read_transform(field(tmp_path / 'w.nii.gz', own_places(FIXED) * 0), form='afni')
+
+
+def test_apply_knows_both_grids_of_a_matrix_of_afni(tmp_path, capsys):
+    import mmreg.cli
+
+    write_as(tmp_path / 'a.aff12.1D', affine_transform(world_affine()), 'afni', PLUMB)
+    for name, grid in (('plumb', PLUMB.fixed), ('turned', FIXED), ('moving', PLUMB.moving)):
+        write_volume(tmp_path / f'{name}.nii.gz', smooth_image(grid))
+    for reference, code in (('plumb', 0), ('turned', 2)):
+        command = ['apply', 'a.aff12.1D', 'moving.nii.gz', '-r', f'{reference}.nii.gz', '-o', 'out']
+        paths = [str(tmp_path / word) if '.' in word or word == 'out' else word for word in command]
+        assert mmreg.cli.main(paths) == code
+    assert 'turned by' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('kind', [0, 1])

@@ -5,8 +5,8 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
-from mmreg.io import Geometry, Volume
-from mmreg.registration.inputs import read_pair
+from mmreg.io import Geometry, ImageFile, Volume
+from mmreg.registration.inputs import load_image, read_pair
 from mmreg.registration.presets import choice as preset_choice
 from mmreg.registration.presets.looks import dicom_tags, look_at
 
@@ -142,10 +142,25 @@ def test_dicom_tags_come_first(tmp_path):
         folders.append(
             write_series(tmp_path / f'series {seed}', Volume(trunk(62).array[5:45, 2:42, 17:23], grid), tags)
         )
-    assert dicom_tags(str(folders[0])) == {'modality': 'CT', 'body part': 'CHEST'}
+    assert dicom_tags(ImageFile(folders[0])) == {'modality': 'CT', 'body part': 'CHEST'}
+    assert dicom_tags(ImageFile(folders[0] / '3.dcm')) == {'modality': 'CT', 'body part': 'CHEST'}
     name, reasons = vars(choose(*folders)).values()
     assert name == 'lung_ct' and 'by their DICOM tags' in reasons[0]
-    assert dicom_tags(str(tmp_path / 'absent')) == {}
+    assert dicom_tags(ImageFile(tmp_path / 'absent')) == {}
+
+
+def test_the_tags_of_the_series_that_was_chosen(tmp_path):
+    volume = Volume(trunk(62).array[5:45, 2:42, 17:23], centred((40, 40, 6), (2.0, 2.0, 3.0)))
+    study = tmp_path / 'study'
+    study.mkdir()
+    uids = [f'1.2.826.0.1.3680043.2.1125.{n}' for n in (1, 2)]
+    for number, (uid, part) in enumerate(zip(uids, ('CHEST', 'BRAIN'))):
+        folder = write_series(tmp_path / part, volume, {'0020|000e': uid, '0008|0060': 'CT', '0018|0015': part})
+        for path in folder.iterdir():
+            path.rename(study / f'{number}{path.name}')
+    for series, part in ((uids[0], 'CHEST'), (uids[1], 'BRAIN'), ('1', 'CHEST'), ('2', 'BRAIN')):
+        image = load_image(ImageFile(study, series=series), 'fixed')
+        assert look_at(image).tags['body part'] == part
 
 
 def test_dicom_names_the_part(tmp_path):

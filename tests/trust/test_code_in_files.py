@@ -272,3 +272,27 @@ def test_admit_says_what_was_expected():
 
     with pytest.raises(CheckpointError, match=r"a\.pth: x\[0\] names type='os\.system'.*registered transform"):
         admit([{'type': 'os.system'}], 'a.pth: x', [TRANSFORMS], CheckpointError)
+
+
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        ({'optimization': {'step': 1}}, 'did you mean optimisation'),
+        ({'inferences': {}}, 'did you mean inference'),
+        ({'lr': 0.5}, 'optim_wrapper.optimizer.lr'),
+        ({'_base_': 'mmreg::eoir_oasis.py', 'max_epochs': 3}, 'max_epochs'),
+        ({'_base_': 'mmreg::eoir_oasis.py', 'batch_size': 7}, 'batch_size'),
+    ],
+)
+def test_keys_of_data_that_have_no_effect(change, words, work):
+    write('mine.json', change)
+    with pytest.raises(ConfigError, match=rf'mine\.json: \w+ has no effect.*{words}'):
+        load_config('mine.json')
+
+
+def test_the_folder_of_the_data_moves(work):
+    write('mine.json', {'_base_': 'mmreg::eoir_oasis.py', 'data_root': 'elsewhere/OASIS'})
+    loader = load_config('mine.json').train_dataloader
+    assert 'elsewhere/OASIS' in json.dumps(loader.to_dict()['dataset'])
+    write('mine.json', {'anything_of_mine': 5})
+    assert load_config('mine.json').anything_of_mine == 5

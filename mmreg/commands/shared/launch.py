@@ -85,12 +85,19 @@ def build_runner(cfg: Config) -> Any:
 
     from mmreg.registry import RUNNERS
 
+    kind = cfg.get('runner_type')
+    try:
+        found = kind is None or (isinstance(kind, str) and RUNNERS.get(kind))
+    except KeyError:
+        found = None
+    if not found:
+        raise ConfigError(f'runner_type is {str(kind)[:60]!r}, expected the name of a registered runner.')
     number = next(_run_numbers)
     if number:  # the engine tells runs apart by name and second; two in one second would share their state
         name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
         cfg.experiment_name = f'{name}-{number}'
     with wall_to_file():
-        runner = Runner.from_cfg(cfg) if cfg.get('runner_type') is None else RUNNERS.build(cfg)
+        runner = Runner.from_cfg(cfg) if kind is None else RUNNERS.build(cfg)
     runner.load_or_resume = partial(_load_or_resume, runner, runner.load_or_resume)
     return runner
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from multiprocessing import get_all_start_methods
 from typing import Any
 
 from mmengine.config import Config
@@ -36,6 +37,10 @@ def _number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
+def _starts(value: Any) -> bool:
+    return value is None or value in get_all_start_methods()
+
+
 _COUNT = ('a whole number above 0', _positive)
 _DICT = ('keys and values', _keys)
 _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'NOTSET', 'WARN', 'FATAL')
@@ -44,6 +49,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(('train_cfg.max_epochs', 'train_cfg.max_iters', 'train_cfg.val_interval'), _COUNT),
     'train_cfg.val_begin': _COUNT,
     'randomness.seed': ('a whole number from 0 to 2**32 - 1', _seed),
+    'env_cfg.mp_cfg.mp_start_method': (f'one of {", ".join(get_all_start_methods())}', _starts),
     'log_level': (f'one of {", ".join(_LEVELS[:4])}', lambda value: value in _LEVELS),
     'optim_wrapper.optimizer.lr': ('a number from 0 on', _number),
     **dict.fromkeys(

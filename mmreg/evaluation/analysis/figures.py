@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmreg.utils.atomic import replacing
+from mmreg.utils.plain_words import plain_words
 
 from .compare import ResultSet
 
@@ -19,7 +20,7 @@ def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, atomically."""
     FigureCanvasAgg(figure)
     with replacing(path) as temporary:
-        figure.savefig(temporary, format='png', dpi=130, bbox_inches='tight')
+        plain_words(figure).savefig(temporary, format='png', dpi=130, bbox_inches='tight')
 
 
 def box_plots(results: ResultSet, metric: str) -> Figure:

@@ -17,7 +17,9 @@ from mmreg.errors import DataError
 from mmreg.io.files import named, regular_file
 from mmreg.io.itk import captured_stderr, itk_errors
 
+from .deflated import refuse_bomb
 from .frames import read_frames
+from .mosaic import is_mosaic, read_mosaics
 from .slices import Slice, grouped, read_slice_headers
 
 #: More folders than this below a given one are no study.
@@ -83,12 +85,22 @@ def read_dicom_series(folder: str | Path, series: str | None = None) -> sitk.Ima
         (4, 3, 2)
     """
     folder = named(folder, 'a DICOM folder')
-    return _read(folder, _choose(folder, list_dicom_series(folder), series))
+    return _read(folder, series_files(folder, series))
+
+
+def series_files(folder: Path, series: str | None = None) -> list[str]:
+    """The files of the series of a folder, or of the one whose UID or number in the list is ``series``.
+
+    Raises:
+        DataError: no series, or several and none chosen.
+    """
+    return _choose(folder, list_dicom_series(folder), series)
 
 
 def read_dicom_file(path: str | Path) -> sitk.Image:
     """Read the series that a file belongs to: its frames where it has many, else all files beside it of that series."""
     path = regular_file(path, 'an image')
+    refuse_bomb(path)
     header = read_slice_headers([str(path)])[0]
     if header.frames > 1:
         return _read(path, [str(path)])
@@ -101,7 +113,8 @@ def read_dicom_file(path: str | Path) -> sitk.Image:
 
 def _read(source: Path, files: list[str]) -> sitk.Image:
     headers = read_slice_headers(files)
-    _refuse_by_name(source, headers)
+    if any(is_mosaic(header) for header in headers):
+        return _joined(source, read_mosaics(source, headers), headers)
     if any(header.frames > 1 for header in headers):
         if len(headers) > 1:
             raise DataError(
@@ -109,17 +122,20 @@ def _read(source: Path, files: list[str]) -> sitk.Image:
             )
         return read_frames(source, headers[0])
     volumes = grouped(source, headers)
-    images = [_volume(source, [header.path for header in volume]) for volume in volumes]
+    return _joined(source, [_volume(source, [header.path for header in volume]) for volume in volumes], headers)
+
+
+def _joined(source: Path, images: list[sitk.Image], headers: list[Slice]) -> sitk.Image:
+    """One volume, or several along a fourth axis with their time between them."""
     if len(images) == 1:
         return images[0]
+    for image in images:
+        if image.GetSize() != images[0].GetSize() or not image.IsSameImageGeometryAs(images[0], 1e-3, 1e-3):
+            raise DataError(f'{source}: found volumes on different grids in one series, expected one grid for all')
+        image.CopyInformation(images[0])
     image = sitk.JoinSeries(images)
-    step = headers[0].repetition_time
-    return _with_time(image, step)
-
-
-def _with_time(image: sitk.Image, milliseconds: float) -> sitk.Image:
-    if milliseconds > 0:
-        image.SetSpacing((*image.GetSpacing()[:3], milliseconds / 1000))
+    if headers[0].repetition_time > 0:
+        image.SetSpacing((*image.GetSpacing()[:3], headers[0].repetition_time / 1000))
     return image
 
 
@@ -130,20 +146,14 @@ def _volume(source: Path, files: list[str]) -> sitk.Image:
         return reader.Execute()
 
 
-def _refuse_by_name(source: Path, headers: list[Slice]) -> None:
-    if any('MOSAIC' in header.kind for header in headers):
-        raise DataError(
-            f'{source}: found a mosaic of Siemens (all slices of a volume tiled into one), expected slices or frames; '
-            'dcm2niix turns it into NIfTI'
-        )
-
-
 def _of_folder(folder: Path) -> dict[str, list[str]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             mode = entry.stat().st_mode if os.path.exists(entry.path) else 0  # 0: a link to nowhere
             if mode and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 raise DataError(f'{entry.path}: found no regular file in a folder of DICOM, expected slices')
+            if stat.S_ISREG(mode):
+                refuse_bomb(Path(entry.path))
     with captured_stderr():
         uids = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
         return {uid: list(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)) for uid in uids}

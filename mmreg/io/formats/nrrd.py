@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmreg.errors import DataError
@@ -36,10 +36,12 @@ def check_nrrd(path: Path, voxels: bool = True) -> None:
         raise DataError(f'{path}: found something that is not a readable image, expected a NRRD file')
     text, offset = _header(head)
     fields = _fields(text)
+    name = fields.get('data file', fields.get('datafile'))
+    # ITK opens them for the header already: a pipe would be waited for.
+    files = [] if name is None else _detached(path, name, text)
     wanted = _wanted(fields, path)
     if wanted is None or not voxels:
         return
-    name = fields.get('data file', fields.get('datafile'))
     encoding = _ENCODINGS.get(fields.get('encoding', 'raw').lower())
     if name is None:
         if encoding is None:  # text: at least a digit and a space per number
@@ -47,7 +49,7 @@ def check_nrrd(path: Path, voxels: bool = True) -> None:
         else:
             payload.verify(path, encoding, wanted, offset)
     else:
-        _check_detached(path, fields, name, text, encoding, wanted)
+        _check_detached(files, fields, encoding, wanted)
     check_room(path, 2 * wanted)
 
 
@@ -81,9 +83,7 @@ def _wanted(fields: Mapping[str, str], path: Path) -> int | None:
     return math.prod(sizes) * size
 
 
-def _check_detached(
-    path: Path, fields: Mapping[str, str], name: str, text: str, encoding: str | None, wanted: int
-) -> None:
+def _detached(path: Path, name: str, text: str) -> list[Path]:
     """Voxels in files of their own: one, a list, or a pattern with first, last and step."""
     if name.upper().startswith('LIST'):
         lines = [line.strip() for line in text.splitlines()]
@@ -100,10 +100,13 @@ def _check_detached(
         names = [name]
     if not names:
         raise DataError(f'{path}: found an empty list of files, expected those with the voxels')
+    return [regular_file(path.parent / one, f'the voxels of {path.name}') for one in names]
+
+
+def _check_detached(files: Sequence[Path], fields: Mapping[str, str], encoding: str | None, wanted: int) -> None:
     skip = fields.get('byte skip', fields.get('byteskip', '0'))
     lines_skipped = fields.get('line skip', fields.get('lineskip', '0')) != '0'
     offset = max(0, int(skip)) if skip.lstrip('-').isdigit() and not lines_skipped and encoding == 'raw' else 0
-    for one in names:
-        data = regular_file(path.parent / one, f'the voxels of {path.name}')
-        if encoding is not None and not lines_skipped:
-            payload.verify(data, encoding, wanted // len(names), offset)
+    if encoding is not None and not lines_skipped:
+        for data in files:
+            payload.verify(data, encoding, wanted // len(files), offset)

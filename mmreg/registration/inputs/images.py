@@ -38,11 +38,13 @@ class Image:
         volume: float32 intensities or integer labels with their geometry.
         name: The path, or what the argument is called.
         dtype: Type of the voxels in the file or array.
+        source: The file or folder, and which of its series was chosen; None where it came from memory.
     """
 
     volume: Volume
     name: str
     dtype: np.dtype
+    source: ImageFile | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -254,7 +256,7 @@ def _read_image(file: ImageFile, channels: int | None) -> Image:
                 f'volume of a time series: --frame N, from 1 to {header.frames}, chooses it, an Info.cfg with ED and '
                 'ES beside it does so, and --channels takes all as channels of one image'
             )
-    return Image(file.read(channels=channels != 1, stack=wanted), name, dtype)
+    return Image(file.read(channels=channels != 1, stack=wanted), name, dtype, file)
 
 
 def _grid(geometry: Geometry) -> str:

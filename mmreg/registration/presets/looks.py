@@ -10,7 +10,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from mmreg.io import Geometry, Volume, list_dicom_series, resample_to
+from mmreg.io import Geometry, ImageFile, Volume, resample_to
+from mmreg.io.dicom import is_dicom_file, series_files
 from mmreg.registration.inputs import Image
 
 #: Voxels along the longest side of the small copy that everything is looked at in.
@@ -140,7 +141,8 @@ class Look:
 def look_at(image: Image) -> Look:
     """Look at an image: its header, the DICOM tags of its folder, and a small copy of it."""
     copy = small_copy(image.volume, _COPY)
-    return Look(image.name, image.geometry, small_copy(image.volume), copy, dicom_tags(image.name))
+    tags = {} if image.source is None else dicom_tags(image.source)
+    return Look(image.name, image.geometry, small_copy(image.volume), copy, tags)
 
 
 def small_copy(volume: Volume, voxels: int = _SMALL) -> Volume:
@@ -169,15 +171,13 @@ def _pooled(volume: Volume, wanted: float) -> Volume:
     return Volume(array, Geometry(array.shape, affine))
 
 
-def dicom_tags(name: str) -> dict[str, str]:
-    """Modality, body part, description and protocol of the DICOM series in a folder; empty for anything else."""
-    if not Path(name).is_dir():
-        return {}
-    series = list_dicom_series(name)
-    if not series:
+def dicom_tags(source: ImageFile) -> dict[str, str]:
+    """Modality, body part, description and protocol of the DICOM series that was read; empty for anything else."""
+    path = Path(source)
+    if not path.is_dir() and not is_dicom_file(path):
         return {}
     reader = sitk.ImageFileReader()
-    reader.SetFileName(next(iter(series.values()))[0])
+    reader.SetFileName(series_files(path, source.series)[0] if path.is_dir() else str(path))
     reader.SetImageIO('GDCMImageIO')
     reader.ReadImageInformation()
     found = {key: reader.GetMetaData(tag).strip() for key, tag in _TAGS.items() if reader.HasMetaDataKey(tag)}

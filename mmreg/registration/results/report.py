@@ -10,6 +10,7 @@ import numpy as np
 
 from mmreg.io import Volume, affine_transform, resample_to
 from mmreg.io.displacement import reoriented_displacement
+from mmreg.io.resample import outside_value
 from mmreg.visualization.report import ReportContent, write_report
 
 from .headline import facts
@@ -41,7 +42,9 @@ def report_content(
     volumes = {'fixed': result.fixed.volume, 'moving': result.before, 'warped': result.warped}
     if result.affine is not None and not np.allclose(result.affine, np.eye(len(result.affine))):
         moving = result.moving.volume
-        volumes['aligned'] = resample_to(moving, geometry, transform=affine_transform(result.affine))
+        volumes['aligned'] = resample_to(
+            moving, geometry, transform=affine_transform(result.affine), fill=outside_value(moving.array)
+        )
     return ReportContent(
         title=result.case_id,
         images={name: volume.reoriented(codes).channel_first()[0] for name, volume in volumes.items()},

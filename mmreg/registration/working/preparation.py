@@ -21,6 +21,8 @@ from .told_plan import admitted_plan
 #: What is done to intensities when neither the config nor the checkpoint says anything.
 DEFAULT_INTENSITY: tuple[dict[str, Any], ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
 KEYS = ('spacing', 'orientation', 'intensity', 'rigidity')
+#: Spacings of a working grid, mm.
+SMALLEST, LARGEST = 1e-3, 1e3
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,11 @@ def _checked_spacing(spacing: Any) -> float | tuple[float, ...] | None:
     if spacing is None:
         return None
     values = list(spacing) if isinstance(spacing, Sequence) and not isinstance(spacing, str) else [spacing]
-    if not values or not all(isinstance(s, int | float) and 0 < s < math.inf for s in values):
-        raise ConfigError(f'inference.spacing is {spacing!r}, expected mm: a positive number or one per axis.')
+    if not values or not all(isinstance(s, int | float) and SMALLEST <= s <= LARGEST for s in values):
+        raise ConfigError(
+            f'inference.spacing is {spacing!r:.80}, expected mm: a number from {SMALLEST:g} to {LARGEST:g} or one per '
+            'axis.'
+        )
     return tuple(map(float, values)) if isinstance(spacing, Sequence) else float(spacing)
 
 
