@@ -24,9 +24,12 @@ from .displacement import displacement_from_sitk, displacement_to_sitk, is_image
 from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import fit_threads, itk_errors
+from .written import check_place, check_transform_written
 
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
 READABLE = ('.h5', '.hdf5', '.hdf', '.tfm', '.txt', '.xfm', '.mat')
+#: Bytes of an HDF5 file besides the numbers of a transform.
+_H5_BESIDE = 1 << 14
 WRITABLE = ('.h5', '.hdf5', '.tfm', '.txt', '.mat')
 
 #: Lists of transforms are text, and small.
@@ -205,7 +208,10 @@ def write_transform(path: str | Path, transform: Transform) -> None:
             raise DataError(f'{path}: found a transform that is not linear, expected the ending .h5 or .tfm for it')
         transform = affine_transform(affine)
     with atomic_path(path) as temporary, itk_errors(path, expected='a transform that can be written there'):
+        if suffix in ('.h5', '.hdf5'):
+            check_place(temporary, 8 * transform.itk.GetNumberOfParameters() + _H5_BESIDE)
         sitk.WriteTransform(transform.itk, str(temporary))
+        check_transform_written(temporary, path)
 
 
 def write_itk_transform(

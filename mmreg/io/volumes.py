@@ -21,6 +21,7 @@ from .formats.build import COLOUR, SPACE, TIME_STEP, TIME_UNIT
 from .formats.write_nifti import has_facts, write_nifti
 from .geometry import Geometry
 from .itk import itk_errors
+from .written import check_image_written
 
 KINDS = ('image', 'labels', 'mask')
 # A header and its voxels in two files cannot be replaced in one step, so these endings are read but not written.
@@ -243,6 +244,7 @@ def write_sitk(path: str | Path, image: sitk.Image, *, compress: bool = True) ->
             write_nifti(temporary, image)
         else:
             sitk.WriteImage(_without_facts(image), str(temporary), useCompression=compress)
+        check_image_written(temporary, image, path)
 
 
 def _without_facts(image: sitk.Image) -> sitk.Image:

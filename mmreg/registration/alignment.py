@@ -115,6 +115,8 @@ def align(
             return Alignment(headers, {'asked': 'auto', 'settings': None})
         return _searched(pair, wanted, dict(DEFAULT if settings is None else settings), device, seed, watch)
     matrix = checked_affine(wanted, pair.images)
+    if are_slices(pair) and not isinstance(wanted, str):
+        SlicePlanes.of(pair).check(matrix)
     return Alignment(matrix, {'asked': wanted if isinstance(wanted, str) else 'given', 'matrix': plain(matrix)})
 
 

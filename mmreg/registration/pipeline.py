@@ -14,7 +14,7 @@ from mmreg.utils.described import split_keywords, with_keywords
 
 from .alignment import align
 from .files import PairFiles
-from .inputs import Pair, read_pair
+from .inputs import Image, Pair, read_pair
 from .method import Method
 from .options import RunOptions
 from .progress import ProgressCallback, tell
@@ -193,13 +193,17 @@ class Pipeline:
 
 def _check_slices(pair: Pair, ndim: int) -> None:
     """Refuse one slice for a method in three dimensions."""
-    for image in (pair.fixed, pair.moving):
+    for image, other in ((pair.fixed, pair.moving), (pair.moving, pair.fixed)):
         shape = image.geometry.shape
         if len(shape) == ndim and min(shape) < 2:
             raise DataError(
-                f'{image.name}: found an image of {" x ".join(map(str, shape))} voxels, one slice of a volume, '
-                'expected at least 2 voxels along each axis; a file with two axes is registered in the plane'
+                f'{image.name}: found one slice of a volume, or a line ({_shape(image)} voxels), and in {other.name} '
+                f'{_shape(other)}, expected two slices, which are registered in their plane, or two volumes'
             )
+
+
+def _shape(image: Image) -> str:
+    return ' x '.join(map(str, image.geometry.shape))
 
 
 @contextmanager

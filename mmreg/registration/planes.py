@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmreg.errors import DataError
 from mmreg.io import Geometry, Volume
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Cosine of the angle between two planes from which on they count as parallel.
 _PARALLEL = 0.999
+#: An affine may leave the plane by so much, mm per mm.
+_TILT = 0.02
 
 
 def is_slice(geometry: Geometry) -> bool:
@@ -74,6 +77,19 @@ class SlicePlanes:
         whole = np.eye(4)
         whole[:2, :2], whole[:2, 3] = matrix[:2, :2], matrix[:2, 2]
         return self.moving.frame @ whole @ np.linalg.inv(self.fixed.frame)
+
+    def check(self, matrix: np.ndarray) -> None:
+        """Refuse a map of the worlds ``(4, 4)`` that turns the fixed plane out of the moving one.
+
+        Raises:
+            DataError: it does.
+        """
+        inside = np.linalg.inv(self.moving.frame) @ matrix @ self.fixed.frame
+        if np.abs(inside[2, :2]).max() > _TILT:
+            raise DataError(
+                'affine: found a map that turns the fixed slice out of the plane of the moving one, expected one '
+                'within the plane'
+            )
 
     def by_headers(self) -> np.ndarray | None:
         """What brings the fixed plane onto the moving one and moves nothing in it; None: they are one already."""
