@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,11 @@ import numpy as np
 
 from mmreg.datasets.transforms import CropAroundLabels, ToSpacing
 from mmreg.errors import DataError
-from mmreg.io import Geometry, Volume, read_labels, read_volume, write_text, write_volume
+from mmreg.io import Geometry, Volume, read_labels, read_volume, write_volume
 from mmreg.io.cine import phases
+from mmreg.io.csv_text import named_rows
+from mmreg.io.tables import write_table
+from mmreg.utils.text_files import read_text
 
 #: Iterates over work and shows where it is.
 Track = Callable[[Sequence[Any]], Iterable[Any]]
@@ -42,7 +44,8 @@ def prepare_acdc(source: Path, target: Path, track: Track = iter) -> int:
                 sample['labels'] = read_labels(f'{stem}_gt.nii.gz').channel_first()
             pair |= {f'{role}{key}': value for key, value in _named(ToSpacing(ACDC_SPACING)(sample)).items()}
         pair = CropAroundLabels(ACDC_SIZE)(pair)
-        split = 'train' if int(folder.name.removeprefix('patient')) <= 100 else 'test'
+        number = _whole(folder.name.removeprefix('patient'), 'the number of a patient', folder)
+        split = 'train' if number <= 100 else 'test'
         for role, phase in (('fixed', 'ed'), ('moving', 'es')):
             grid = Geometry(ACDC_SIZE, pair[f'{role}_affine'])
             for name, key in (('img', role), ('seg', f'{role}_labels')):
@@ -87,7 +90,7 @@ def prepare_mms(source: Path, target: Path, track: Track = iter) -> int:
 def prepare_mms2(source: Path, target: Path, track: Track = iter) -> int:
     """M&Ms-2: the short-axis frames; subjects 1-160 train, 161-200 validate, 201-360 test, as in the challenge."""
     _, rows = _table(source, ('SUBJECT_CODE', 'VENDOR'))
-    vendors = {f'{int(row["SUBJECT_CODE"]):03d}': row['VENDOR'] for row in rows}
+    vendors = {f'{_whole(row["SUBJECT_CODE"], "SUBJECT_CODE", source):03d}': row['VENDOR'] for row in rows}
     folders = sorted({path.parent for path in source.rglob('*_SA_ED.nii.gz')})
     kept = []
     for folder in track(folders):
@@ -95,7 +98,7 @@ def prepare_mms2(source: Path, target: Path, track: Track = iter) -> int:
         files = {(phase, kind): folder / f'{name}_SA_{phase}{kind}.nii.gz' for phase in _PHASES for kind in ('', '_gt')}
         if not all(path.is_file() for path in files.values()):
             continue
-        number = int(name)
+        number = _whole(name, 'the name of a folder of a subject', source)
         split = 'train' if number <= 160 else 'val' if number <= 200 else 'test'
         for (phase, kind), path in files.items():
             volume = read_labels(path) if kind else read_volume(path)
@@ -113,10 +116,17 @@ def _split_of(path: Path) -> str:
     return next((_SPLITS[part.lower()] for part in reversed(path.parts) if part.lower() in _SPLITS), 'test')
 
 
+def _whole(text: str, what: str, where: Path) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise DataError(f'{where}: found {text[:60]!r} as {what}, expected a whole number.') from error
+
+
 def _frame(row: dict[str, str], phase: str, table: Path) -> int:
     try:
         return int(float(row[phase]))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
             f'{table}: found {row[phase]!r} in the column {phase} of {row["External code"]}, expected the number of a '
             'frame.'
@@ -126,7 +136,7 @@ def _frame(row: dict[str, str], phase: str, table: Path) -> int:
 def _table(source: Path, columns: Sequence[str]) -> tuple[Path, list[dict[str, str]]]:
     """The CSV of a challenge: the first below ``source`` that has these columns."""
     for path in _tables(source):
-        rows = list(csv.DictReader(path.read_text(encoding='utf-8-sig').splitlines()))
+        rows = named_rows(read_text(path, 'the table of the challenge'), path)
         if rows and set(columns) <= set(rows[0]):
             return path, rows
     raise DataError(
@@ -141,8 +151,7 @@ def _tables(source: Path) -> Iterator[Path]:
 def _listed(target: Path, rows: list[dict[str, str]], image_of: str) -> int:
     if not rows:
         raise DataError(f'found no subject in {image_of}, expected some.')
-    lines = [','.join(row.values()) for row in rows]
-    write_text(target / 'information.csv', '\n'.join([','.join(rows[0]), *lines]) + '\n')
+    write_table(target / 'information.csv', list(rows[0]), rows)
     return len(rows)
 
 
