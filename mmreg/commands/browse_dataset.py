@@ -13,7 +13,7 @@ from mmreg.errors import ConfigError
 from mmreg.utils import console
 
 from .shared.case_progress import track
-from .shared.options import CONFIG_HELP, add_common
+from .shared.options import CONFIG_HELP, add_common, whole
 
 STAGES = ('train', 'val', 'test')
 
@@ -28,9 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('--output-dir', '-o', required=True, metavar='DIR', help='folder for a PNG of every pair')
     parser.add_argument('--phase', choices=STAGES, default='train', help='which loader (default: train)')
-    parser.add_argument('--show-number', '-n', type=int, default=8, metavar='N', help='how many pairs (default: 8)')
+    parser.add_argument('--show-number', '-n', type=whole(), default=8, metavar='N', help='how many pairs (default: 8)')
     parser.add_argument(
-        '--draw', type=int, default=0, help='which pass over the data: other augmentation, other partners'
+        '--draw', type=whole(0), default=0, help='which pass over the data: other augmentation, other partners'
     )
     add_common(parser)
     return parser

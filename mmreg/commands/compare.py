@@ -19,6 +19,7 @@ from mmreg.evaluation.analysis.compare_tables import (
 from mmreg.evaluation.analysis.statistics import TESTS
 from mmreg.io.tables import read_rows
 from mmreg.utils import console
+from mmreg.utils.option_values import check_seed
 
 from .shared.options import add_debug
 
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    check_seed(options.seed)
     tables = {name: read_rows(path) for name, path in _named(options.results).items()}
     results = ResultSet(tables, options.metric, 'initial' if options.initial else None)
     summary = [line for metric in results.metrics for line in summary_lines(results, metric)]

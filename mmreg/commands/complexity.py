@@ -11,11 +11,12 @@ import torch
 from mmreg.errors import ConfigError
 from mmreg.evaluation.analysis.costs import HEADER, WRITERS, CostLine, Question, cells, line_of
 from mmreg.plugins import register_all_modules
+from mmreg.registration.model import choose_device
 from mmreg.utils import console
 from mmreg.utils.shipped import config_folder
 
 from .shared.case_progress import track
-from .shared.options import add_common
+from .shared.options import add_common, whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,6 +34,7 @@ def analyse(options: argparse.Namespace) -> int:
     register_all_modules(options.plugin)
     paths = [Path(name) for name in options.configs] or sorted(config_folder().glob('*.py'))
     names = ('size', 'batch', 'repeats', 'device', 'meta', 'cfg_options', 'debug')
+    choose_device(options.device)
     ask = Question(**{name: getattr(options, name) for name in names})
     lines: list[CostLine] = []
     for path in track(paths, 'analysing'):
@@ -48,9 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='mmreg complexity', description=__doc__)
     parser.add_argument('configs', nargs='*', help='configs to analyse; all that come with mmreg by default')
     parser.add_argument('--meta', action='store_true', help='count only: needs no memory and no time')
-    parser.add_argument('--size', nargs='+', type=int, metavar='N', help="voxels per axis; default: the data set's")
-    parser.add_argument('--batch', type=int, default=1, help='pairs per batch (default 1)')
-    parser.add_argument('--repeats', type=int, default=3, help='timed runs after one that does not count (default 3)')
+    parser.add_argument('--size', nargs='+', type=whole(), metavar='N', help="voxels per axis; default: the data set's")
+    parser.add_argument('--batch', type=whole(), default=1, help='pairs per batch (default 1)')
+    parser.add_argument('--repeats', type=whole(), default=3, help='timed runs behind one that is not (default 3)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument(
         '-o',

@@ -14,7 +14,7 @@ from mmreg.evaluation.challenge.units import UnitWatch
 from mmreg.utils import console
 
 from .shared.case_progress import track
-from .shared.options import add_debug
+from .shared.options import add_debug, whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--dataset', required=True, help='wanted pairs: JSON, or folder of pickled pairs')
     parser.add_argument('--split', choices=('validation', 'test'), help='default: validation, else test')
     parser.add_argument('--data-root', help='folder of the images, for their shapes; default: that of the JSON')
-    parser.add_argument('--shape', nargs='+', type=int, help='spatial shape of all fields, where no image tells')
+    parser.add_argument('--shape', nargs='+', type=whole(), help='spatial shape of all fields, where no image tells')
     parser.add_argument('-o', '--output', help='zip file to write')
     add_debug(parser)
     return parser

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmreg.utils import console
 
-from .shared.options import CONFIG_HELP, add_common
+from .shared.options import CONFIG_HELP, add_common, whole
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -22,8 +22,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('checkpoint', nargs='?', help='left out: the untrained network, plain gradient descent')
     parser.add_argument('--out', '-o', required=True, metavar='DIR', help='folder for two figures per case')
-    parser.add_argument('--cases', type=int, default=2, help='how many pairs of the test set')
-    parser.add_argument('--repeats', type=int, nargs='+', help='steps per block of each level, coarsest first')
+    parser.add_argument('--cases', type=whole(), default=2, help='how many pairs of the test set')
+    parser.add_argument('--repeats', type=whole(0), nargs='+', help='steps per block of each level, coarsest first')
     add_common(parser)
     return parser
 

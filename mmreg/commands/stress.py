@@ -22,8 +22,9 @@ from mmreg.io.tables import write_json
 from mmreg.registration.model import LoadedModel, load_model
 from mmreg.registry import DATASETS
 from mmreg.utils import console
+from mmreg.utils.option_values import check_seed
 
-from .shared.options import KeyValue, add_debug
+from .shared.options import KeyValue, add_debug, between, whole
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def stress(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    check_seed(options.seed)
     models = [_model(files, options) for files in options.model]
     names = [options.name[k] if k < len(options.name) else Path(files[0]).stem for k, files in enumerate(options.model)]
     if len(set(names)) < len(names):
@@ -105,11 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('-o', '--out', required=True, help='folder for tables and the plot')
     parser.add_argument('--split', choices=('test', 'val', 'train'), default='test', help="first config's data set")
-    parser.add_argument('--cases', type=int, help='use the first N pairs only')
-    parser.add_argument('--translation', nargs='*', type=float, default=[0, 5, 10, 15, 20, 30], metavar='MM')
-    parser.add_argument('--svf', nargs='*', type=float, default=[0, 5, 10, 15], metavar='MM')
-    parser.add_argument('--control', type=int, default=5, help='control points per axis of the velocity fields')
-    parser.add_argument('--smoothing', type=float, default=0.0, help='sigma over the control points')
+    parser.add_argument('--cases', type=whole(), help='use the first N pairs only')
+    parser.add_argument('--translation', nargs='*', type=between(0, 1000), default=[0, 5, 10, 15, 20, 30], metavar='MM')
+    parser.add_argument('--svf', nargs='*', type=between(0, 1000), default=[0, 5, 10, 15], metavar='MM')
+    parser.add_argument('--control', type=whole(2, 100), default=5, help='control points of velocity fields per axis')
+    parser.add_argument('--smoothing', type=between(0, 100), default=0.0, help='sigma over the control points')
     parser.add_argument('--statistic', choices=tuple(STATISTICS), default='p95', help='what has the size given in mm')
     parser.add_argument('--whole', action='store_true', help='velocity fields everywhere, not only in the foreground')
     parser.add_argument('--seed', type=int, default=0)

@@ -11,7 +11,7 @@ from typing import Any
 from mmreg.errors import ConfigError, InputError
 from mmreg.utils import console
 
-from .shared.options import CONFIG_HELP, add_common
+from .shared.options import CONFIG_HELP, add_common, whole
 
 #: Iterations per epoch where there are no data to count.
 _WITHOUT_DATA = 100
@@ -26,7 +26,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('config', help=CONFIG_HELP)
     parser.add_argument('--out', '-o', metavar='FILE', help='PNG, PDF or SVG to write (default: a table only)')
-    parser.add_argument('--epoch-length', type=int, metavar='N', help='iterations per epoch (default: of the data set)')
+    parser.add_argument(
+        '--epoch-length', type=whole(), metavar='N', help="iterations per epoch (default: the data set's)"
+    )
     add_common(parser)
     return parser
 

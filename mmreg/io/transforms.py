@@ -21,6 +21,7 @@ from mmreg.errors import DataError
 from .atomic import atomic_path, split_suffix
 from .checks import check_displacement, check_points
 from .displacement import displacement_from_sitk, displacement_to_sitk, is_image_file, read_displacement_image
+from .elsewhere import try_transform
 from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import fit_threads, itk_errors
@@ -270,6 +271,7 @@ def _read_itk(path: Path, frame: int | None) -> Transform:
 
 
 def _by_itk(file: Path, path: Path) -> Transform:
+    try_transform(file)
     with itk_errors(path, quiet=True, expected='an ITK transform file', warn=True):
         return _known_type(sitk.ReadTransform(str(file)))
 

@@ -184,8 +184,10 @@ def choose_device(device: str | torch.device | None = None) -> torch.device:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         target = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f'device {device!r} is unknown, expected cpu, cuda or cuda:N.') from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f'device {str(device)!r} is unknown, expected cpu, cuda or cuda:N.') from error
+    if target.type not in ('cpu', 'cuda'):
+        raise ConfigError(f'device {str(device)!r} was asked for, expected cpu, cuda or cuda:N.')
     if target.type == 'cuda' and (target.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f'device {device!r} was asked for, found {torch.cuda.device_count()} CUDA devices.')
     return target

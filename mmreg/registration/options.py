@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmreg.errors import ConfigError
 from mmreg.utils.described import described
+from mmreg.utils.option_values import check_seed
 
 if TYPE_CHECKING:
     import torch
@@ -135,6 +136,7 @@ class RunOptions:
         Raises:
             ConfigError: naming them.
         """
+        check_seed(self.seed)
         automatic = self.affine is None or (isinstance(self.affine, str) and self.affine == 'auto')
         if self.only is not None and not automatic:
             raise ConfigError(f'only={self.only!r} and affine={self.affine!r} were given, expected one of them.')

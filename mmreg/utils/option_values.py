@@ -18,6 +18,25 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 _WORDS = {'true': True, 'false': False, 'null': None}
 
 
+#: NumPy takes no larger ones.
+_SEEDS = 2**32
+
+
+def check_seed(seed: Any, name: str = 'seed') -> int:
+    """A seed that Python, NumPy and torch take.
+
+    Args:
+        seed: The value.
+        name: What it is called, for the error.
+
+    Raises:
+        ConfigError: no whole number, or one outside 0 ... 2^32 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _SEEDS:
+        raise ConfigError(f'{name} is {seed!r}, expected a whole number from 0 to {_SEEDS - 1}.')
+    return seed
+
+
 def parse_value(text: str, where: str = '--cfg-options') -> Any:
     """The value that ``text`` stands for; nothing is executed.
 

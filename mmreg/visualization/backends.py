@@ -6,6 +6,7 @@ import os
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from mmengine.config import Config
@@ -16,6 +17,8 @@ from mmreg.registry import VISBACKENDS
 from mmreg.utils.atomic import write_text
 
 _RUN_ID_FILE = 'wandb_run_id'
+#: Where wandb has its service: in old versions, and in 0.31. wandb itself is not asked: its import reports errors.
+_HOSTS = ('api.wandb.ai', 'api.forge.coreweave.com')
 
 
 def wandb_mode() -> str:
@@ -29,11 +32,17 @@ def _has_login() -> bool:
     """Whether `wandb login` left a key in the user's netrc."""
     import netrc
 
-    host = os.environ.get('WANDB_BASE_URL', 'https://api.wandb.ai').split('//')[-1].strip('/')
     try:
-        return netrc.netrc().authenticators(host) is not None
+        known = netrc.netrc(os.environ.get('NETRC')).hosts
     except (OSError, netrc.NetrcParseError):
         return False
+    return any(host in known for host in _hosts())
+
+
+def _hosts() -> list[str]:
+    """Under which names a key may lie: the one that is asked for, else those that versions of wandb use."""
+    asked = os.environ.get('WANDB_BASE_URL')
+    return [urlsplit(asked).netloc] if asked else list(_HOSTS)
 
 
 @VISBACKENDS.register_module()
@@ -60,6 +69,9 @@ class WandbVisBackend(_WandbVisBackend):
     def _init_env(self) -> Any:
         options = self._init_kwargs
         options.setdefault('mode', wandb_mode())
+        if options['mode'] != 'online':
+            # Newer versions look up the host of their own error reports, offline as well.
+            os.environ.setdefault('WANDB_ERROR_REPORTING', 'false')
         options.setdefault('id', self._run_id())
         options.setdefault('resume', 'allow' if options['mode'] == 'online' else None)
         super()._init_env()

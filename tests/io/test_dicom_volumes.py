@@ -13,6 +13,14 @@ from .test_dicom import UID, write_series
 pydicom = pytest.importorskip('pydicom')
 
 
+def save(dataset, path):
+    if pydicom.__version__.startswith('2.'):
+        dataset.is_little_endian, dataset.is_implicit_VR = True, False
+        dataset.save_as(path, write_like_original=False)
+    else:
+        dataset.save_as(path, enforce_file_format=True)
+
+
 def item(**values):
     dataset = pydicom.dataset.Dataset()
     for key, value in values.items():
@@ -54,7 +62,7 @@ def enhanced(path, frames, size=(6, 5), spacing=(2.0, 3.0), with_places=True):
             ]
         )
     d.PixelData = np.stack([np.full(size, value) + np.arange(size[1]) for *_, value in frames]).astype('<u2').tobytes()
-    d.save_as(path, enforce_file_format=True)
+    save(d, path)
     return path
 
 

@@ -68,7 +68,7 @@ class Evil:
         (lambda mark: Evil(os.system, f'touch {mark}'), 'posix.system'),
         (lambda mark: Evil(eval, f'open({str(mark)!r}, "w")'), 'builtins.eval'),
         (lambda mark: Evil(subprocess.call, ['touch', str(mark)]), 'subprocess.call'),
-        (lambda mark: (np.ones(3), {'deep': [Evil(open, str(mark), 'w')]}), 'io.open'),
+        (lambda mark: (np.ones(3), {'deep': [Evil(open, str(mark), 'w')]}), f'{open.__module__}.open'),
         (lambda mark: Evil(getattr, np.ones(3), 'tofile'), 'builtins.getattr'),
         (lambda mark: Evil(np.save, str(mark), np.ones(3)), 'numpy.save'),
         (lambda mark: Evil(np.memmap, str(mark), 'f4', 'w+', 0, (3,)), 'numpy.memmap'),

@@ -163,7 +163,7 @@ class Maker:
         return [*self.command.split(), *words]
 
     def _value(self, kind: object = str) -> str:
-        if kind in (int, float):
+        if kind is not None and kind is not str:  # numbers, also those that are checked
             return self.draw.choice(NUMBERS + TEXTS)
         return self.draw.choice([self.draw.choice(pool) for pool in (PLACES, PLACES, self.files, NUMBERS, TEXTS)])
 

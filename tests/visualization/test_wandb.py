@@ -1,5 +1,6 @@
 """Weights & Biases without an account."""
 
+import os
 import sys
 from types import SimpleNamespace
 
@@ -41,6 +42,22 @@ def test_mode_never_leads_to_a_login_prompt(no_account, monkeypatch, tmp_path):
     assert wandb_mode() == 'online'
     monkeypatch.setenv('WANDB_MODE', 'disabled')
     assert wandb_mode() == 'disabled'
+
+
+@pytest.mark.parametrize('host', ['api.wandb.ai', 'api.forge.coreweave.com'])
+def test_a_login_is_found_where_this_version_of_wandb_left_it(host, no_account, monkeypatch, tmp_path):
+    (tmp_path / '.netrc').write_text(f'machine {host} login user password key\n')
+    (tmp_path / '.netrc').chmod(0o600)
+    assert wandb_mode() == 'online'
+    monkeypatch.setenv('WANDB_BASE_URL', 'https://wandb.example.org')
+    assert wandb_mode() == 'offline'
+
+
+def test_offline_reports_no_errors_of_its_own(no_account, wandb, tmp_path, monkeypatch):
+    monkeypatch.setenv('WANDB_ERROR_REPORTING', '')
+    monkeypatch.delenv('WANDB_ERROR_REPORTING')
+    WandbVisBackend(str(tmp_path / 'work/x/vis_data')).add_scalars({'loss': 1.0}, step=1)
+    assert os.environ['WANDB_ERROR_REPORTING'] == 'false'
 
 
 def test_run_id_is_kept_for_a_resume(no_account, wandb, tmp_path):

@@ -17,6 +17,7 @@ from mmreg.errors import CheckpointError, ConfigError, InputError
 from mmreg.plugins import register_all_modules
 from mmreg.utils.checkpoint import is_readable
 from mmreg.utils.config import fix_dataloaders, load_config, merge_options
+from mmreg.utils.option_values import check_seed
 from mmreg.utils.training_state import check_optimizer
 
 from .first_look import wall_to_file
@@ -125,6 +126,7 @@ def set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
         randomness.seed = seed
     if randomness.get('seed') is None:
         randomness.seed = 0
+    check_seed(randomness.seed)
     if deterministic:
         randomness.deterministic = True
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any, NoReturn
 
@@ -13,6 +14,36 @@ from mmreg.utils.option_values import parse_value
 
 #: Of every argument that is a config.
 CONFIG_HELP = 'config: a file (it is Python and is executed), or the name of one that comes with mmreg (`mmreg models`)'
+
+
+def whole(least: int = 1, most: int = 10**6) -> Callable[[str], int]:
+    """What an option is parsed with that takes a whole number from ``least`` to ``most``."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f'found {text!r}, expected a whole number from {least} to {most}')
+        return number
+
+    return parse
+
+
+def between(least: float, most: float) -> Callable[[str], float]:
+    """What an option is parsed with that takes a finite number from ``least`` to ``most``."""
+
+    def parse(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f'found {text!r}, expected a number from {least:g} to {most:g}')
+        return number
+
+    return parse
 
 
 class Parser(argparse.ArgumentParser):
