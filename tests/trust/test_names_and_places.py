@@ -2,12 +2,14 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.evaluation.challenge.config import ScoredPair, named
+from mmreg.io import elsewhere, read_transform
 from mmreg.registration.cohort.names import check_case_ids, check_places
 from mmreg.registration.results.folder import replacing_folder
 from mmreg.utils import atomic
@@ -160,3 +162,43 @@ def test_other_errors_keep_their_trace():
 
 def test_what_a_terminal_would_act_upon():
     assert printable('a\x1b[31mb\x07\udcffc\td') == 'a\\x1b[31mb\\x07\\udcffc\td'
+
+
+@pytest.mark.parametrize('device', ['meta', 'mps', 'xla', 'x', '', 'cuda:99'])
+def test_devices_that_are_none(device, work, refused):
+    assert 'device' in refused('register', 'fixed.nii.gz', 'moving.nii.gz', '-o', 'out', *FAST, '--device', device)
+    assert not Path('out').exists()
+
+
+@pytest.mark.parametrize('seed', ['-1', '4294967296', '99999999999999999999'])
+@pytest.mark.parametrize(
+    'line',
+    [
+        ('register', 'fixed.nii.gz', 'moving.nii.gz', '-o', 'out', *FAST),
+        ('infer', 'net.py', '-c', 'net.pth', '-f', 'fixed.nii.gz', '-m', 'moving.nii.gz', '-o', 'out'),
+        ('train', 'train0.py', '--work-dir', 'out'),
+        ('stress', '--model', 'net.py', 'net.pth', '-o', 'out'),
+        ('compare', 'pairs.csv'),
+    ],
+    ids=lambda line: line[0],
+)
+def test_seeds_that_no_library_takes(line, seed, work, refused):
+    assert f'seed is {seed}' in refused(*line, '--seed', seed) and not Path('out').exists()
+
+
+def test_a_transform_of_which_its_library_dies(base, tmp_path):
+    """Damage at thirty places of an HDF5 file: an answer each time, never a signal."""
+    data = (base / 'affine.h5').read_bytes()
+    for place in range(0, 6000, 200):
+        path = tmp_path / 'damaged.h5'
+        path.write_bytes(data[:place] + b'\xac\x44' + data[place + 2 :])
+        with suppress(DataError):
+            read_transform(path)
+
+
+def test_a_process_that_dies_of_a_file(tmp_path, monkeypatch):
+    path = tmp_path / 'a.h5'
+    path.write_bytes(b'\x89HDF\r\n\x1a\n' + bytes(100))
+    monkeypatch.setattr(elsewhere, '_CODE', 'import os, signal; os.kill(os.getpid(), signal.SIGSEGV)')
+    with pytest.raises(DataError, match=r'a\.h5: found damaged data'):
+        read_transform(path)
