@@ -20,6 +20,7 @@ from mmreg.models.registrars.elastix_run import run_elastix, settings
 from mmreg.plugins import register_all_modules
 from mmreg.registry import DATASETS, METRICS
 from mmreg.structures import RegSample
+from mmreg.utils.quiet import quiet
 
 
 def main() -> None:
@@ -55,8 +56,9 @@ def report(title: str, field: np.ndarray, carried: RegSample, inputs: dict) -> N
     case = {**carried.to_dict(), **inputs, 'pred': {'displacement': displacement}}
     found: dict[str, float] = {}
     for metric in metrics:
-        metric.process({}, [case])
-        found |= metric.evaluate(1)
+        with quiet():
+            metric.process({}, [case])
+            found |= metric.evaluate(1)
     keys = ('reg/epe', 'reg/epe_p95', 'reg/dice', 'reg/rigid_residual')
     numbers = ', '.join(f'{key.removeprefix("reg/")} {found[key]:.3f}' for key in keys if key in found)
     folds = jacobian.fold_percent(jacobian.determinant_map(displacement))

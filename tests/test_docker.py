@@ -194,7 +194,7 @@ def test_the_steps_of_the_image_and_its_entry_point(tmp_path):
             copy = shutil.copytree if (ROOT / pattern[1:]).is_dir() else shutil.copy
             copy(ROOT / pattern[1:], place)
     (context / 'weights').mkdir()
-    model = init_model('eoir_lumir', device='cpu')
+    model = init_model(str(ROOT / 'configs' / 'eoir_lumir.py'), device='cpu')
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, context / 'weights' / 'best.pth')
     (tmp_path / 'image' / 'offline').mkdir(parents=True)
     (tmp_path / 'image' / 'offline' / 'sitecustomize.py').write_text(OFFLINE)
