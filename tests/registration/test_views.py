@@ -118,3 +118,14 @@ def test_lost_slices_of_the_moving_image_pull_nothing():
     result = mmreg.register(Volume(warped, GRID), Volume(moving, GRID), preset='generic', affine='none', device='cpu')
     error = np.linalg.norm(result.displacement - truth, axis=0)
     assert error.mean() < 0.4 * np.linalg.norm(truth, axis=0).mean()
+
+
+def test_a_ct_with_a_circle_loses_slices_too():
+    x, y = np.mgrid[:40, :40] - 19.5
+    array = np.where((x**2 + y**2 < 19**2)[..., None], tissue() - 200, -2000).astype(np.float32)
+    shown = view_of(Volume(array, GRID)).mask
+    array[..., 12:14] = -2000
+    view = view_of(Volume(array, GRID))
+    assert not view.mask[..., 12:14].any()
+    np.testing.assert_array_equal(np.delete(view.mask, (12, 13), 2), np.delete(shown, (12, 13), 2))
+    assert view.volume.array[20, 20, 12] > -500

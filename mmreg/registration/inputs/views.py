@@ -56,14 +56,18 @@ def view_of(volume: Volume) -> View:
     array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
     lowest = float(array.min())
     if lowest < _NO_HU and float(array.max()) > 50 and _reaches_border(filling := array == lowest):
-        return View(volume, ~filling)
+        return _without_lost(View(volume, ~filling))
     box = _content(array)
-    return _without_lost(volume if box is None else _cropped(volume, box))
+    return _without_lost(View(volume if box is None else _cropped(volume, box)))
 
 
-def _without_lost(volume: Volume) -> View:
+def _without_lost(view: View) -> View:
+    volume = view.volume
     found = None if volume.array.ndim != volume.ndim else lost_slices(volume.array, volume.geometry.spacing)
-    return View(volume) if found is None else View(Volume(found[0], volume.geometry), found[1])
+    if found is None:
+        return view
+    mended, measured = found
+    return View(Volume(mended, volume.geometry), measured if view.mask is None else measured & view.mask)
 
 
 def _reaches_border(where: np.ndarray) -> bool:
