@@ -63,7 +63,11 @@ class SlicePlanes:
     @classmethod
     def of(cls, pair: Pair) -> SlicePlanes:
         """Those of a pair of single slices."""
-        fixed, moving = pair.fixed.geometry, pair.moving.geometry
+        return cls.of_grids(pair.fixed.geometry, pair.moving.geometry)
+
+    @classmethod
+    def of_grids(cls, fixed: Geometry, moving: Geometry) -> SlicePlanes:
+        """Those of two grids of one slice each."""
         first, second = _basis(fixed), _basis(moving)
         parallel = abs(float(first[:, 2] @ second[:, 2])) >= _PARALLEL
         if parallel:
@@ -116,3 +120,11 @@ def _plane(geometry: Geometry, basis: np.ndarray, origin: np.ndarray) -> SlicePl
     frame = np.eye(4)
     frame[:3, :3], frame[:3, 3] = basis, origin
     return SlicePlane(_axis_of(geometry), frame)
+
+
+def by_headers(fixed: Geometry, moving: Geometry) -> np.ndarray | None:
+    """Where headers alone say that the fixed grid lies in the moving image, ``(4, 4)`` RAS mm; None: where it is.
+
+    Two slices that were taken at different heights of one direction lie on each other.
+    """
+    return SlicePlanes.of_grids(fixed, moving).by_headers() if is_slice(fixed) and is_slice(moving) else None

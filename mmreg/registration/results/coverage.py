@@ -10,6 +10,7 @@ from mmreg.errors import DataError
 from mmreg.io import Geometry
 from mmreg.registration.inputs import Image
 from mmreg.registration.inputs.views import shown_voxels
+from mmreg.registration.planes import by_headers
 
 from .values import ResultValues
 
@@ -70,7 +71,9 @@ def compared_voxels(result: ResultValues) -> np.ndarray:
     grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float32) for n in geometry.shape], indexing='ij'))
     inside = shown_voxels(result.fixed.volume)
     affine = np.eye(geometry.ndim + 1) if result.affine is None else result.affine
-    for linear, field in ((np.eye(geometry.ndim + 1), None), (affine, result.displacement)):
+    start = by_headers(geometry, moving)
+    start = np.eye(geometry.ndim + 1) if start is None else start
+    for linear, field in ((start, None), (affine, result.displacement)):
         to_moving = (np.linalg.inv(moving.affine) @ linear @ geometry.affine).astype(np.float32)
         voxels = grid if field is None else grid + field
         for row, size in zip(to_moving[:-1], moving.shape):

@@ -7,7 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmreg.io import (
+    Geometry,
     Landmarks,
+    Volume,
+    affine_transform,
     check_points,
     fixed_to_moving,
     moving_to_fixed,
@@ -16,6 +19,7 @@ from mmreg.io import (
 )
 from mmreg.io.resample import outside_value
 from mmreg.registration.inputs import Image
+from mmreg.registration.planes import by_headers
 
 from .result import RegistrationResult
 
@@ -43,11 +47,18 @@ def on_fixed_grid(
         displacement=displacement,
         geometry=fixed.geometry,
         warped=warp_to_fixed(moving.volume, displacement, fixed.geometry, affine, fill=outside),
-        before=resample_to(moving.volume, fixed.geometry, fill=outside),
+        before=unmoved(moving.volume, fixed.geometry, fill=outside),
         fixed=fixed,
         moving=moving,
         affine=affine,
     )
+
+
+def unmoved(moving: Volume, grid: Geometry, mode: str = 'linear', fill: float | None = None) -> Volume:
+    """The moving volume on a grid by the headers alone."""
+    matrix = by_headers(grid, moving.geometry)
+    transform = None if matrix is None else affine_transform(matrix)
+    return resample_to(moving, grid, mode, transform=transform, fill=fill)
 
 
 def follow(result: RegistrationResult, labels: Mapping[str, Image], points: Mapping[str, Landmarks]) -> None:

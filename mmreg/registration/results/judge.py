@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmreg.evaluation.pair import AfterAndBefore, Measured, PairNumbers, measure_pair
-from mmreg.io import resample_to
 from mmreg.registration.inputs import Pair
 from mmreg.registration.inputs.views import shown_voxels
 from mmreg.registration.method import Method
@@ -16,6 +15,7 @@ from mmreg.zoo.suitability import warnings_of_weights
 
 from .coverage import compared_voxels, inside_percent, mapped_points
 from .doubts import doubts_in_words
+from .follow import unmoved
 from .values import ResultValues
 from .warnings import geometry_warnings, turn_warnings, warnings_in_words
 
@@ -75,7 +75,7 @@ def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[in
     maps = places = None
     mask = pair.masks.get('fixed')
     if len(scored) == 2 and result.warped_labels is not None:
-        before = resample_to(scored['moving'].volume, geometry, 'nearest').array
+        before = unmoved(scored['moving'].volume, geometry, 'nearest').array
         maps = AfterAndBefore(scored['fixed'].volume.array, result.warped_labels.array, before)
     if len(points) == 2 and result.landmarks_in_moving is not None:
         target = points['moving'].in_world(result.moving.geometry)
