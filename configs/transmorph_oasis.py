@@ -1,6 +1,6 @@
 # TransMorph on OASIS (Learn2Reg 2021, task 3) with labels: LNCC 9 + Dice + diffusion, decoder up to half resolution.
-# Published: two optimiser steps per drawn pair, one per direction; here pairs of both directions are drawn, one step each,
-# so that the published 500 epochs are half as many steps (train_cfg.max_epochs=1000 for as many).
+# Published: two optimiser steps per drawn pair, one per direction; here pairs of both directions are drawn, one step
+# each, so that the published 500 epochs are half as many steps (train_cfg.max_epochs=1000 for as many).
 _base_ = [
     '_base_/models/transmorph.py',
     '_base_/datasets/oasis.py',

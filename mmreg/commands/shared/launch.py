@@ -21,13 +21,11 @@ from mmreg.utils.option_values import check_seed
 from mmreg.utils.training_state import check_optimizer
 
 from .first_look import wall_to_file
-from .run_checks import check_run
+from .run_checks import ENGINE_HOOKS, check_run, check_weights_named
 
 _run_numbers = itertools.count()
 #: What the names of checkpoints with everything to resume from begin with.
 _PREFIXES = ('epoch_', 'iter_', 'interrupt_iter_', 'before_validation')
-#: Hooks that the engine adds by itself: None in a config is what keeps them away.
-_ENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 
 
 def read(args: argparse.Namespace) -> Config:
@@ -50,9 +48,9 @@ def read(args: argparse.Namespace) -> Config:
 
 
 def drop_hooks(cfg: Config) -> None:
-    """``default_hooks.name=None`` turns any hook off; the engine itself knows None for its own six only."""
+    """``default_hooks.name=None`` turns any hook off; the engine knows None for its own six only, and needs it."""
     hooks = cfg.get('default_hooks')
-    for name in [name for name, hook in (hooks or {}).items() if hook is None and name not in _ENGINE_HOOKS]:
+    for name in [name for name, hook in (hooks or {}).items() if hook is None and name not in ENGINE_HOOKS]:
         del hooks[name]
 
 
@@ -99,6 +97,7 @@ def build_runner(cfg: Config) -> Any:
         cfg.experiment_name = f'{name}-{number}'
     with wall_to_file():
         runner = Runner.from_cfg(cfg) if kind is None else RUNNERS.build(cfg)
+    check_weights_named(cfg, [name for name, _ in runner.model.named_parameters()])
     runner.load_or_resume = partial(_load_or_resume, runner, runner.load_or_resume)
     return runner
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from multiprocessing import get_all_start_methods
 from typing import Any
 
@@ -68,6 +69,20 @@ _LOADER: dict[str, tuple[str, Callable[[Any], bool]]] = {
     'num_workers': ('a whole number from 0 on', lambda value: type(value) is int and value >= 0),
 }
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+#: Hooks that the engine adds by itself.
+ENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+#: Keys of which the engine passes over any that it does not know.
+_KNOWN: dict[str, tuple[str, ...]] = {
+    'env_cfg': ('cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'),
+    'env_cfg.mp_cfg': ('mp_start_method', 'opencv_num_threads'),
+    'randomness': ('seed', 'diff_rank_seed', 'deterministic'),
+    'auto_scale_lr': ('base_batch_size', 'enable'),
+    'optim_wrapper.paramwise_cfg': (
+        *('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'flat_decay_mult', 'dwconv_decay_mult'),
+        *('dcn_offset_lr_mult', 'bypass_duplicate'),
+    ),
+    'optim_wrapper.paramwise_cfg.custom_keys.*': ('lr_mult', 'decay_mult'),
+}
 
 
 def check_run(cfg: Config | Mapping[str, Any]) -> None:
@@ -85,10 +100,15 @@ def check_run(cfg: Config | Mapping[str, Any]) -> None:
         if found is not _MISSING and not fits(found):
             problems.append(f'{key} is {str(found)[:60]!r}, expected {words}')
     for place, hook in _hooks(content):
+        if 'type' not in hook:
+            close = difflib.get_close_matches(place.rpartition('.')[2], ENGINE_HOOKS, n=1)
+            problems.append(
+                f'{place} has no type, expected that of a hook{f", or the name {close[0]}" if close else ""}'
+            )
         interval = hook.get('interval', 1)
         if not _interval(interval):
             problems.append(f'{place}.interval is {str(interval)[:60]!r}, expected a whole number above 0, or -1')
-    problems += _incomplete(content)
+    problems += [*_incomplete(content), *_unknown(content)]
     if problems:
         raise ConfigError(f'{"; ".join(problems)}.')
 
@@ -113,6 +133,40 @@ def _hooks(cfg: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, hook in enumerate(listed if isinstance(listed, list | tuple) else ()):
         if isinstance(hook, Mapping):
             yield f'custom_hooks.{number}', hook
+
+
+def check_weights_named(cfg: Config, names: Collection[str]) -> None:
+    """Refuse settings of single weights (``paramwise_cfg.custom_keys``) that are those of none.
+
+    Raises:
+        ConfigError: a key is in the name of no weight.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    keys = _look_up({'optim_wrapper': wrapper}, 'optim_wrapper.paramwise_cfg.custom_keys')
+    if not isinstance(wrapper, Mapping) or wrapper.get('constructor') or not isinstance(keys, Mapping):
+        return
+    for key in keys:
+        if not any(str(key) in name for name in names):
+            raise ConfigError(
+                f'optim_wrapper.paramwise_cfg.custom_keys has {key!r}, which is in the name of no weight, expected a '
+                f'part of a name such as {next(iter(names), "")}.'
+            )
+
+
+def _unknown(cfg: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that the engine would pass over in silence."""
+    wrapper = cfg.get('optim_wrapper')
+    own = isinstance(wrapper, Mapping) and wrapper.get('constructor')  # reads keys of its own
+    for key, known in _KNOWN.items():
+        node = None if own and 'paramwise_cfg' in key else _look_up(cfg, key.removesuffix('.*'))
+        if not isinstance(node, Mapping):
+            continue
+        places = {key.replace('*', str(name)): inner for name, inner in node.items()} if '*' in key else {key: node}
+        for place, keys in places.items():
+            for name in sorted(set(keys) - set(known)) if isinstance(keys, Mapping) else ():
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f'did you mean {close[0]}?' if close else f'expected some of {", ".join(known)}'
+                yield f'{place}.{name} has no effect, {hint}'
 
 
 def _incomplete(cfg: Mapping[str, Any]) -> list[str]:

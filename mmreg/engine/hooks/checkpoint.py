@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from mmreg.engine.plan import make_plan, versions
+from mmreg.errors import ConfigError
 from mmreg.io.tables import write_json
 from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import HOOKS
@@ -100,6 +102,11 @@ class SafeCheckpointHook(CheckpointHook):
     plan: dict[str, Any]
 
     def __init__(self, *args: Any, strict: bool = True, **kwargs: Any):
+        # The engine keeps what it does not know and never looks at it.
+        unknown = sorted(kwargs.keys() - inspect.signature(CheckpointHook.__init__).parameters.keys())
+        if unknown:
+            known = ', '.join(list(inspect.signature(CheckpointHook.__init__).parameters)[1:-1])
+            raise ConfigError(f'SafeCheckpointHook got {", ".join(unknown)}, expected some of {known}, strict.')
         super().__init__(*args, **kwargs)
         self.strict = strict
         self._saved: int | None = None
