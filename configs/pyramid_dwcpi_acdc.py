@@ -30,7 +30,12 @@ model = dict(
 )
 
 stack = [dict(type='CropAroundLabels', size=(128, 128, None))]
-train_dataloader = dict(batch_size=10, dataset=dict(stack=stack))
+train_pipeline = [
+    dict(type='PercentileWindow', low=0.05, high=99.95),
+    dict(type='RandomFlip', axes=(0, 1), prob=0.5),
+    dict(type='PackRegInputs', extra_meta=('volume_id',)),
+]
+train_dataloader = dict(batch_size=10, dataset=dict(stack=stack, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(stack=stack))
 test_dataloader = dict(dataset=dict(stack=stack))
 # As many steps as 200 epochs of about nine slices per patient.
