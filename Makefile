@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint dist docs clean install
+.PHONY: demo test test-slow lint dist docs gallery clean install
 
 install: $(STAMP)
 
@@ -39,6 +39,10 @@ docs: $(VENV)/.docs
 $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	touch $@
+
+# The pictures of docs/gallery.md, drawn and registered again; screenshots need Chromium.
+gallery: $(STAMP)
+	$(BIN)/python tools/make_gallery.py
 
 # One wheel for every Python with the kernels of this system, one without kernels for the others, and the sources.
 dist: $(STAMP) $(VENV)/.release

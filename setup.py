@@ -24,7 +24,7 @@ EXTRAS = {
 }
 # What a user may want; the tools of those who change mmreg are in 'dev'.
 EXTRAS['all'] = sorted({name for names in EXTRAS.values() for name in names})
-EXTRAS['dev'] = ['pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10']
+EXTRAS['dev'] = ['pytest>=8', 'pytest-xdist>=3.5', 'ruff>=0.6', 'mypy>=1.10', 'nbclient>=0.10', 'ipykernel>=6.29']
 EXTRAS['docs'] = ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26']
 EXTRAS['release'] = [
     'build>=1.2',

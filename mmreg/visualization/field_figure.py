@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from .colours import JACOBIAN_RANGE, jacobian_colours, saturation_ticks
 from .figure_marks import bar, mark_edges, points, view_words
-from .slices import Plane, label_border
+from .slices import Plane
 
 _PANEL, _ABOVE, _BELOW = 3.6, 0.35, 0.85
 _BAR = np.linspace(0, 1, 256)
@@ -73,7 +73,8 @@ def _plane(shape: Sequence[int], labels: np.ndarray | None) -> Plane:
     if len(shape) == 2:
         return Plane(None, 0)
     counts = np.zeros(shape[2]) if labels is None else (labels > 0).sum(axis=(0, 1))
-    return Plane(2, int(counts.argmax()) if counts.any() else shape[2] // 2)
+    best = np.flatnonzero(counts == counts.max())
+    return Plane(2, int(best[np.abs(best - shape[2] // 2).argmin()]))
 
 
 def _show(axis: Axes, image: np.ndarray, **options: Any) -> None:
@@ -82,10 +83,9 @@ def _show(axis: Axes, image: np.ndarray, **options: Any) -> None:
 
 def _finish(axis: Axes, title: str, plane: Plane, codes: str, labels: np.ndarray | None, aspect: float) -> None:
     if labels is not None:
-        border = label_border(plane.cut(labels))
-        shown = np.zeros((*border.shape, 4))
-        shown[border] = 1
-        _show(axis, shown)
+        shown = plane.cut(labels)
+        for value in np.unique(shown)[1:]:
+            axis.contour((shown == value).T, levels=[0.5], colors='w', linewidths=0.8)
     axis.set_aspect(aspect)
     axis.set_axis_off()
     axis.set_title(title, fontsize=points(axis.figure.figure))  # type: ignore[arg-type]
