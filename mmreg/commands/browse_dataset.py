@@ -47,6 +47,7 @@ def _browse(args: argparse.Namespace) -> None:
     from mmreg.registry import DATASETS
     from mmreg.utils.config import load_config, merge_options
     from mmreg.visualization.figures import overview_figure
+    from mmreg.visualization.patient import PatientView
 
     register_all_modules(args.plugin)
     cfg = load_config(args.config)
@@ -67,8 +68,10 @@ def _browse(args: argparse.Namespace) -> None:
             shown[f'{number:04d}_{case}_labels.png'] = (inputs['fixed_labels'], inputs['moving_labels'])
         for name, (fixed, moving) in shown.items():
             moving = moving if moving.shape == fixed.shape else fixed
-            size = meta.spacing[: fixed.ndim - 1]
+            patient = PatientView.of(tuple(fixed.shape[1:]), meta.get('affine'))
+            first, second = patient.image(fixed.float()), patient.image(moving.float())
             overview_figure(
-                fixed.float(), moving.float(), moving.float(), nothing, folder / name, spacing=size, title=case
-            )
+                first, second, second, patient.field(nothing), folder / name,
+                spacing=patient.spacing(meta.spacing[: fixed.ndim - 1]), title=case, codes=patient.codes,
+            )  # fmt: skip
     console.say(f'{folder}: pictures of {min(args.show_number, len(dataset))} of {len(dataset)} pairs')

@@ -93,6 +93,7 @@ def _measure(register: Any, dataset: Any, figures: Path) -> None:
     """Register every pair, print tables of before and after, and draw each."""
     from mmreg.registration.results.headline import headline
     from mmreg.visualization import overview_figure
+    from mmreg.visualization.patient import PatientView
     from mmreg.zoo import demonstration as demo
 
     console.say(f'2. Registering {len(dataset)} pairs of unseen subjects with the trained network.')
@@ -102,9 +103,12 @@ def _measure(register: Any, dataset: Any, figures: Path) -> None:
         result = register(**demo.as_volumes(item), case_id=item['data_samples'].case_id)
         results.append(result)
         errors.append(demo.field_error(result.displacement, result.geometry.spacing, item))
+        patient = PatientView.of(result.geometry.shape, result.geometry.affine)
         overview_figure(
-            result.fixed.volume.array, result.before.array, result.warped.array, result.displacement,
-            figures / f'{result.case_id}.png', spacing=result.geometry.spacing,
+            patient.image(result.fixed.volume.array), patient.image(result.before.array),
+            patient.image(result.warped.array),
+            patient.field(result.displacement), figures / f'{result.case_id}.png',
+            spacing=patient.spacing(result.geometry.spacing), codes=patient.codes,
             title=f'{headline(result.case_id, result.metrics)}   (simulated)',
         )  # fmt: skip
     console.table(demo.PAIR_COLUMNS, demo.pair_lines(results, errors))

@@ -10,6 +10,7 @@ from mmengine.visualization import Visualizer
 from mmreg.registry import VISUALIZERS
 
 from .figures import overview_figure, save_png
+from .patient import PatientView
 
 
 @VISUALIZERS.register_module()
@@ -20,6 +21,7 @@ class RegVisualizer(Visualizer):
         name: Name of the instance, by which the engine finds it again.
         compare: ``'difference'`` or ``'checkerboard'``.
         axes: 3-D: axes to cut through; all three when None.
+        view: Which way pairs with a known grid are shown, ``'neurological'`` or ``'radiological'``.
         kwargs: Arguments of MMEngine's ``Visualizer``.
     """
 
@@ -28,10 +30,11 @@ class RegVisualizer(Visualizer):
         name: str = 'visualizer',
         compare: str = 'difference',
         axes: tuple[int, ...] | None = None,
+        view: str = 'neurological',
         **kwargs: Any,
     ) -> None:
         super().__init__(name, **kwargs)
-        self.compare, self.axes = compare, axes
+        self.compare, self.axes, self.view = compare, axes, view
 
     def add_datasample(
         self,
@@ -59,12 +62,15 @@ class RegVisualizer(Visualizer):
             step: Step under which the backends file the picture.
         """
         fixed, moving = image if image is not None else (data_sample.fixed, data_sample.moving)
+        displacement = data_sample.pred.displacement
+        patient = PatientView.of(tuple(displacement.shape[1:]), data_sample.get('affine'), self.view)
         rgb = overview_figure(
-            fixed,
-            moving,
-            data_sample.pred.warped,
-            data_sample.pred.displacement,
-            spacing=data_sample.get('spacing'),
+            patient.image(fixed),
+            patient.image(moving),
+            patient.image(data_sample.pred.warped),
+            patient.field(displacement),
+            spacing=patient.spacing(data_sample.get('spacing')),
+            codes=patient.codes,
             title=str(data_sample.get('case_id', name)),
             compare=self.compare,
             axes=self.axes,

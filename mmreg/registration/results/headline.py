@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: Metric -> its title and the format of its numbers, in the order of importance.
+#: Metric -> its title, the format of its numbers and their unit, in the order of importance.
 _NUMBERS = {
-    'dice': ('Dice', '.3f'), 'hd95': ('HD95, mm', '.2f'), 'tre': ('TRE, mm', '.2f'),
-    'lncc': ('local correlation', '.3f'), 'nmi': ('mutual information', '.3f'), 'minimised': ('minimised', '.3g'),
+    'dice': ('Dice', '.3f', ''), 'hd95': ('HD95', '.2f', ' mm'), 'tre': ('TRE', '.2f', ' mm'),
+    'lncc': ('local correlation', '.3f', ''), 'nmi': ('mutual information', '.3f', ''),
+    'minimised': ('minimised', '.3g', ''),
 }  # fmt: skip
 
 
 def changes(metrics: Mapping[str, Any], arrow: str = '->') -> dict[str, str]:
     """``0.612 -> 0.801`` for each main metric in ``metrics`` (``before`` and ``after`` each), by its name."""
     return {
-        name: f'{metrics[name]["before"]:{form}} {arrow} {metrics[name]["after"]:{form}}'
-        for name, (_, form) in _NUMBERS.items()
+        name: f'{metrics[name]["before"]:{form}} {arrow} {metrics[name]["after"]:{form}}{unit}'
+        for name, (_, form, unit) in _NUMBERS.items()
         if name in metrics
     }
 
@@ -37,7 +38,7 @@ def _field(metrics: Mapping[str, Any]) -> dict[str, str]:
     """What the field is like: folds, range of the Jacobian determinant, how far it moves."""
     found = {}
     if 'folds_percent' in metrics:
-        found['folds'] = f'{metrics["folds_percent"]["after"]:.3g} %'
+        found['folds'] = share(metrics['folds_percent']['after'])
     if 'jacobian_min' in metrics:
         found['Jacobian'] = f'{metrics["jacobian_min"]["after"]:.2f} to {metrics["jacobian_max"]["after"]:.2f}'
     if 'displacement_mean_mm' in metrics:
@@ -46,6 +47,11 @@ def _field(metrics: Mapping[str, Any]) -> dict[str, str]:
     if 'inverse_residual_mm' in metrics:
         found['inverse error'] = millimetres(metrics['inverse_residual_mm']['mean'])
     return found
+
+
+def share(percent: float) -> str:
+    """A percentage of voxels: none is told from few."""
+    return '< 0.001 %' if 0 < percent < 0.001 else f'{percent:.3g} %'
 
 
 def millimetres(value: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmreg.io import Geometry
 
-from .headline import millimetres
+from .headline import millimetres, share
 from .inverse import InverseResidual
 
 #: Less of the fixed image inside the moving image's field of view than this is worth a warning, in percent.
@@ -54,7 +54,7 @@ def warnings_in_words(
             f'({before:.1f} % before); the warped image is empty there.'
         )
     if folds_percent > 0:
-        found.append(f'folds: the Jacobian determinant is not positive in {folds_percent:.3g} % of the voxels.')
+        found.append(f'folds: the Jacobian determinant is not positive in {share(folds_percent)} of the voxels.')
     rough, far = deformation
     if rough > TORN or (rough > ROUGH and far > FAR):
         found.append(
