@@ -131,7 +131,7 @@ setup(
         'torch>=2.6',
         'mmengine>=0.10.7,<1',
         'mmcv-lite>=2.2,<3',
-        'monai>=1.4',
+        'monai>=1.5.1',
         'SimpleITK>=2.4',
         'numpy>=1.26',
         'scipy>=1.11',

@@ -14,6 +14,7 @@ from mmreg.utils import console
 
 from .shared.case_progress import track
 from .shared.options import CONFIG_HELP, add_common, whole
+from .shared.run_checks import check_run
 
 STAGES = ('train', 'val', 'test')
 
@@ -52,6 +53,7 @@ def _browse(args: argparse.Namespace) -> None:
     register_all_modules(args.plugin)
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options)
+    check_run(cfg)
     node = (cfg.get(f'{args.phase}_dataloader') or {}).get('dataset')
     if node is None:
         raise ConfigError(f'{args.config} has no {args.phase}_dataloader with a dataset, expected one to look at.')

@@ -12,9 +12,11 @@ from mmreg.errors import ConfigError, InputError
 from mmreg.utils import console
 
 from .shared.options import CONFIG_HELP, add_common, whole
+from .shared.run_checks import check_run
 
 #: Iterations per epoch where there are no data to count.
 _WITHOUT_DATA = 100
+_LENGTHS = ('max_epochs', 'max_iters')
 _POINTS = 2000
 
 
@@ -46,11 +48,16 @@ def _show(args: argparse.Namespace) -> None:
     register_all_modules(args.plugin)
     cfg = load_config(args.config)
     merge_options(cfg, args.cfg_options)
-    if cfg.get('optim_wrapper') is None or cfg.get('train_cfg') is None:
-        raise ConfigError(f'{args.config} trains nothing, expected optim_wrapper and train_cfg.')
+    check_run(cfg)
+    if cfg.get('optim_wrapper') is None or not any((cfg.get('train_cfg') or {}).get(key) for key in _LENGTHS):
+        raise ConfigError(
+            f'{args.config} trains nothing, expected optim_wrapper, and max_epochs or max_iters in train_cfg.'
+        )
+    if cfg.optim_wrapper.optimizer.get('lr') is None:
+        raise ConfigError(f'{args.config} has no optim_wrapper.optimizer.lr, expected a number.')
     length = args.epoch_length or epoch_length(cfg)
     steps, rates = learning_rates(cfg, length)
-    by_epoch = 'max_epochs' in cfg.train_cfg
+    by_epoch = bool(cfg.train_cfg.get('max_epochs'))
     unit = 'epoch' if by_epoch else 'iteration'
     scale = length if by_epoch else 1
     picked = [round(k * (len(steps) - 1) / 8) for k in range(9)]
@@ -66,7 +73,7 @@ def epoch_length(cfg: Any) -> int:
     """Iterations per epoch of the training data; 100, and a remark, where they are not there."""
     from mmreg.registry import DATASETS
 
-    if 'max_epochs' not in cfg.train_cfg:
+    if not cfg.train_cfg.get('max_epochs'):
         return 1
     loader = cfg.train_dataloader
     try:

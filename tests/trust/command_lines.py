@@ -240,7 +240,7 @@ def attempt(seed: int, number: int, base: Path, runs, folder: Path) -> str | Non
     files = sorted(p.name for p in base.iterdir() if p.is_file())
     make = Maker(seed, number, files)
     argv, before, log = make.argv(), tree(folder), folder.with_suffix('.log')
-    code = runs.run(argv, log, folder, seconds=60, memory=6 << 10)
+    code = runs.run(argv, log, folder, seconds=200, memory=6 << 10)
     text = log.read_bytes().decode('utf-8', 'replace')
     found = problems(argv, code, text, before, tree(folder))
     return f'{number}: mmreg {argv!r}: exit {code}: {found}: {text[-1500:]}' if found else None
