@@ -27,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--no-inputs', action='store_true', help='leave out the fixed and moving image that a result was made from'
     )
     parser.add_argument('--no-browser', action='store_true', help='print the address and open no browser')
+    parser.add_argument('--list', action='store_true', help='print what would be shown, and stop')
     add_debug(parser)
     return parser
 
@@ -45,6 +46,9 @@ def view(args: argparse.Namespace) -> None:
     if not 0 <= args.port <= 65535:
         raise ConfigError(f'--port is {args.port}, expected a number from 0 to 65535.')
     scans = scans_of(args.folder, inputs=not args.no_inputs)
+    if args.list:
+        console.table(('scan', 'labels'), [(scan.title, 'yes' if scan.labels else '') for scan in scans])
+        return
     try:
         server = ViewServer(Path(args.folder).resolve().name, scans, args.port)
     except OSError as error:

@@ -15,6 +15,7 @@ from torch import Tensor
 from mmreg.spatial import resize_field, warp, warp_labels
 from mmreg.utils.plain_words import plain_words
 
+from .figure_marks import points
 from .figures import save_png
 
 _INCHES = 1.4
@@ -41,7 +42,7 @@ def energy_figure(
         values = [float(own[0][1].before.mean()), *[float(step.after.mean()) for _, step in own]]
         axis.plot([own[0][0], *[k + 1 for k, _ in own]], values, marker='o', markersize=3, label=f'level {level}')
     axis.set(xlabel='steps done', ylabel='energy of the images of the level', title=title)
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=points(figure))
     return _finish(figure, path)
 
 
@@ -83,9 +84,9 @@ def steps_figure(
             _paint(axis, name, column[name], limits[name], size)
             axis.set_xticks([]), axis.set_yticks([])
             if number == 0:
-                axis.set_ylabel(name, fontsize=7)
-        table[0, number].set_title(f'step {number + 1}\nlevel {steps[number].level}', fontsize=7)
-    figure.subplots_adjust(0.04, 0.01, 0.99, 0.93, 0.04, 0.04)
+                axis.set_ylabel(name, fontsize=points(figure))
+        table[0, number].set_title(f'step {number + 1}\nlevel {steps[number].level}', fontsize=points(figure))
+    figure.subplots_adjust(0.05, 0.01, 0.99, 0.91, 0.04, 0.04)
     return _finish(figure, path)
 
 

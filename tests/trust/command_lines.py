@@ -54,6 +54,7 @@ LINES: dict[str, list[str]] = {
     'publish-model': ['net.pth', 'out.pth'],
     'stress': ['--model', 'tested.py', 'net.pth', '-o', 'out', '--translation', '1', '--svf', '--cases', '1'],
     'complexity': ['net.py', '--size', '16', '16', '-o', 'out.csv', '--repeats', '1'],
+    'view --list': ['.'],  # without the word it serves until Ctrl-C
     'steps': ['tested.py', 'net.pth', '-o', 'out'],
     'config': ['net.py'],
     'models': [],

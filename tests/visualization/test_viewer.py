@@ -141,6 +141,12 @@ def test_the_licence_comes_with_the_script():
     assert 'BSD 2-Clause' in asset('NIIVUE_LICENSES.txt')
 
 
+def test_what_would_be_shown_is_listed(folder, capsys):
+    assert command.main([str(folder), '--list']) == 0
+    told = capsys.readouterr().out
+    assert 'warped.nii.gz' in told and 'yes' in told and 'displacement' not in told
+
+
 @pytest.mark.parametrize(('argv', 'words'), [(['no_such'], 'no such folder'), (['.', '--port', '99999'], '--port')])
 def test_what_cannot_be_shown_is_one_sentence(argv, words, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
