@@ -18,6 +18,8 @@ EXTRAS = {
     'wandb': ['wandb>=0.17'],
     'tensorboard': ['tensorboard>=2.15'],
     'demo': ['nilearn>=0.10.3'],
+    'mesh': ['meshio>=5.3'],
+    'completion': ['shtab>=1.7'],
     'safetensors': ['safetensors>=0.4'],
     'dask': ['distributed>=2024.8'],
     'view': [],  # NiiVue lies in the package; the name stays for those who ask for it
@@ -126,7 +128,15 @@ setup(
     ],
     python_requires='>=3.10,<3.14',
     packages=find_packages(include=['mmreg', 'mmreg.*']),
-    package_data={'mmreg': ['py.typed', 'visualization/report_assets/*', 'populations/assets/*', 'zoo/own_weights/*']},
+    package_data={
+        'mmreg': [
+            'py.typed',
+            'visualization/report_assets/*',
+            'populations/assets/*',
+            'zoo/own_weights/*',
+            'zoo/*.json',
+        ]
+    },
     install_requires=[
         'torch>=2.6',
         'mmengine>=0.10.7,<1',
@@ -137,6 +147,7 @@ setup(
         'scipy>=1.11',
         'nibabel>=5',
         'jinja2>=3.1',
+        'h5py>=3.10',
         'pydicom>=2.4',
         'matplotlib>=3.8',
         'rich>=13',

@@ -51,7 +51,7 @@ def test_package_data(installed):
         wanted = {p for p in wanted if '__pycache__' not in p.parts}
         place = installed / ('mmreg/configs' if folder == 'configs' else folder)
         assert wanted and all((place / p).is_file() for p in wanted)
-    assert (installed / 'mmreg' / 'py.typed').is_file()
+    assert (installed / 'mmreg' / 'py.typed').is_file() and (installed / 'mmreg/zoo/counts.json').is_file()
 
 
 CARD = dict(

@@ -1,4 +1,4 @@
-"""`mmreg apply`: images, label maps and landmarks moved by a transform."""
+"""`mmreg apply`: images, label maps, landmarks and meshes moved by a transform."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from mmreg.errors import ConfigError, DataError
 from mmreg.io import Geometry, Transform
 from mmreg.io.landmark_files import FRAMES
+from mmreg.io.meshes import is_mesh_file
 from mmreg.io.transform_parts import own_grid
 from mmreg.io.voxel_type import OUTPUT_TYPES
 from mmreg.transforms.apply import IMAGE_MODES, LABEL_MODES
@@ -29,11 +30,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='mmreg apply',
         usage='mmreg apply TRANSFORM INPUT [INPUT ...] -o DIR [-t TRANSFORM ...] [options]',
-        description='Resample images and label maps once through a transform, and move landmarks with it.',
+        description='Resample images and label maps once through a transform, and move landmarks and meshes with it.',
         epilog=ORDER,
     )
     parser.add_argument('arguments', nargs='*', metavar='TRANSFORM INPUT',
-                        help='the transform, then images and label maps (told apart by their voxels)')  # fmt: skip
+                        help='the transform, then images and label maps (told apart by their voxels) and meshes of '
+                        'the moving image')  # fmt: skip
     parser.add_argument('--transform', '-t', action='append', default=[], metavar='TRANSFORM',
                         help='one more, behind TRANSFORM, which is left out where -t gives them all')  # fmt: skip
     parser.add_argument('--out', '-o', metavar='DIR', help='folder for the results; its other files stay')
@@ -63,8 +65,12 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         ('labels', 'a label map, whatever its voxels look like'),
         ('fixed-landmarks', 'points of the fixed image -> their places in the moving image, NAME_in_moving.csv'),
         ('moving-landmarks', 'points of the moving image -> their places in the fixed image, NAME_in_fixed.csv'),
+        ('fixed-mesh', 'mesh (VTK, STL, PLY, GIFTI ...) of the fixed image -> NAME_in_moving, same topology'),
+        ('moving-mesh', 'mesh of the moving image -> NAME_in_fixed'),
     ):
         group.add_argument(f'--{name}', action='append', default=[], metavar='FILE', help=text)
+    group.add_argument('--mesh-frame', choices=('ras', 'lps'),
+                       help='of meshes that do not tell (default: ras; 3D Slicer writes SPACE=LPS)')  # fmt: skip
     group.add_argument('--landmark-frame', choices=FRAMES,
                        help='frame of landmark CSVs (default: told by their header)')  # fmt: skip
     group.add_argument('--moving', metavar='FILE',
@@ -79,15 +85,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _apply(args: argparse.Namespace) -> None:
     transforms, inputs = _split(args)
-    kinds = [(path, 'auto') for path in inputs]
+    kinds = [(path, 'auto') for path in inputs if not is_mesh_file(path)]
     kinds += [(path, 'image') for path in args.image] + [(path, 'labels') for path in args.labels]
     points = [(path, 'fixed_to_moving') for path in args.fixed_landmarks]
     points += [(path, 'moving_to_fixed') for path in args.moving_landmarks]
-    _check(args, kinds, points)
+    usual = 'fixed_to_moving' if args.inverse else 'moving_to_fixed'
+    meshes = [(path, usual) for path in inputs if is_mesh_file(path)]
+    meshes += [(path, 'fixed_to_moving') for path in args.fixed_mesh]
+    meshes += [(path, 'moving_to_fixed') for path in args.moving_mesh]
+    _check(args, kinds, points + meshes)
     images = [path for path, _ in kinds]
     application = _application(args, load_chain(transforms, _reading(args, images)), images)
     jobs = [(path, partial(application.image, path, kind)) for path, kind in kinds]
     jobs += [(path, partial(application.landmarks, path, direction)) for path, direction in points]
+    jobs += [(path, partial(application.mesh, path, direction)) for path, direction in meshes]
     with stopping_on_sigterm():
         moved = write_moved(args.out, jobs)
     _tell(moved, args.out)
@@ -127,7 +138,7 @@ def _is_transform(name: str, args: argparse.Namespace) -> bool:
 
 def _check(args: argparse.Namespace, kinds: Sequence[tuple[str, str]], points: Sequence[tuple[str, str]]) -> None:
     if not kinds and not points:
-        raise ConfigError('INPUT is missing, expected at least one image, label map or list of landmarks.')
+        raise ConfigError('INPUT is missing, expected at least one image, label map, mesh or list of landmarks.')
     if not args.out:
         raise ConfigError('--out is missing, expected a folder for the results.')
     for path, _ in kinds:
@@ -160,6 +171,7 @@ def _application(args: argparse.Namespace, chain: Transform, images: Sequence[st
         output_type=args.output_type,
         position=args.position,
         frame=args.landmark_frame,
+        mesh_frame=args.mesh_frame,
     )
 
 

@@ -6,9 +6,9 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from mmreg.plugins import register_all_modules
 from mmreg.utils import console
-from mmreg.zoo.cards import chosen_cards, count_parameters
+from mmreg.zoo.cards import Card, chosen_cards
+from mmreg.zoo.counts import count_parameters, known_count
 
 from .shared.options import add_common
 
@@ -32,9 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _models(args: argparse.Namespace) -> None:
-    register_all_modules(args.plugin)
     cards = chosen_cards(args.name)
-    sizes = [count_parameters(card.config) for card in cards]
+    sizes = _sizes(cards, args.plugin)
     if args.json:
         rows = [{**card.as_dict(), 'parameters': size} for card, size in zip(cards, sizes)]
         console.say(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -47,6 +46,16 @@ def _models(args: argparse.Namespace) -> None:
         console.table(('  config', 'parameters', 'published', 'measured here'), [(f'  {a}', *b) for a, *b in lines])
         console.say()
     console.say('published: by the authors or the challenge, not by this project; measured here: see the page.')
+
+
+def _sizes(cards: Sequence[Card], plugins: Sequence[str]) -> list[int]:
+    """Parameters of each; torch is imported only where one has changed since they were counted."""
+    known = [known_count(card.config) for card in cards]
+    if plugins or None in known:
+        from mmreg.plugins import register_all_modules
+
+        register_all_modules(plugins)
+    return [count_parameters(card.config) if size is None else size for card, size in zip(cards, known)]
 
 
 def _count(number: int) -> str:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
-from scipy.optimize import linear_sum_assignment
 
 from mmreg.errors import DataError
 
@@ -139,6 +138,8 @@ class Geometry:
     def _axes(self) -> tuple[np.ndarray, np.ndarray]:
         """For each array axis: the world axis it follows most closely (each used once), and its sign."""
         direction = self.direction
+        from scipy.optimize import linear_sum_assignment  # slow to import, and seldom needed
+
         world, axis = linear_sum_assignment(-np.abs(direction))
         order = world[np.argsort(axis)]
         return order, np.sign(direction[order, np.arange(self.ndim)])

@@ -34,12 +34,12 @@ def plain(value: Any, other: Callable[[Any], Any] = str) -> Any:
     return value.__name__ if isinstance(value, type) and other is str else other(value)
 
 
-def json_text(content: Any, indent: int = 2, keep_nan: bool = False) -> str:
+def json_text(content: Any, indent: int | None = 2, keep_nan: bool = False) -> str:
     """JSON of :func:`plain` values, ending in a line break.
 
     Args:
         content: What to write.
-        indent: Blanks per depth.
+        indent: Blanks per depth; None for a single line.
         keep_nan: Write ``NaN`` and ``Infinity``, which not every reader understands; they become null otherwise.
 
     Example:

@@ -7,6 +7,7 @@ that pulls images back, and that ITK resamples with). Points here are RAS mm; th
 from __future__ import annotations
 
 import math
+import os
 import re
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from .elsewhere import try_transform
 from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import fit_threads, itk_errors
+from .itk_hdf5 import shrink
 from .written import check_place, check_transform_written
 
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
@@ -116,6 +118,7 @@ def displacement_transform(
     fixed_geometry: Geometry,
     affine: np.ndarray | None = None,
     inverse_displacement: np.ndarray | None = None,
+    step: float | None = None,
 ) -> Transform:
     """Make the transform of a registration: first the displacement, then the affine.
 
@@ -124,6 +127,7 @@ def displacement_transform(
         fixed_geometry: grid of shape S.
         affine: fixed world -> moving world in RAS mm, or None.
         inverse_displacement: (ndim, *S), voxels of the fixed grid, undoing the displacement; makes ``inverse()`` work.
+        step: round vectors to multiples of this, mm (:func:`mmreg.io.displacement.fine_step`).
 
     Example:
         >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
@@ -131,8 +135,8 @@ def displacement_transform(
         >>> field.transform_points(np.array([[2.0, 1.0]])).tolist()
         [[4.0, 2.0]]
     """
-    forward = _displacement_itk(displacement, fixed_geometry)
-    backward = None if inverse_displacement is None else _displacement_itk(inverse_displacement, fixed_geometry)
+    forward = _displacement_itk(displacement, fixed_geometry, step)
+    backward = None if inverse_displacement is None else _displacement_itk(inverse_displacement, fixed_geometry, step)
     if affine is None:
         return Transform(forward, backward)
     matrix = affine_transform(affine).itk
@@ -182,13 +186,17 @@ def _affine_itk(matrix: np.ndarray) -> sitk.AffineTransform:
     return itk
 
 
-def _displacement_itk(displacement: np.ndarray, geometry: Geometry) -> sitk.DisplacementFieldTransform:
+def _displacement_itk(
+    displacement: np.ndarray, geometry: Geometry, step: float | None
+) -> sitk.DisplacementFieldTransform:
     array = check_displacement(displacement, geometry.shape)
-    return sitk.DisplacementFieldTransform(displacement_to_sitk(array, geometry, dtype=np.float64))
+    return sitk.DisplacementFieldTransform(displacement_to_sitk(array, geometry, dtype=np.float64, step=step))
 
 
 def write_transform(path: str | Path, transform: Transform) -> None:
     """Write an ITK transform file (.h5, text .tfm/.txt, .mat for an affine) atomically; ITK, ANTs, Slicer read it.
+
+    Fields in HDF5 are written as compressed float32.
 
     Raises:
         DataError: another ending, a map that is not linear for .mat, or the file cannot be written.
@@ -213,6 +221,13 @@ def write_transform(path: str | Path, transform: Transform) -> None:
             check_place(temporary, 8 * transform.itk.GetNumberOfParameters() + _H5_BESIDE)
         sitk.WriteTransform(transform.itk, str(temporary))
         check_transform_written(temporary, path)
+        if suffix in ('.h5', '.hdf5') and transform.affine is None:
+            small = temporary.with_name(f'{temporary.stem}.small{suffix}')
+            try:
+                if shrink(temporary, small):
+                    os.replace(small, temporary)
+            finally:
+                small.unlink(missing_ok=True)
 
 
 def write_itk_transform(

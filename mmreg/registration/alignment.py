@@ -136,14 +136,16 @@ def _searched(
         f'{role}_mask': _flat(planes, role, _as_volume(view.mask, view.volume)) for role, view in views.items()
     }
 
-    def told(stage: str, level: int, iteration: int, similarity: float) -> None:
-        tell(watch, 'affine', f'{stage}, level {level}')
-
-    run = partial(register_affine, *images, device=str(device), seed=seed, progress=told)
-    found = run(**masks, **settings)
     steered = {key: _flat(planes, key.split('_')[0], mask) for key, mask in _steering(pair, views).items()}
+
+    def told(what: str, done: float, first: float = 0.0, share: float = 0.7 if steered else 1.0) -> None:
+        tell(watch, 'affine', what, first + share * done)
+
+    run = partial(register_affine, *images, device=str(device), seed=seed)
+    found = run(**masks, **settings, watch=told)
     if steered:
-        found = run(**{**masks, **steered}, initial=found.matrix, **{**settings, 'search': 'none'})
+        again = partial(told, first=0.7, share=0.3)
+        found = run(**{**masks, **steered}, initial=found.matrix, **{**settings, 'search': 'none'}, watch=again)
     if planes is not None:
         found = replace(found, matrix=planes.lifted(found.matrix))
     record = {

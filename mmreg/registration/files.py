@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from mmreg.io import ImageFile
 from mmreg.utils.described import described
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ class PairFiles:
     @classmethod
     def of_sources(cls, fixed: Mapping[str, Any], moving: Mapping[str, Any]) -> PairFiles:
         """From what a data set knows of two subjects: ``image`` and maybe ``labels``, ``mask`` and so on."""
+        from mmreg.io import ImageFile  # all that reads files: not for a help text
+
         found: dict[str, Any] = {}
         for name in cls.names():
             role, _, kind = name.partition('_')

@@ -123,9 +123,9 @@ class Pipeline:
         (given,) = split_keywords({'fixed': fixed, 'moving': moving, **files}, PairFiles)
         started = self.start(PairFiles(**given), case_id, affine=affine, landmark_frame=landmark_frame, watch=watch)
         (moved,) = self.displace([started], watch)
-        result = self.finish(started, moved, inverse=inverse, metrics=metrics)
+        result = self.finish(started, moved, inverse=inverse, metrics=metrics, watch=watch)
         if out_dir is not None:
-            result.save(out_dir)
+            result.save(out_dir, watch=watch)
         return result
 
     def start(
@@ -166,15 +166,23 @@ class Pipeline:
         return started[0].method.source([one.on for one in started], watch)
 
     def finish(
-        self, started: StartedPair, moved: SourceResult, *, inverse: bool = True, metrics: bool = True
+        self,
+        started: StartedPair,
+        moved: SourceResult,
+        *,
+        inverse: bool = True,
+        metrics: bool = True,
+        watch: ProgressCallback = None,
     ) -> RegistrationResult:
         """Bring a displacement to the fixed grid and let everything follow it."""
         timings, on = {**started.timings, **moved.seconds}, started.on
         pair, matrix = on.pair, on.alignment.matrix
+        tell(watch, 'outputs')
         with timed(timings, 'outputs'):
             displacement = to_fixed_grid(moved.displacement, on)
             result = on_fixed_grid(pair.case_id, displacement, pair.images, matrix, started.options.fill)
             if inverse and not longer_than_image(displacement, result.geometry):
+                tell(watch, 'inverse')
                 result.inverse = inverse_of(displacement, result.geometry, divide=True)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
             follow(result, pair.labels, pair.points)
@@ -184,6 +192,7 @@ class Pipeline:
         result.minimised = moved.minimised
         result.label_names, result.view = self.label_names, started.options.view
         if metrics:
+            tell(watch, 'metrics')
             with timed(timings, 'metrics'):
                 judge(result, pair, started.method, started.overlap, started.options.labels)
         result.timings = {**timings, 'total': sum(timings.values())}

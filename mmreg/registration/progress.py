@@ -11,7 +11,8 @@ class ProgressEvent:
     """Where a registration is.
 
     Attributes:
-        name: ``'read'``, ``'method'``, ``'affine'``, ``'network'``, ``'optimisation'``.
+        name: ``'read'``, ``'method'``, ``'affine'``, ``'network'``, ``'optimisation'``, ``'outputs'``, ``'inverse'``,
+            ``'metrics'``, ``'writing'``.
         detail: More, in words.
         fraction: How much of this step is done, 0 to 1; None where it cannot be told.
     """

@@ -20,6 +20,7 @@ from mmreg.io import (
     write_transform,
 )
 from mmreg.io.displacement import is_image_file
+from mmreg.io.meshes import is_mesh_file, read_mesh
 from mmreg.io.transform_parts import own_grid
 from mmreg.io.volumes import WRITABLE, write_sitk
 from mmreg.io.voxel_type import as_type, in_type_of
@@ -30,6 +31,8 @@ from .moving import as_image, load_moving
 
 #: Landmarks further than this from where the inverse should bring them are worth a warning, mm.
 INEXACT = 0.1
+#: What a name gets by the direction in which points go.
+_IN = {'fixed_to_moving': '_in_moving', 'moving_to_fixed': '_in_fixed'}
 LANDMARK_ENDINGS = ('.csv', '.fcsv', '.json', '.mrk.json')
 
 
@@ -60,6 +63,7 @@ class Application:
             where rounding does not show.
         position: 'sform' or 'qform' of NIfTI headers.
         frame: of landmark CSVs.
+        mesh_frame: 'ras' or 'lps' of meshes that do not tell; None for RAS.
     """
 
     chain: Transform
@@ -73,6 +77,7 @@ class Application:
     output_type: str | None = None
     position: str | None = None
     frame: str | None = None
+    mesh_frame: str | None = None
 
     def image(self, path: str, kind: str, folder: Path) -> Moved:
         """Write ``<name>_warped`` of an image or a label map."""
@@ -100,14 +105,28 @@ class Application:
         forward = direction == 'fixed_to_moving'
         here, there = (self.fixed_grid, self.moving_grid) if forward else (self.moving_grid, self.fixed_grid)
         moved, error = transform_landmarks(self.chain, path, direction, grid=here, frame=self.frame)
-        stem = f'{split_suffix(path)[0]}_in_{"moving" if forward else "fixed"}'
+        stem = f'{split_suffix(path)[0]}{_IN[direction]}'
         names = [f'{stem}.csv']
         write_landmarks_world(folder / names[0], moved.points, names=moved.names)
         if there is not None:
             names.append(f'{stem}_voxel.csv')
             write_landmarks_voxel(folder / names[1], moved.in_voxels(there))
-        remark = f'{len(moved.points)} landmarks, {direction.replace("_", " ").replace("to", "->")}'
+        remark = f'{len(moved.points)} landmarks, {_words(direction)}'
         return Moved(path, tuple(names), remark, _inexact(path, moved, error))
+
+    def mesh(self, path: str, direction: str, folder: Path) -> Moved:
+        """Write ``<name>_in_moving`` or ``<name>_in_fixed`` of a mesh: its points move, its topology stays.
+
+        Points go the other way than images: those of the moving image are brought to the fixed one by the inverse of
+        what resamples it.
+        """
+        mesh = read_mesh(path, self.mesh_frame)
+        moved, error = transform_landmarks(self.chain, mesh.points, direction)
+        stem, suffix = split_suffix(path)
+        name = f'{stem}{_IN[direction]}{suffix}'
+        mesh.write(folder / name, moved.points)
+        remark = f'mesh of {len(mesh.points)} points ({mesh.frame.upper()} mm), {_words(direction)}'
+        return Moved(path, (name,), remark, _inexact(path, moved, error, 'points'))
 
     def _meets(self, geometry: Geometry) -> bool:
         """Whether any of some points of the reference grid is mapped into ``geometry``."""
@@ -142,6 +161,16 @@ def write_moved(out_dir: str | Path, jobs: Sequence[tuple[str, Callable[[Path], 
     return moved
 
 
+def names_of(path: str) -> list[str]:
+    """Names of the files that become of something of the moving image."""
+    stem, suffix = split_suffix(path)
+    if is_mesh_file(path):
+        return [f'{stem}{_IN["moving_to_fixed"]}{suffix}']
+    if is_landmark_file(path):
+        return [f'{stem}{_IN["moving_to_fixed"]}{ending}' for ending in ('.csv', '_voxel.csv')]
+    return [_output_name(path)]
+
+
 def is_landmark_file(path: str) -> bool:
     """Tell landmarks from images by the ending."""
     return split_suffix(path)[1].lower() in LANDMARK_ENDINGS
@@ -169,11 +198,15 @@ def _output_name(path: str) -> str:
     return f'{stem}_warped{suffix if suffix.lower() in WRITABLE else ".nii.gz"}'
 
 
-def _inexact(path: str, moved: Landmarks, error: np.ndarray) -> str | None:
+def _words(direction: str) -> str:
+    return direction.replace('_', ' ').replace('to', '->')
+
+
+def _inexact(path: str, moved: Landmarks, error: np.ndarray, what: str = 'landmarks') -> str | None:
     far = int((error > INEXACT).sum())
     if not far:
         return None
     return (
-        f'{path}: {far} of {len(moved.points)} landmarks have no exact partner (up to {error.max():.3g} mm off): they '
+        f'{path}: {far} of {len(moved.points)} {what} have no exact partner (up to {error.max():.3g} mm off): they '
         'lie outside the displacement or where it folds'
     )

@@ -8,12 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmreg.errors import ConfigError
-from mmreg.registry import REGISTRARS
-from mmreg.utils.config import load_config
-from mmreg.utils.quiet import quiet
 from mmreg.utils.shipped import config_folder
 
 _KEYS = ('method', 'paper', 'page', 'published', 'measured')
@@ -98,10 +93,3 @@ def _checked(path: Path, value: ast.expr) -> dict[str, str]:
             f'{path}: __card__ has the keys {sorted(card)}, expected {_KEYS[:3]} and, where known, {_KEYS[3:]}'
         )
     return card
-
-
-def count_parameters(config: str | Path) -> int:
-    """Numbers that training changes in the model of ``config``, built without memory for them."""
-    with quiet(), torch.device('meta'):
-        model = REGISTRARS.build(load_config(config).model)
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,6 +1,8 @@
 """`mmreg models`: cards of the shipped configs, their parameters, and cards that are none."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,7 +13,8 @@ from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config
 from mmreg.utils.shipped import config_folder
-from mmreg.zoo.cards import count_parameters, find_cards
+from mmreg.zoo.cards import find_cards
+from mmreg.zoo.counts import FILE, count_parameters, counts, digest, known_count
 
 CARD = "__card__ = dict(method='Mine', paper='Nowhere 2026', page='methods/mine')\n"
 MODEL = """
@@ -117,3 +120,34 @@ def test_building_for_the_list_is_silent(capsys):
     assert count_parameters(config_folder() / 'textscf_oasis_hash.py') > 1e8
     captured = capsys.readouterr()
     assert captured.out == '' and 'text embeddings' not in captured.err
+
+
+def test_counts_are_those_of_the_shipped_configs():
+    """Written by tools/make_metafile.py; which models are built here is drawn by their names, a few of all."""
+    register_all_modules()
+    configs = [card.config for card in find_cards()]
+    written = json.loads(FILE.read_text())
+    assert list(written) == [config.stem for config in configs], 'run python tools/make_metafile.py'
+    stale = [config.stem for config in configs if written[config.stem]['digest'] != digest(config)]
+    assert not stale, 'run python tools/make_metafile.py'
+    for config in configs[::9]:
+        assert count_parameters(config) == known_count(config), config.stem
+
+
+def test_a_changed_config_is_counted_again(tmp_path):
+    register_all_modules()
+    path = write(tmp_path, name='eoir_lumir')
+    assert known_count(path) is None
+    (found,) = counts([path]).values()
+    assert found['parameters'] == count_parameters(path)
+    before = digest(path)
+    write(tmp_path, name='eoir_lumir', card=CARD.replace('2026', '2027'))
+    (tmp_path / 'child.py').write_text("_base_ = 'eoir_lumir.py'\n")
+    digest.__globals__['_without_card'].cache_clear()
+    assert digest(path) == before != digest(tmp_path / 'child.py')
+
+
+def test_the_list_needs_no_torch():
+    code = 'import sys; from mmreg.cli import main; main(["models"]); sys.exit("torch" in sys.modules)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0 and 'symnet_oasis' in done.stdout, done.stderr

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from mmreg.io import Geometry, displacement_transform
-from mmreg.registration.results.inverse import division, inverse_of
-from mmreg.spatial import gaussian_filter
+from mmreg.registration.results.inverse import GOOD, division, inverse_of, nearest
+from mmreg.spatial import gaussian_filter, resize_field
 
 
 def rough_field(shape, spacing, seed=0):
@@ -34,10 +34,31 @@ def test_a_divided_grid_brings_points_back(shape, spacing):
     displacement = rough_field(shape, spacing)
     plain, divided = inverse_of(displacement, geometry), inverse_of(displacement, geometry, divide=True)
     assert plain.geometry.same_grid(geometry) and plain.factors == (1, 1, 1)
-    assert divided.residual.mean < 2e-3
+    assert divided.residual.mean <= GOOD and plain.residual.mean < 2e-3
     before, after = round_trip(displacement, geometry, plain), round_trip(displacement, geometry, divided)
-    assert after < 0.5 * before and after < 0.1
-    np.testing.assert_allclose(divided.on_original_grid, plain.displacement, atol=0.02)
+    assert after < 0.8 * before and after < 0.1
+    np.testing.assert_allclose(divided.on_original_grid, plain.displacement, atol=0.2)
+    # No finer than it has to be: its file is what a result costs most.
+    assert np.prod(divided.factors) <= 5 and np.prod(divided.factors) < max(np.prod(division(geometry)), 2)
+
+
+def test_the_nearest_field_of_linear_pieces():
+    """What is linear between the coarse nodes comes back exactly, and nothing on that grid is nearer to the rest."""
+    geometry = Geometry.from_parts((5, 4, 3), (2.0, 3.0, 4.0))
+    coarse = np.random.default_rng(0).normal(size=(3, 5, 4, 3)).astype(np.float32)
+    factors = (2, 3, 4)
+    linear = resize_field(torch.from_numpy(coarse)[None], size=list(geometry.divided(factors).shape), values='aligned')
+    np.testing.assert_allclose(nearest(linear[0].numpy(), geometry, factors, (1, 1, 1)), coarse, atol=1e-5)
+    fine = np.random.default_rng(1).normal(size=linear.shape[1:]).astype(np.float32)
+
+    def far(field):
+        shown = resize_field(torch.from_numpy(field)[None], size=list(fine.shape[1:]), values='aligned')[0].numpy()
+        return float(((shown - fine) ** 2).sum())
+
+    best = nearest(fine, geometry, factors, (1, 1, 1))
+    for seed in range(5):
+        other = best + 0.01 * np.random.default_rng(seed).normal(size=best.shape).astype(np.float32)
+        assert far(best) < far(other)
 
 
 def test_division_follows_the_voxels():

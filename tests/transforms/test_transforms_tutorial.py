@@ -17,6 +17,7 @@ from mmreg.io import (
     write_volume,
 )
 from tests.io.helpers import smooth_displacement, smooth_image
+from tests.io.test_meshes import vtk
 
 from .transform_files import grids, run, world_affine
 
@@ -43,6 +44,7 @@ def write_files(folder):
         write_transform(folder / f'{name}.mat', affine_transform(affine))
     write_itk_transform(folder / 'registered/transform.h5', displacement, fixed, affine)
     write_inverse_itk_transform(folder / 'registered/inverse_transform.h5', -displacement, fixed, affine)
+    vtk(folder / 'cortex.vtk')
     write_landmarks_world(folder / 'points.csv', fixed.voxel_to_world(np.random.default_rng(0).uniform(6, 11, (9, 3))))
 
 

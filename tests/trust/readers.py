@@ -40,6 +40,7 @@ from mmreg.io.dicom.series import is_dicom_file, read_dicom_file
 from mmreg.io.foreign import FORMATS, Spaces, read_any, write_as
 from mmreg.io.label_tables import read_label_names
 from mmreg.io.learn2reg import read_note
+from mmreg.io.meshes import read_mesh
 from mmreg.io.tables import read_rows
 from mmreg.registration.alignment import read_affine
 from mmreg.registration.cohort.cases import read_cases
@@ -107,6 +108,7 @@ def extend(folder):
     torch.save({'state_dict': weights, 'config': {'type': 'x'}}, folder / 'foreign.pth')
     torch.save(torch.nn.Linear(3, 2).state_dict(), folder / 'linear.pth')
     _write_foreign(folder)
+    _write_meshes(folder)
     torch.save({'a': torch.rand(3), 'b': np.arange(3)}, folder / 'legacy.pth', _use_new_zipfile_serialization=False)
 
 
@@ -118,6 +120,16 @@ def _write_foreign(folder):
         write_as(folder / f'{form}_matrix{ending}', affine, form, SPACES)
     for form in FIELD_FORMS:
         write_as(folder / f'{form}_field.nii.gz', field, form, SPACES)
+
+
+def _write_meshes(folder):
+    from tests.io import test_meshes as made
+
+    made.vtk(folder / 'mesh.vtk', 'BINARY')
+    made.vtk(folder / 'text.vtk')
+    made.ply(folder / 'mesh.ply', 'binary_little_endian')
+    made.stl(folder / 'mesh.stl', 'binary')
+    made.gifti(folder / 'mesh.gii')
 
 
 def _foreign(path):
@@ -194,6 +206,7 @@ READERS = {
         [f'{f}_matrix{e}' for f, e in MATRICES.items()] + [f'{f}_field.nii.gz' for f in FIELD_FORMS],
     ),
     'read_affine': (read_affine, ['matrix.txt', 'affine.tfm']),
+    'read_mesh': (read_mesh, ['mesh.vtk', 'text.vtk', 'mesh.ply', 'mesh.stl', 'mesh.gii']),
     'read_landmarks': (read_landmarks, ['fixed_points.csv', 'points.mrk.json', 'points.fcsv', 'voxels.csv']),
     'read_learn2reg_nifti': (lambda path: read_learn2reg_nifti(path, SHAPE), FIELDS[:1]),
     'read_learn2reg_npz': (lambda path: read_learn2reg_npz(path, SHAPE), FIELDS[1:]),
@@ -274,5 +287,6 @@ ELSEWHERE = {
         ),
         'read_any',
     ),
+    'read_content': 'read_mesh',
     'read_dicom_series': 'folders of DICOM: tests/io/test_dicom.py',
 }

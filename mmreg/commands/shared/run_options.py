@@ -15,6 +15,9 @@ from .engine_options import add_engine
 from .file_options import check_reading
 from .options import add_described
 
+#: How a run tells where it is.
+PROGRESS = ('bar', 'json')
+
 
 def add_pair_files(group: argparse._ArgumentGroup) -> None:
     """What may come with one pair."""
@@ -82,6 +85,15 @@ def add_run(parser: argparse.ArgumentParser, affine: str | None) -> None:
     names = RunOptions.names(but=('model', 'checkpoint', 'cfg_options'))
     add_described(parser, RunOptions, names, defaults={'affine': affine})
     parser.add_argument(
+        '--also', nargs='+', action='extend', default=[], metavar='FILE',
+        help='more of the moving image: images and label maps (told apart by their voxels) are brought to the fixed '
+        'image, landmarks and meshes to their places in it',
+    )  # fmt: skip
+    parser.add_argument(
+        '--progress', choices=PROGRESS, default='bar',
+        help='json: one JSON document per step on stdout, for other programs (default: a bar on a terminal)',
+    )  # fmt: skip
+    parser.add_argument(
         '--outputs', nargs='+', metavar='NAME', help=f'only these: {" ".join(OUTPUT_NAMES)} (plan.json always)'
     )
 
@@ -121,6 +133,8 @@ def check_run(args: argparse.Namespace) -> None:
         raise ConfigError('--shard or --engine was given for one pair, expected --pairs LIST with it.')
     if args.shard and args.engine not in (None, 'local'):
         raise ConfigError(f'--shard and --engine {args.engine} were given, expected one of them.')
+    if args.pairs and args.also:
+        raise ConfigError('--also was given with --pairs, expected it for one pair; see mmreg apply.')
     if args.batch_size < 1:
         raise ConfigError(f'--batch-size is {args.batch_size}, expected 1 or more.')
     if args.refine < 0:

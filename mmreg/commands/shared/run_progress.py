@@ -8,14 +8,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from mmreg.registration.cohort.outcome import Outcome, line_metrics
 from mmreg.registration.cohort.shards import Shard
 from mmreg.registration.cohort.tables import FAILURES
 from mmreg.registration.progress import ProgressEvent
-from mmreg.registration.results.headline import changes
+from mmreg.registration.results.headline import changes, headline
 from mmreg.utils import console
 
 
@@ -31,7 +40,7 @@ class RateColumn(ProgressColumn):
 
 
 class PairProgress:
-    """Context manager around the registration of one pair; :meth:`advance` is its ``watch``."""
+    """Context manager around the registration of one pair; :meth:`watch` is told where it is."""
 
     def __init__(self) -> None:
         self._bar = Progress(
@@ -49,18 +58,35 @@ class PairProgress:
         if self._bar.console.is_terminal:
             self._bar.stop()
 
-    def advance(self, step: ProgressEvent) -> None:
+    def watch(self, step: ProgressEvent) -> None:
         """Show where the registration is; why a preset was chosen stays on the screen."""
         if step.name == 'method':
             if step.detail:
-                console.say(step.detail)
+                self._line(step.detail)
             return
-        self.note(step.name, step.detail, step.fraction)
+        show(self._bar, self._task, step)
 
-    def note(self, name: str, detail: str = '', fraction: float | None = None) -> None:
-        """Show a step by its name."""
-        total = None if fraction is None else 1.0
-        self._bar.update(self._task, description=name, detail=detail, total=total, completed=fraction or 0.0)
+    def _line(self, text: str) -> None:
+        """A line that stays: above the bar where there is one."""
+        if self._bar.live.is_started:
+            self._bar.console.print(console.printable(text), markup=False)
+        else:
+            console.say(text)
+
+    def finished(self, result: Any, out_dir: str | Path, files: Sequence[str]) -> None:
+        """What came out of it, in a few lines."""
+        console.say(f'{headline(result.case_id, result.metrics)}   {result.timings["total"]:.1f} s')
+        for warning in result.warnings:
+            console.say(f'warning: {warning}')
+        if files:
+            console.say(f'followed: {", ".join(files)}')
+        console.say(f'written to {out_dir}')
+
+
+def show(bar: Progress, task: TaskID, step: ProgressEvent) -> None:
+    """A step on a bar: one that cannot tell how far it is moves to and fro."""
+    total = None if step.fraction is None else 1.0
+    bar.update(task, description=step.name, detail=step.detail, total=total, completed=step.fraction or 0.0)
 
 
 class CohortProgress:
@@ -78,9 +104,9 @@ class CohortProgress:
         several = f' (process {self._shard.rank + 1} of {self._shard.world})' if self._shard.world > 1 else ''
         self._bar = Progress(
             TextColumn(f'registering{several}'), BarColumn(), MofNCompleteColumn(), RateColumn(), TimeRemainingColumn(),
-            console=console.console(stderr=True),
+            TextColumn('{task.fields[now]}'), console=console.console(stderr=True),
         )  # fmt: skip
-        self._task = self._bar.add_task('', total=total)
+        self._task = self._bar.add_task('', total=total, now='')
 
     def __enter__(self) -> CohortProgress:
         if self._shard.is_first or not self._bar.console.is_terminal:  # one terminal has room for one bar
@@ -89,6 +115,11 @@ class CohortProgress:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
+
+    def watch(self, step: ProgressEvent) -> None:
+        """Show where the case in hand is."""
+        done = '' if step.fraction is None else f' {100 * step.fraction:.0f} %'
+        self._bar.update(self._task, now=f'{step.name}{done}')
 
     def advance(self, outcome: Outcome) -> None:
         """Show one finished case."""

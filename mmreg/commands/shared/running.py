@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmreg.errors import DataError
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 
 from .engine_options import engine_of
 from .file_options import as_file, with_reading
+from .json_progress import JsonProgress, say_first
 from .run_options import pair_files, run_options
 
 
@@ -28,6 +31,8 @@ def run(args: argparse.Namespace, model: Any = None) -> int:
     Returns:
         The exit code: 0, or 1 where some pairs of a list failed.
     """
+    check_there(args)
+    announce(args)
     from mmreg.registration.alignment import read_affine  # torch is loaded here, after the options were checked
 
     with stopping_on_sigterm():
@@ -45,6 +50,33 @@ def run(args: argparse.Namespace, model: Any = None) -> int:
         return _one(args, make_pipeline(options))
 
 
+def check_there(args: argparse.Namespace) -> None:
+    """Refuse names of files that do not exist, before anything slow is loaded.
+
+    Raises:
+        DataError: naming the first of them.
+    """
+    what = {'landmarks': 'landmarks', 'labels': 'a label map', 'mask': 'a mask'}
+    named = [(path, what.get(name.rpartition('_')[2], 'an image')) for name, path in pair_files(args).items()]
+    named += [(path, 'an image, landmarks or a mesh') for path in args.also]
+    for path, expected in named:
+        if '\0' not in path and not os.path.lexists(path):
+            raise DataError(f'{path}: found no such file, expected {expected}')
+
+
+def announce(args: argparse.Namespace) -> None:
+    """Say what is going to happen while the libraries are loaded, which takes seconds."""
+    if args.progress == 'json':
+        say_first(**({'pairs': args.pairs} if args.pairs else {'fixed': args.fixed, 'moving': args.moving}))
+    elif int(os.environ.get('RANK') or 0) == 0:
+        told = f'pairs of {args.pairs}' if args.pairs else f'{_short(args.moving)} to {_short(args.fixed)}'
+        console.say(f'registering {told}')
+
+
+def _short(path: str) -> str:
+    return Path(path).name or path
+
+
 def _cases(args: argparse.Namespace) -> list[Any]:
     from mmreg.plugins import register_all_modules
     from mmreg.registration.cohort.cases import read_cases
@@ -54,26 +86,24 @@ def _cases(args: argparse.Namespace) -> list[Any]:
 
 
 def _one(args: argparse.Namespace, pipeline: Any) -> int:
-    from mmreg.registration.results.headline import headline
     from mmreg.registration.results.possible import refuse_impossible
 
+    from .following import Following
     from .run_progress import PairProgress
 
     files = {name: as_file(args, name, path) for name, path in pair_files(args).items()}
-    with PairProgress() as progress:
-        watch = progress.advance
+    along = Following(args.also, args.landmark_frame)
+    with JsonProgress() if args.progress == 'json' else PairProgress() as progress:
+        watch = progress.watch
         result = pipeline(**files, affine=args.affine, landmark_frame=args.landmark_frame, watch=watch)
         refuse_impossible(result)
-        progress.note('writing')
-        result.save(args.out, outputs=args.outputs)
-    console.say(f'{headline(result.case_id, result.metrics)}   {result.timings["total"]:.1f} s')
-    for warning in result.warnings:
-        console.say(f'warning: {warning}')
-    console.say(f'written to {args.out}')
+        result.save(args.out, outputs=args.outputs, also=along.jobs(result), watch=watch)
+    progress.finished(result, args.out, along.files())
     return 0
 
 
 def _many(args: argparse.Namespace, options: RunOptions, cases: list[Any]) -> int:
+    from mmreg.registration.cohort.disk import check_disk
     from mmreg.registration.cohort.job import CohortJob
     from mmreg.registration.cohort.shards import Shard
 
@@ -83,12 +113,21 @@ def _many(args: argparse.Namespace, options: RunOptions, cases: list[Any]) -> in
         options, Path(args.out), args.layout, args.overwrite, args.outputs, args.affine, args.landmark_frame,
         args.batch_size, plugins=tuple(args.plugin),
     )  # fmt: skip
+    shard = Shard.of(args.shard) if args.shard else Shard.from_environment()
+    if shard.is_first:
+        check_disk(job, cases, tell=None if args.progress == 'json' else console.say)
+
+    def shown(total: int, shard: Shard) -> JsonProgress | CohortProgress:
+        return JsonProgress(total) if args.progress == 'json' else CohortProgress(total, args.debug, shard)
+
     if args.shard:
-        shard = Shard.of(args.shard)
-        with CohortProgress(len(shard.share(cases)), debug=args.debug, shard=shard) as progress:
-            return progress.summary(job.cohort(cases, shard).run(progress.advance), args.out)
+        with shown(len(shard.share(cases)), shard) as progress:
+            cohort = job.cohort(cases, shard)
+            cohort.watch = progress.watch
+            return progress.summary(cohort.run(progress.advance), args.out)
     engine = engine_of(args)
-    with engine, CohortProgress(len(engine.share(cases)), debug=args.debug, shard=engine.shard) as progress:
+    with engine, shown(len(engine.share(cases)), engine.shard) as progress:
+        engine.watch = progress.watch
         outcomes = engine.run(job, cases, progress.advance)
     # A launcher stops all processes when one of them fails: only the first one, which ends last, tells.
     return progress.summary(outcomes, args.out) if engine.is_first else 0

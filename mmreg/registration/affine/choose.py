@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +67,7 @@ def choose_start(
     settings: AffineSettings,
     initial: np.ndarray | None,
     flat: np.ndarray | None,
+    tried: Callable[[], None] = lambda: None,
 ) -> AffineChoice:
     """Try the starts that ``settings.search`` names at one level.
 
@@ -76,6 +77,7 @@ def choose_start(
         settings: see there.
         initial: given matrix; it takes the place of the headers.
         flat: directions without extent.
+        tried: called after each climb from a start.
     """
     first = Start('headers', np.eye(len(levels[0].size) + 1)) if initial is None else Start('given', initial)
     quick, objective, full = objectives
@@ -83,7 +85,7 @@ def choose_start(
     if mode == 'none':
         value = float(merit(objective, [first.matrix])[0])
         return AffineChoice(Candidate(first.name, first.matrix, value, value), [])
-    trial = _Trial(objective, 'translation' if settings.transform == 'translation' else 'rigid', flat)
+    trial = _Trial(objective, 'translation' if settings.transform == 'translation' else 'rigid', flat, tried)
     bodies = find_body(levels[0]), find_body(levels[1])
     trial.follow([first])
     trial.follow_new(trial.ranked(_simple(*bodies, flat, initial))[:_FEW])
@@ -103,7 +105,7 @@ def _searched(
     """Look at rotations all around; follow them far if they do not point to the best place found before."""
     if mode == 'moments':
         return AffineChoice(trial.finish(full), trial.stages())
-    sorter = _Trial(quick, trial.transform, trial.flat)
+    sorter = _Trial(quick, trial.transform, trial.flat, trial.told)
     around = sorter.ranked(around)
     near = quick.points.distance(around[0].matrix, trial.best().matrix) < _CONFIRMED * quick.points.radius
     if mode == 'auto' and near:
@@ -132,8 +134,8 @@ def _simple(fixed: Body, moving: Body, flat: np.ndarray | None, initial: np.ndar
 class _Trial:
     """Candidates so far."""
 
-    def __init__(self, objective: AffineObjective, transform: str, flat: np.ndarray | None):
-        self.objective, self.transform, self.flat = objective, transform, flat
+    def __init__(self, objective: AffineObjective, transform: str, flat: np.ndarray | None, told: Callable[[], None]):
+        self.objective, self.transform, self.flat, self.told = objective, transform, flat, told
         self.tried: list[Candidate] = []
 
     def ranked(self, starts: Sequence[Start]) -> list[Start]:
@@ -148,6 +150,7 @@ class _Trial:
             top = climb(self.objective, start.matrix, self.transform, iterations, tolerance, self.flat)
             before, after = merit(self.objective, [start.matrix, top.matrix])
             self.tried.append(Candidate(start.name, top.matrix, float(before), float(after)))
+            self.told()
 
     def follow_new(self, starts: Sequence[Start], count: int | None = None, iterations: int = _STEPS) -> None:
         """Climb, in order, from the first ``count`` that are far from all places reached so far."""

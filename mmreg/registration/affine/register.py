@@ -31,6 +31,10 @@ _FEWER = 0.5
 _SMALLER = 0.7
 #: Told after every iteration: (stage, level, iteration, similarity).
 Progress = Callable[[str, int, int, float], None]
+#: Told what is being done and how much of the search is done, 0 to 1.
+Watch = Callable[[str, float], None]
+#: Share of the time that the choice of a start takes, and so many starts are usually climbed from.
+_CHOOSING, _USUAL = 0.4, 14
 
 
 def register_affine(
@@ -43,6 +47,7 @@ def register_affine(
     device: str = 'cpu',
     seed: int = 0,
     progress: Progress | None = None,
+    watch: Watch | None = None,
     **settings: Any,
 ) -> AffineResult:
     """Find the affine map between two images, each on its own grid, in 2-D or 3-D.
@@ -56,6 +61,7 @@ def register_affine(
         device: where images are sampled.
         seed: of the points that are compared.
         progress: told after every iteration.
+        watch: told what is being done and how much is done, 0 to 1, also while starts are tried.
         **settings: ``transform``, ``similarity``, ``search`` ..., see
             :class:`mmreg.registration.affine.settings.AffineSettings`.
 
@@ -72,12 +78,12 @@ def register_affine(
     made = make_settings(settings)
     if _shows_less(moving, fixed):
         given = None if initial is None else np.linalg.inv(checked_initial(initial, fixed.ndim))
-        run = _Run(moving, fixed, made, given, progress, ('moving', 'fixed'))
+        run = _Run(moving, fixed, made, given, progress, watch, ('moving', 'fixed'))
         run.prepare(moving_mask, fixed_mask, device, seed)
         found = run.result()
         found = replace(found, matrix=np.linalg.inv(found.matrix), points='moving')
     else:
-        run = _Run(fixed, moving, made, initial, progress)
+        run = _Run(fixed, moving, made, initial, progress, watch)
         run.prepare(fixed_mask, moving_mask, device, seed)
         found = run.result()
     return replace(found, seconds=time.perf_counter() - begin)
@@ -102,10 +108,12 @@ class _Run:
         settings: AffineSettings,
         initial: np.ndarray | None,
         progress: Progress | None,
+        watch: Watch | None,
         roles: tuple[str, str] = ('fixed', 'moving'),
     ):
         self.roles = roles
         _check_pair(*((fixed, moving) if roles[0] == 'fixed' else (moving, fixed)))
+        self.watch, self.started, self.climbed = watch, 0, 0
         self.fixed, self.moving, self.settings, self.progress = fixed, moving, settings, progress
         self.initial = None if initial is None else checked_initial(initial, fixed.ndim)
         self.first = np.eye(fixed.ndim + 1) if self.initial is None else self.initial
@@ -138,10 +146,19 @@ class _Run:
         self.flat = flat_directions(self.fixed, self.moving)
 
     def result(self) -> AffineResult:
-        choice = choose_start(self.coarsest, self.trials, self.settings, self.initial, self.flat)
+        choice = choose_start(self.coarsest, self.trials, self.settings, self.initial, self.flat, self._tried)
         self.stages += choice.stages
         matrix = self._optimised(choice.best.matrix)
         return self._judged(matrix, choice)
+
+    def _tried(self) -> None:
+        """One more start was climbed from; how many there will be is not known before."""
+        self.started += 1
+        self._tell('choosing a start', _CHOOSING * min(1.0, self.started / _USUAL))
+
+    def _tell(self, what: str, done: float) -> None:
+        if self.watch is not None:
+            self.watch(what, min(1.0, done))
 
     def _optimised(self, matrix: np.ndarray) -> np.ndarray:
         """Rigid down to the middle level, then the wanted transform down to the finest (either alone: all levels)."""
@@ -176,9 +193,13 @@ class _Run:
         # Coarse levels only have to hand over a good start.
         tolerance = self.settings.tolerance * objective.spacing * (1 if last else 10)
         curve = self.curves.setdefault(f'{name} {level}', [])
+        self.climbed += 1
+        usual = len(self.objectives) + (0 if self.settings.transform in ('translation', 'rigid') else 1)
 
         def watch(iteration: int, value: float) -> None:
             curve.append(value)
+            share = (self.climbed - 1 + iteration / self.settings.iterations) / usual
+            self._tell(f'{name}, level {level}', _CHOOSING + (1 - _CHOOSING) * share)
             if self.progress is not None:
                 self.progress(name, level, len(curve), value)
 

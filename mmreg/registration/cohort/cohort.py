@@ -14,6 +14,7 @@ import numpy as np
 from mmreg.errors import InputError
 from mmreg.io.learn2reg import read_note
 from mmreg.registration.pipeline import Pipeline, StartedPair
+from mmreg.registration.progress import ProgressCallback
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.possible import refuse_impossible
 from mmreg.registration.types import AffineLike
@@ -49,6 +50,7 @@ class Cohort:
         batch_size: So many pairs with equal working grids are displaced together.
         shard: Which process this is; it takes its share of the cases.
         inverse: Whether the inverse displacement is computed, which the results of ``'files'`` hold.
+        watch: Called with where the case in hand is.
     """
 
     pipeline: Pipeline
@@ -62,6 +64,7 @@ class Cohort:
     batch_size: int = 1
     shard: Shard = field(default_factory=Shard)
     inverse: bool = True
+    watch: ProgressCallback = None
 
     def __post_init__(self) -> None:
         self._places = Places(self.layout, self.cases)
@@ -199,12 +202,17 @@ class Cohort:
     def _start(self, case: CohortCase) -> StartedPair:
         self.place(case)  # a name that the layout cannot have is told before the work
         files = case.files if self.layout == 'files' else case.files.only(self.pipeline.needed())
-        affine = case.affine or self.affine
-        return self.pipeline.start(files, case.case_id, affine=affine, landmark_frame=self.landmark_frame)
+        return self.pipeline.start(
+            files,
+            case.case_id,
+            affine=case.affine or self.affine,
+            landmark_frame=self.landmark_frame,
+            watch=self.watch,
+        )
 
     def _displace(self, group: list[tuple[CohortCase, StartedPair]]) -> Iterator[Outcome]:
         try:
-            moved = self.pipeline.displace([started for _, started in group])
+            moved = self.pipeline.displace([started for _, started in group], self.watch)
         except Exception as error:
             if len(group) == 1:
                 yield failed(group[0][0], error)
@@ -224,11 +232,12 @@ class Cohort:
 
     def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> dict[str, Any]:
         files = self.layout == 'files'
-        result = self.pipeline.finish(started, moved, inverse=files and self.inverse, metrics=files)
+        inverse = files and self.inverse
+        result = self.pipeline.finish(started, moved, inverse=inverse, metrics=files, watch=self.watch)
         refuse_impossible(result)
         result.provenance['request'] = case.fingerprint(self.settings())
         if files:
-            result.save(self.place(case), outputs=self.outputs)
+            result.save(self.place(case), outputs=self.outputs, watch=self.watch)
         else:
             write_layout(self.layout, self.place(case), result)
         return result_line(case, result.provenance)

@@ -13,10 +13,10 @@ from mmreg.io import (
     affine_transform,
     check_points,
     fixed_to_moving,
-    moving_to_fixed,
     resample_to,
     warp_to_fixed,
 )
+from mmreg.io.point_inverse import inverse_points
 from mmreg.io.resample import outside_value
 from mmreg.registration.inputs import Image
 from mmreg.registration.planes import by_headers
@@ -73,5 +73,5 @@ def follow(result: RegistrationResult, labels: Mapping[str, Image], points: Mapp
         result.landmarks_in_moving = Landmarks(check_points(moved), 'ras', points['fixed'].names)
     if 'moving' in points and result.inverse is not None:
         world = points['moving'].in_world(result.moving.geometry)
-        moved = moving_to_fixed(world, result.inverse.displacement, result.inverse.geometry, result.affine)
+        moved, _ = inverse_points(result.transform, world)  # as exactly as the displacement itself can be undone
         result.landmarks_in_fixed = Landmarks(check_points(moved), 'ras', points['moving'].names)

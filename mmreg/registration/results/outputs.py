@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from mmreg.errors import ConfigError
@@ -17,11 +17,12 @@ from mmreg.io import (
     write_transform,
     write_volume,
 )
-from mmreg.io.displacement import reoriented_displacement
+from mmreg.io.displacement import fine_step, reoriented_displacement
 from mmreg.io.geometry import Geometry
 from mmreg.io.label_tables import row_name
 from mmreg.io.tables import COLUMNS, write_json, write_rows, write_table
 from mmreg.io.voxel_type import in_type_of
+from mmreg.registration.progress import ProgressCallback, tell
 
 from .folder import MARKER, replacing_folder
 from .headline import headline
@@ -29,7 +30,13 @@ from .rigidity import write_rigidity
 from .values import ResultValues
 
 
-def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[str] | None = None) -> Path:
+def write_result(
+    result: ResultValues,
+    out_dir: str | Path,
+    outputs: Collection[str] | None = None,
+    also: Sequence[Callable[[Path], object]] = (),
+    watch: ProgressCallback = None,
+) -> Path:
     """Write a result into a folder, all of it or nothing.
 
     Files: ``warped.nii.gz``; ``displacement.nii.gz`` and
@@ -44,6 +51,8 @@ def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[
         result: What to write.
         out_dir: The folder; files of an earlier result in it are replaced, others are left alone.
         outputs: Some of :data:`OUTPUTS`; all by default.
+        also: What else is written into the folder and belongs to the result, called with it.
+        watch: Called before each of them.
 
     Raises:
         ConfigError: an unknown name in ``outputs``.
@@ -68,9 +77,13 @@ def write_result(result: ResultValues, out_dir: str | Path, outputs: Collection[
         )
     out_dir = Path(out_dir)
     with replacing_folder(out_dir) as folder:
-        for name, write in OUTPUTS.items():
-            if name in chosen:
-                write(result, folder)
+        names = [name for name in OUTPUTS if name in chosen]
+        for number, name in enumerate(names):
+            tell(watch, 'writing', name, number / (len(names) + len(also)))
+            OUTPUTS[name](result, folder)
+        for number, write in enumerate(also, len(names)):
+            tell(watch, 'writing', 'what was given along', number / (len(names) + len(also)))
+            write(folder)
         files = sorted(path.name for path in folder.iterdir()) + [MARKER]
         write_json(folder / MARKER, {**result.provenance, 'files': files})
     return out_dir
@@ -81,10 +94,11 @@ def _warped(result: ResultValues, folder: Path) -> None:
 
 
 def _displacement(result: ResultValues, folder: Path) -> None:
-    write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry)
+    step = fine_step(result.geometry)
+    write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry, step)
     if result.inverse is not None:
         path = folder / 'inverse_displacement.nii.gz'
-        write_displacement_image(path, result.inverse.on_original_grid, result.geometry)
+        write_displacement_image(path, result.inverse.on_original_grid, result.geometry, step)
 
 
 def _transforms(result: ResultValues, folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mmreg.evaluation.functional.rigidity import BodyRigidity
 from mmreg.io import Geometry, Landmarks, Transform, Volume, affine_transform, compose, displacement_transform
+from mmreg.io.displacement import fine_step
 from mmreg.io.tables import Row
 from mmreg.registration.alignment import Alignment
 from mmreg.registration.inputs import Image
@@ -79,10 +80,13 @@ class ResultValues:
 
     @property
     def transform(self) -> Transform:
-        """Point map fixed world -> moving world, the one that pulls the moving image back."""
+        """Point map fixed world -> moving world, the one that pulls the moving image back.
+
+        Its vectors are rounded as in the files (:func:`mmreg.io.displacement.fine_step`).
+        """
         if not self.displacement.any():
             return affine_transform(np.eye(self.geometry.ndim + 1) if self.affine is None else self.affine)
-        return displacement_transform(self.displacement, self.geometry, self.affine)
+        return displacement_transform(self.displacement, self.geometry, self.affine, step=fine_step(self.geometry))
 
     @property
     def inverse_displacement(self) -> np.ndarray | None:
@@ -101,7 +105,8 @@ class ResultValues:
             return None
         if not self.displacement.any():
             return self.transform.inverse()
-        backward = displacement_transform(self.inverse.displacement, self.inverse.geometry)
+        step = fine_step(self.geometry)
+        backward = displacement_transform(self.inverse.displacement, self.inverse.geometry, step=step)
         return backward if self.affine is None else compose(affine_transform(self.affine).inverse(), backward)
 
     def array_displacement(self) -> np.ndarray:

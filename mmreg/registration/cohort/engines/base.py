@@ -11,6 +11,7 @@ from mmreg.registration.cohort.job import CohortJob
 from mmreg.registration.cohort.outcome import Outcome
 from mmreg.registration.cohort.shards import Shard
 from mmreg.registration.pipeline import Pipeline
+from mmreg.registration.progress import ProgressCallback
 
 #: Called after each case.
 Report: TypeAlias = Callable[[Outcome], None]
@@ -21,7 +22,13 @@ def silent(outcome: Outcome) -> None:
 
 
 class Engine:
-    """Runs the cases of jobs; a context manager around all of them."""
+    """Runs the cases of jobs; a context manager around all of them.
+
+    Attributes:
+        watch: Called with where the case in hand is, by engines whose cases are registered in this process.
+    """
+
+    watch: ProgressCallback = None
 
     def __enter__(self) -> Engine:
         return self
@@ -63,7 +70,9 @@ class LocalEngine(Engine):
 
     def run(self, job: CohortJob, cases: Sequence[CohortCase], report: Report = silent) -> list[Outcome]:
         """All cases, one after the other."""
-        return job.cohort(cases, pipeline=self._pipeline(job)).run(report)
+        cohort = job.cohort(cases, pipeline=self._pipeline(job))
+        cohort.watch = self.watch
+        return cohort.run(report)
 
     def _pipeline(self, job: CohortJob) -> Pipeline:
         if self._made is None or self._made[0] is not job.options:

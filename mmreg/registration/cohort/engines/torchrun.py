@@ -47,6 +47,7 @@ class TorchrunEngine(Engine):
         device = self.shard.device(None if job.options.device is None else str(job.options.device))
         job = replace(job, options=replace(job.options, device=device), out_dir=Path(job.out_dir))
         cohort = job.cohort(cases, self.shard)
+        cohort.watch = self.watch
         return cohort.merge(cohort.run(report))
 
     def wait(self) -> None:
