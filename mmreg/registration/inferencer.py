@@ -47,6 +47,7 @@ class RegistrationInferencer(Pipeline):
         preset: Whose losses and settings refine: a preset's name or file, ``'network'`` for the losses of the config
             itself; chosen by the images where None.
         seed: Of the affine search and of the refinement.
+        use_landmarks: ``'start'``, ``'loss'`` (in the refinement) or both: landmarks of both images steer.
 
     Example:
         >>> register = RegistrationInferencer('configs/eoir_lumir.py', 'eoir.pth')  # doctest: +SKIP
@@ -65,10 +66,11 @@ class RegistrationInferencer(Pipeline):
         refine: int = 0,
         preset: str | Path | None = None,
         seed: int = 0,
+        use_landmarks: Sequence[str] | None = None,
     ):
         options = RunOptions(
             preset=preset, model=config, checkpoint=checkpoint, refine=refine, device=device, seed=seed,
-            cfg_options=cfg_options, label_sets=label_sets, labels=labels,
+            cfg_options=cfg_options, label_sets=label_sets, labels=labels, use_landmarks=use_landmarks,
         )  # fmt: skip
         super().__init__(options)
         if isinstance(config, Registrar):
@@ -80,7 +82,8 @@ class RegistrationInferencer(Pipeline):
         self.preparation = preparation or find_preparation(self.loaded.cfg, self.meta, where)
         self.channels = self.model.backbone.spec.image_channels
         self.network = Network(self.model, self.preparation, self.loaded.cfg)
-        self.refining = Refining(self.model, self.cfg, refine, preset, self.device, seed) if refine else None
+        steered = options.steers('loss')
+        self.refining = Refining(self.model, self.cfg, refine, preset, self.device, seed, steered) if refine else None
         self._refined: dict[str, Refined] = {}
 
     @property
@@ -113,7 +116,7 @@ class RegistrationInferencer(Pipeline):
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the method."""
-        own = self._method(self.network).settings()
+        own = {**self._method(self.network).settings(), **self.used_landmarks()}
         return own if self.refining is None else {**own, **self.refining.settings()}
 
     def _method(

@@ -28,6 +28,8 @@ OUTPUT_NAMES = (
 LAYOUT_NAMES = ('files', 'lumir', 'learn2reg', 'oasis')
 #: Kinds of map that may be all that is asked for.
 ONLY = ('rigid', 'similarity', 'affine')
+#: What landmarks may do besides being scored.
+USES = ('start', 'loss')
 LABEL_SETS = ('equal', 'overlap')
 VIEW_NAMES = ('neurological', 'radiological')
 LANDMARK_FRAMES = ('voxel', 'dirlab', 'ras', 'lps')
@@ -82,6 +84,14 @@ class RunOptions:
     only: str | None = described(
         'stop after the initialisation and deform nothing: the kind of map that is searched for', None, choices=ONLY
     )
+    use_landmarks: Sequence[str] | None = described(
+        'landmarks of both images steer: start (the affine is the map that brings them nearest to each other, no image '
+        'is looked at), loss (each pulls the deformation towards its partner), or both; else they are only scored',
+        None,
+        nargs='+',
+        choices=USES,
+        python='or one of the words',
+    )
     device: str | torch.device | None = described(
         'where it runs: cpu, cuda, cuda:N (default: the GPU where there is one)', None
     )
@@ -130,6 +140,11 @@ class RunOptions:
         """Whether a network is named: by its config, by weights that tell it, or by both."""
         return self.model is not None or self.checkpoint is not None
 
+    def steers(self, how: str) -> bool:
+        """Whether landmarks are used as one of :data:`USES`."""
+        used = self.use_landmarks
+        return how in ([used] if isinstance(used, str) else used or ())
+
     def check(self) -> None:
         """Refuse options that contradict each other.
 
@@ -140,6 +155,7 @@ class RunOptions:
         automatic = self.affine is None or (isinstance(self.affine, str) and self.affine == 'auto')
         if self.only is not None and not automatic:
             raise ConfigError(f'only={self.only!r} and affine={self.affine!r} were given, expected one of them.')
+        self._check_landmarks(automatic)
         if not 0.05 <= self.smoothness <= 20:
             raise ConfigError(
                 f'smoothness is {self.smoothness:g}, expected a factor from 0.05 to 20; 1 is as the preset says.'
@@ -167,6 +183,26 @@ class RunOptions:
         if self.preset is not None and not self.refine:
             raise ConfigError(
                 'fast and preset were given, expected one of them, or the number of refine iterations too.'
+            )
+
+    def _check_landmarks(self, automatic: bool) -> None:
+        """Refuse uses of landmarks that nothing would come of."""
+        used = [self.use_landmarks] if isinstance(self.use_landmarks, str) else list(self.use_landmarks or ())
+        unknown = [word for word in used if word not in USES]
+        if unknown:
+            raise ConfigError(f'use_landmarks is {unknown[0]!r}, expected some of {", ".join(USES)}.')
+        kinds = ('affine', 'similarity', 'rigid', 'translation')
+        if 'start' in used and not automatic and not (isinstance(self.affine, str) and self.affine in kinds):
+            raise ConfigError(
+                f'use_landmarks=start and affine={self.affine!r} were given, expected one of them; {", ".join(kinds)} '
+                'name the kind of map.'
+            )
+        if 'loss' in used and self.only is not None:
+            raise ConfigError(f'use_landmarks=loss and only={self.only!r} were given, expected one of them.')
+        if 'loss' in used and (self.network or self.fast) and not self.refine:
+            raise ConfigError(
+                'use_landmarks=loss was given with a model, expected the number of refine iterations too, in which the '
+                'landmarks pull.'
             )
 
     def described_values(self) -> dict[str, Any]:

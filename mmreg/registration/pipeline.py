@@ -15,8 +15,9 @@ from mmreg.utils.described import split_keywords, with_keywords
 from .alignment import align
 from .files import PairFiles
 from .inputs import Image, Pair, read_pair
+from .landmark_start import KINDS, align_by_landmarks
 from .method import Method
-from .options import RunOptions
+from .options import USES, RunOptions
 from .progress import ProgressCallback, tell
 from .provenance import describe_run
 from .results.coverage import overlap_percent
@@ -30,6 +31,9 @@ from .types import AffineLike, ImageLike
 from .working.pair import SourceResult, WorkingPair, to_fixed_grid
 from .working.preparation import working_grid
 from .working.stacks import stack_axis
+
+#: Said of results whose landmarks are no judges.
+STEERED = 'the landmarks steered this registration: their own error says nothing of other points.'
 
 
 @dataclass
@@ -90,7 +94,13 @@ class Pipeline:
 
     def needed(self) -> tuple[str, ...]:
         """Which inputs besides the two images the displacement depends on."""
-        return ('fixed_mask', 'moving_mask')
+        steering = ('fixed_landmarks', 'moving_landmarks') if self.options.use_landmarks else ()
+        return ('fixed_mask', 'moving_mask', *steering)
+
+    def used_landmarks(self) -> dict[str, Any]:
+        """The part of :meth:`settings` that says how landmarks steer; empty where they do not."""
+        used = [how for how in USES if self.options.steers(how)]
+        return {'use_landmarks': used} if used else {}
 
     @with_keywords(PairFiles, RunOptions, skip=RunOptions.names(but=('affine', 'landmark_frame')))
     def __call__(
@@ -146,15 +156,21 @@ class Pipeline:
                 files, case_id, channels=self.channels, landmark_frame=landmark_frame,
                 label_sets=options.label_sets, label_values=None if options.labels is None else list(options.labels),
             )  # fmt: skip
+            _check_landmarks(pair, options)
         with timed(timings, 'method'):
             method = self.method(pair)
             tell(watch, 'method', method.words())
             _check_slices(pair, method.source.model.ndim)
         with timed(timings, 'affine'):
             device = method.source.device
-            alignment = align(
-                pair, options.only or affine, method.affine, device=device, seed=options.seed, watch=watch
-            )
+            wanted = options.only or affine
+            if options.steers('start'):
+                kind = wanted if isinstance(wanted, str) and wanted in KINDS else None
+                alignment = align_by_landmarks(
+                    pair, kind or (method.affine or {}).get('transform', 'affine'), bool(kind)
+                )
+            else:
+                alignment = align(pair, wanted, method.affine, device=device, seed=options.seed, watch=watch)
         overlap = overlap_percent(pair.images, alignment.matrix)
         geometry = pair.fixed.geometry
         axis = stack_axis(geometry) if method.source.model.ndim < geometry.ndim else None
@@ -191,6 +207,8 @@ class Pipeline:
         result.warnings += moved.warnings
         result.minimised = moved.minimised
         result.label_names, result.view = self.label_names, started.options.view
+        if started.options.use_landmarks:
+            result.warnings.append(STEERED)
         if metrics:
             tell(watch, 'metrics')
             with timed(timings, 'metrics'):
@@ -198,6 +216,15 @@ class Pipeline:
         result.timings = {**timings, 'total': sum(timings.values())}
         result.provenance = describe_run(started.options, started.method, result, on, moved)
         return result
+
+
+def _check_landmarks(pair: Pair, options: RunOptions) -> None:
+    """Refuse a pair without the landmarks that shall steer it."""
+    missing = [f'{role}_landmarks' for role in ('fixed', 'moving') if role not in pair.points]
+    if options.use_landmarks and missing:
+        raise DataError(
+            f'{pair.case_id}: found no {" and no ".join(missing)}, expected landmarks of both images with use_landmarks'
+        )
 
 
 def _check_slices(pair: Pair, ndim: int) -> None:

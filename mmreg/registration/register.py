@@ -40,6 +40,7 @@ class PresetRegistration(Pipeline):
         labels: Label values to score; all but background by default.
         seed: Of everything that is drawn.
         only: ``'rigid'``, ``'similarity'`` or ``'affine'``: such a map is all that is searched for.
+        use_landmarks: ``'start'``, ``'loss'`` or both: landmarks of both images steer.
 
     Example:
         >>> register = PresetRegistration('brain_t1')  # doctest: +SKIP
@@ -55,10 +56,11 @@ class PresetRegistration(Pipeline):
         labels: Sequence[int] | None = None,
         seed: int = 0,
         only: str | None = None,
+        use_landmarks: Sequence[str] | None = None,
     ):
         options = RunOptions(
             preset=preset, device=device, seed=seed, cfg_options=cfg_options, label_sets=label_sets, labels=labels,
-            only=only,
+            only=only, use_landmarks=use_landmarks,
         )  # fmt: skip
         super().__init__(options)
         self.device = choose_device(device)
@@ -82,13 +84,15 @@ class PresetRegistration(Pipeline):
             own: dict[str, Any] = {'presets': presets_digest(), 'cfg_options': plain(self.cfg_options)}
         else:
             own = {'config': self.preset.config.text}
-        return {**own, 'seed': self.options.seed, 'only': self.options.only}
+        return {**own, 'seed': self.options.seed, 'only': self.options.only, **self.used_landmarks()}
 
     def _method(self, preset: Preset, pair: Pair, chosen: str, reasons: Sequence[str]) -> Method:
         ndim, channels = 2 if are_slices(pair) else pair.fixed.geometry.ndim, pair.fixed.volume.channels
         key = (preset.name, ndim, channels)
         if key not in self._sources:
-            self._sources[key] = build_source(preset.cfg, ndim, channels, self.device, self.options.seed)
+            self._sources[key] = build_source(
+                preset.cfg, ndim, channels, self.device, self.options.seed, self.options.steers('loss')
+            )
         source: Source = self._sources[key]
         if self.options.only is not None:
             source = Undeformed(source)
@@ -164,6 +168,7 @@ def _built(options: RunOptions) -> Pipeline:
         'label_sets': options.label_sets,
         'labels': options.labels,
         'seed': options.seed,
+        'use_landmarks': options.use_landmarks,
     }
     pipeline: Pipeline
     if options.fast:

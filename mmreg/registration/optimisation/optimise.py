@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +17,15 @@ from mmreg.models.registrars.registrar import Registrar
 from mmreg.spatial import invert_multilevel, resize_field, warp
 
 from .folding import folded, unfold
+from .landmarks import pull
 from .levels import Grid, Stage, make_stages, on_grid
 from .result import Optimised, Progress
 from .rules import make_rule
 from .settings import Settings
 from .stiffness import ALIKE, field_smoother, likeness
 
+#: At the end of a level landmarks move the field alone, at most so often, until they are off by so many voxels.
+SETTLING, NEAR = 12, 0.1
 Report = Callable[[Progress], None]
 
 
@@ -111,13 +115,30 @@ class _Run:
             losses, gradients = self._evaluate(data)
             with torch.no_grad():
                 self.head.move(rule(self.head.increment_gradient(*gradients), level.share(iteration)), smooth)
+                if self.settings.landmark_pull and 'fixed_landmarks' in data:
+                    losses['landmarks'] = self._pulled(stage, data)
             self._record(number, iteration, stage, losses)
             values.append(losses['loss'])
             if self._converged(values):
                 break
+        if self.settings.landmark_pull and 'fixed_landmarks' in data:
+            for _ in range(SETTLING):
+                if self._pulled(stage, data) < NEAR * stage.field.finest:
+                    break
         self.result.seconds[f'level {number}'] = time.perf_counter() - began
         assert self.head.field is not None
         return self.head.field.detach()
+
+    @torch.no_grad()
+    def _pulled(self, stage: Stage, data: Mapping[str, Any]) -> float:
+        """Let the landmarks move the field; their mean distance before it, mm."""
+        assert self.head.field is not None
+        sigma = stage.sigma(math.hypot(stage.level.smooth_update, stage.level.smooth_field))
+        increment, distance = pull(
+            self.settings.landmark_pull, self.model.integrator, self.head.field, data, stage, sigma
+        )
+        self.head.move(increment)
+        return distance
 
     @torch.no_grad()
     def _alike(self, stage: Stage, data: Mapping[str, Any]) -> list[bool]:

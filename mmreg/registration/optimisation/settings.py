@@ -77,6 +77,8 @@ class Settings:
         amp: The backbone runs in mixed precision; coordinates, losses and the field stay in float32.
         smoothness: Factor on the standard deviations of all Gaussians: 2 is stiffer, 0.5 follows finer differences.
         unfold: Most passes of local smoothing where the map folds; 0 leaves folds.
+        landmark_pull: Share of what landmarks are off by that each iteration makes good, see
+            :func:`mmreg.registration.optimisation.landmarks.pull`; 0: they do not steer.
     """
 
     levels: tuple[Level, ...]
@@ -91,6 +93,7 @@ class Settings:
     amp: bool = False
     smoothness: float = 1.0
     unfold: int = 50
+    landmark_pull: float = 0.0
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> Settings:
@@ -115,6 +118,7 @@ class Settings:
         _check_range('optimisation.memory', settings.memory, 0, 0.9999)
         _check_range('optimisation.floor', settings.floor, 0, 1)
         _check_range('optimisation.metric', settings.metric, 0, 2)
+        _check_range('optimisation.landmark_pull', settings.landmark_pull, 0, 1)
         return replace(settings, levels=tuple(level.smoother(settings.smoothness) for level in levels), smoothness=1.0)
 
 

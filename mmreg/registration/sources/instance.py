@@ -25,6 +25,9 @@ from .base import Source, split_batch
 from .minimised import Minimised, minimised
 from .second_opinion import Opinion, restrained, second_opinion
 
+#: Share of what landmarks are off by that each iteration makes good, where a config does not say it.
+PULL = 1.0
+
 
 @dataclass
 class InstanceOptimisation(Source):
@@ -34,6 +37,7 @@ class InstanceOptimisation(Source):
         optimisation: The config key of this name.
         place: The device it runs on.
         seed: Of whatever is drawn.
+        steered: Whether the landmarks of a pair pull the field.
     """
 
     model: Registrar
@@ -41,6 +45,7 @@ class InstanceOptimisation(Source):
     optimisation: Mapping[str, Any]
     place: torch.device = field(default_factory=lambda: torch.device('cpu'))
     seed: int = 0
+    steered: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -54,6 +59,8 @@ class InstanceOptimisation(Source):
         inputs = self._inputs(pairs)
         # The inverse is computed where it is wanted, on the fixed image's own grid.
         settings = {**self.optimisation, 'inverse': False}
+        if self.steered:
+            settings.setdefault('landmark_pull', PULL)
         prepared = time.perf_counter()
         with seeded(self.seed, self.device):
             first = None if start is None else start.to(self.device)
@@ -61,7 +68,7 @@ class InstanceOptimisation(Source):
         seconds = {'prepare': prepared - begin, 'optimisation': time.perf_counter() - prepared}
         displacement = found.displacement.detach().float()
         opinions: list[Opinion | None] = [None] * len(pairs)
-        if start is None:
+        if start is None and not self.steered:
             with seeded(self.seed, self.device):
                 opinions = second_opinion(self.model, inputs, displacement, settings)
         displacement = restrained(displacement, opinions)
@@ -71,7 +78,8 @@ class InstanceOptimisation(Source):
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
-        return {'optimisation': dict(self.optimisation), 'seed': self.seed}
+        steered = {'steered': True} if self.steered else {}
+        return {'optimisation': dict(self.optimisation), 'seed': self.seed, **steered}
 
     def _inputs(self, pairs: Sequence[WorkingPair]) -> dict[str, Any]:
         """What the optimiser is given; a single slice without its axis of one voxel."""
@@ -80,7 +88,7 @@ class InstanceOptimisation(Source):
             key: array if axis is None else array.squeeze(axis + 2)
             for key, array in stack([self._arrays(on) for on in pairs], self.device).items()
         }
-        if 'landmark' in self._kinds():
+        if self.steered or 'landmark' in self._kinds():
             rows = [on.landmarks() for on in pairs]
             kept = [k for k in range(pairs[0].grid.ndim) if k != axis]
             inputs |= {key: [torch.from_numpy(row[key][:, kept]).to(self.device) for row in rows] for key in rows[0]}
@@ -114,7 +122,9 @@ def _judged(result: SourceResult, opinion: Opinion | None, value: Minimised | No
     return replace(result, notes=notes)
 
 
-def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0) -> InstanceOptimisation:
+def build_source(
+    cfg: Config, ndim: int, channels: int, device: torch.device, seed: int = 0, steered: bool = False
+) -> InstanceOptimisation:
     """The optimisation of a preset for images of ``ndim`` axes and ``channels`` channels.
 
     Raises:
@@ -126,7 +136,7 @@ def build_source(cfg: Config, ndim: int, channels: int, device: torch.device, se
     if channels != 1:
         model['backbone'] = {**model['backbone'], 'image_channels': channels}
     registrar = REGISTRARS.build(model).to(device).eval()
-    return InstanceOptimisation(registrar, find_preparation(cfg), dict(cfg.optimisation), device, seed)
+    return InstanceOptimisation(registrar, find_preparation(cfg), dict(cfg.optimisation), device, seed, steered)
 
 
 def _teller(watch: ProgressCallback) -> Callable[[Any], None] | None:

@@ -48,6 +48,7 @@ class Refining:
         preset: Whose losses: a name, a file, ``'network'``, or None for a choice by the images.
         device: Where it runs.
         seed: Of the optimisation.
+        steered: Whether landmarks pull the field.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class Refining:
         preset: str | Path | None,
         device: torch.device,
         seed: int,
+        steered: bool = False,
     ):
         if iterations < 0:
             raise ConfigError(f'refine is {iterations}, expected a number of iterations, 0 or more.')
         self.model, self.cfg, self.iterations, self.device, self.seed = model, cfg, iterations, device, seed
+        self.steered = steered
         self.own = str(preset) == OWN
         self.preset = None if preset is None or self.own else load_preset(preset)
         self._made: dict[str, Refinement] = {}
@@ -100,7 +103,7 @@ class Refining:
             for name in ('pyramid', 'label_values'):
                 cfg.model.pop(name, None)
         spec = self.model.backbone.spec
-        source = build_source(cfg, spec.ndim, spec.image_channels, self.device, self.seed)
+        source = build_source(cfg, spec.ndim, spec.image_channels, self.device, self.seed, self.steered)
         described = {**preset.describe(), 'name': key, 'chosen': chosen, 'reasons': reasons}
         return Refinement(key, source, ConfigText(cfg), described)
 
