@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'train-stages': ('mmreg.commands.train_stages', 'train configs in order, each from the weights of the one before'),
     'test': ('mmreg.commands.test', 'measure a checkpoint on the test set of a config'),
     'register': ('mmreg.commands.register', 'register two images, or many pairs, without training'),
+    'bids': ('mmreg.commands.bids', 'register a data set in BIDS, write derivatives'),
     'infer': ('mmreg.commands.infer', 'register image files with a trained model'),
     'template': ('mmreg.commands.template', 'build an unbiased template of a group of scans'),
     'propagate': ('mmreg.commands.propagate', 'carry the labels of atlases to a scan'),
@@ -51,7 +52,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     'demo': ('mmreg.commands.demo', 'train a small network on simulated brains and see what it learned'),
     'config': ('mmreg.commands.config', 'print a config with everything merged'),
     'models': ('mmreg.commands.models', 'list the methods with config, paper, parameters and results'),
-    'list': ('mmreg.commands.list', 'print every registered part'),
+    'list': ('mmreg.commands.list', 'print every registered part, or what one of them is'),
+    'completion': ('mmreg.commands.completion', 'print the completion of a shell'),
 }
 ALIASES = {'inference': 'infer', 'convert-checkpoint': 'convert', 'print-config': 'config'}
 

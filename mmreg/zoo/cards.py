@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def chosen_cards(name: str | None) -> list[Card]:
     cards = [card for card in everything if wanted in card.method.lower() or wanted in card.config.stem]
     if not cards:
         methods = ', '.join(dict.fromkeys(card.method for card in everything))
-        raise ConfigError(f'there is no method or config with {name!r} in its name, expected one of {methods}.')
+        known = {word.lower(): word for card in everything for word in (card.method, card.config.stem)}
+        close = get_close_matches(wanted, known, n=2, cutoff=0.6)
+        hint = f'; did you mean {" or ".join(repr(known[word]) for word in close)}?' if close else ','
+        raise ConfigError(f'there is no method or config with {name!r} in its name{hint} expected one of {methods}.')
     return cards
 
 

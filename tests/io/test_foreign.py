@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from mmreg.errors import ConfigError, DataError, DataWarning
 from mmreg.io import (
+    Geometry,
     Volume,
     affine_transform,
     compose,
@@ -74,8 +75,9 @@ def test_matrices_out_and_in(tmp_path, form, name):
     np.testing.assert_allclose(back.affine, world_affine(), atol=1e-6)
     if form != 'fsl':  # the others tell what they are
         np.testing.assert_allclose(read_transform(tmp_path / name).affine, world_affine(), atol=1e-6)
-    with pytest.raises(DataError, match='not linear'):
-        write_as(tmp_path / name, whole(), form, spaces)
+    if form != 'elastix':  # which names a field in its parameters
+        with pytest.raises(DataError, match='not linear'):
+            write_as(tmp_path / name, whole(), form, spaces)
 
 
 @pytest.mark.parametrize('form', ['fsl', 'niftyreg', 'spm', 'afni'])
@@ -311,3 +313,20 @@ def test_rubbish(tmp_path, form, text, name, capfd):
         read_transform(tmp_path / name, form=form, spaces=SPACES)
     assert '\n' not in str(caught.value) and 'expected' in str(caught.value)
     assert capfd.readouterr() == ('', '')
+
+
+@pytest.mark.parametrize('ndim', [2, 3])
+def test_a_field_for_elastix_comes_back(tmp_path, ndim):
+    """Its parameters name the image beside them; the map is the same at every voxel."""
+    grid = Geometry.from_parts((14, 12, 10)[:ndim], (1.5, 2.0, 2.5)[:ndim], (3.0, -4.0, 5.0)[:ndim])
+    rng = np.random.default_rng(0)
+    coarse = rng.normal(scale=1.5, size=(ndim, *grid.shape)).astype(np.float32)
+    transform = displacement_transform(coarse, grid)
+    write_as(tmp_path / 'TransformParameters.0.txt', transform, 'elastix', Spaces(grid))
+    assert (tmp_path / 'TransformParameters.0.field.nii.gz').is_file()
+    found = read_transform(tmp_path / 'TransformParameters.0.txt')
+    inside = grid.voxel_to_world(rng.uniform(0.5, 8, (40, ndim)))
+    np.testing.assert_allclose(found.transform_points(inside), transform.transform_points(inside), atol=1e-4)
+    (tmp_path / 'TransformParameters.0.field.nii.gz').unlink()
+    with pytest.raises(DataError, match='field.nii.gz'):
+        read_transform(tmp_path / 'TransformParameters.0.txt')

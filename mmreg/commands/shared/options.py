@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from mmreg.errors import ConfigError
@@ -54,8 +55,16 @@ class Parser(argparse.ArgumentParser):
 
         unknown = message.partition('unrecognized arguments: ')[2].split()
         hints = dict.fromkeys(hint_of(word) for word in unknown if word.startswith('-') or '=' in word)
-        told = '; '.join(f'{hint} (--cfg-options KEY=VALUE)' for hint in hints if hint)
-        super().error(f'{message}; {told}' if told else message)
+        told = [f'{hint} (--cfg-options KEY=VALUE)' for hint in hints if hint]
+        told += [f'did you mean {near}?' for word in unknown if (near := self._near(word))]
+        super().error('; '.join([message, *dict.fromkeys(told)]))
+
+    def _near(self, word: str) -> str | None:
+        """The option that a misspelt one was meant for."""
+        if not word.startswith('--'):
+            return None
+        close = get_close_matches(word.partition('=')[0], self._option_string_actions, n=1, cutoff=0.75)
+        return close[0] if close else None
 
 
 class KeyValue(argparse.Action):

@@ -12,8 +12,10 @@ import SimpleITK as sitk
 
 from mmreg.errors import DataError
 from mmreg.io.atomic import write_text
+from mmreg.io.displacement import read_displacement_image, write_displacement_image
 from mmreg.io.files import regular_file
-from mmreg.io.transforms import Transform, compose
+from mmreg.io.geometry import Geometry
+from mmreg.io.transforms import Transform, compose, displacement_transform
 from mmreg.utils.text_files import read_text
 
 from .space import Spaces, from_lps
@@ -62,12 +64,13 @@ def read_elastix(path: Path, spaces: Spaces, depth: int = 0) -> Transform:
 
 
 def write_elastix(path: Path, transform: Transform, spaces: Spaces) -> None:
-    """An AffineTransform for transformix on the fixed grid."""
-    affine = transform.affine
-    if affine is None:
-        raise DataError(f'{path}: found a transform that is not linear, expected an affine for elastix')
+    """Parameters for transformix on the fixed grid: an affine, or a field with its image (``.nii.gz``) beside them."""
     if spaces.fixed is None:
         raise DataError(f'{path}: found no grid, expected that of the fixed image (--reference FIXED)')
+    affine = transform.affine
+    if affine is None:
+        _write_field(path, transform, spaces.fixed)
+        return
     ndim, (size, spacing, origin, direction) = len(affine) - 1, spaces.fixed.to_sitk()
     lps = from_lps(affine)
     numbers = {
@@ -78,10 +81,28 @@ def write_elastix(path: Path, transform: Transform, spaces: Spaces) -> None:
         'Direction': np.reshape(direction, (ndim, ndim)).T.ravel(),
         'CenterOfRotationPoint': [0.0] * ndim,
     }  # fmt: skip
+    _write(path, {'Transform': 'AffineTransform', 'HowToCombineTransforms': 'Compose'}, numbers)
+
+
+def _write_field(path: Path, transform: Transform, grid: Geometry) -> None:
+    """A DeformationFieldTransform; the image of its field, LPS mm, gets the name of the parameters."""
+    image = path.with_name(f'{path.name.removesuffix(".txt")}.field.nii.gz')
+    write_displacement_image(image, transform.displacement_on(grid), grid)
+    size, spacing, origin, direction = grid.to_sitk()
+    ndim = grid.ndim
+    numbers: dict[str, Any] = {
+        'NumberOfParameters': [0], 'DeformationFieldInterpolationOrder': [1],
+        'FixedImageDimension': [ndim], 'MovingImageDimension': [ndim],
+        'Size': size, 'Index': [0] * ndim, 'Spacing': spacing, 'Origin': origin,
+        'Direction': np.reshape(direction, (ndim, ndim)).T.ravel(),
+    }  # fmt: skip
+    _write(path, {'Transform': 'DeformationFieldTransform', 'DeformationFieldFileName': image.name}, numbers)
+
+
+def _write(path: Path, own: dict[str, str], numbers: dict[str, Any]) -> None:
     words = {
-        'Transform': 'AffineTransform', 'InitialTransformParametersFileName': 'NoInitialTransform',
-        'HowToCombineTransforms': 'Compose', 'FixedInternalImagePixelType': 'float',
-        'MovingInternalImagePixelType': 'float', 'UseDirectionCosines': 'true',
+        **own, 'InitialTransformParametersFileName': 'NoInitialTransform',
+        'FixedInternalImagePixelType': 'float', 'MovingInternalImagePixelType': 'float', 'UseDirectionCosines': 'true',
         'ResampleInterpolator': 'FinalBSplineInterpolator', 'Resampler': 'DefaultResampler',
         'DefaultPixelValue': '0', 'ResultImageFormat': 'nii.gz', 'ResultImagePixelType': 'float',
     }  # fmt: skip
@@ -165,6 +186,16 @@ def _bspline(entries: Parameters, path: Path) -> sitk.Transform:
     return sitk.BSplineTransform(images, order)
 
 
+def _field(entries: Parameters, path: Path) -> sitk.Transform:
+    """A field in an image of its own, where the parameters say or beside them."""
+    if entries.get('DeformationFieldInterpolationOrder', ['1'])[0] == '0':
+        raise DataError(f'{path}: found a field without interpolation, expected DeformationFieldInterpolationOrder 1')
+    named = Path(_word(entries, 'DeformationFieldFileName', path))
+    beside = path.parent / named.name
+    displacement, grid = read_displacement_image(beside if beside.exists() else path.parent / named)
+    return displacement_transform(displacement, grid).itk
+
+
 _BUILDERS: dict[str, Callable[[Parameters, Path], sitk.Transform]] = {
     'TranslationTransform': _translation,
     'EulerTransform': _euler,
@@ -172,4 +203,5 @@ _BUILDERS: dict[str, Callable[[Parameters, Path], sitk.Transform]] = {
     'AffineTransform': _affine,
     'BSplineTransform': _bspline,
     'RecursiveBSplineTransform': _bspline,
+    'DeformationFieldTransform': _field,
 }
