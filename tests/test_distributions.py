@@ -68,7 +68,7 @@ def test_the_sources_hold_what_the_tests_need(dist, tmp_path):
     with tarfile.open(archive) as file:
         file.extractall(tmp_path, filter='data')
     (source,) = tmp_path.iterdir()
-    tracked = ('mmreg', 'configs', 'tests', 'docs', 'benchmarks', 'tools', 'docker', 'projects')
+    tracked = ('mmreg', 'configs', 'tests', 'docs', 'benchmarks', 'tools', 'docker', 'projects', 'integrations')
     for folder in tracked:
         wanted = {p.relative_to(ROOT) for p in (ROOT / folder).rglob('*') if p.is_file()}
         wanted = {p for p in wanted if not {'__pycache__', 'build'} & set(p.parts) and p.suffix not in ('.pyc', '.so')}

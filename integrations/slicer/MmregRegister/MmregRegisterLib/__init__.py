@@ -1,0 +1,1 @@
+"""What the module does without knowing 3D Slicer."""
