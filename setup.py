@@ -146,7 +146,6 @@ setup(
         'numpy>=1.26',
         'scipy>=1.11',
         'nibabel>=5',
-        'jinja2>=3.1',
         'h5py>=3.10',
         'pydicom>=2.4',
         'matplotlib>=3.8',

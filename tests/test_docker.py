@@ -11,7 +11,13 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LINES = re.sub(r'\\\n\s*', '', (ROOT / 'docker' / 'Dockerfile').read_text()).splitlines()
+
+
+def lines_of(name):
+    return re.sub(r'\\\n\s*', '', (ROOT / 'docker' / name).read_text()).splitlines()
+
+
+LINES = lines_of('Dockerfile')
 
 
 def copied(lines):
@@ -26,12 +32,24 @@ def copied(lines):
     return found
 
 
-def test_copied_files_are_in_the_build_context():
-    patterns = (ROOT / 'docker' / 'Dockerfile.dockerignore').read_text().splitlines()
+@pytest.mark.parametrize('name', ['Dockerfile', 'general.Dockerfile'])
+def test_copied_files_are_in_the_build_context(name):
+    patterns = (ROOT / 'docker' / f'{name}.dockerignore').read_text().splitlines()
     admitted = [pattern[1:] for pattern in patterns if pattern.startswith('!')]
-    for source in copied(LINES):
+    assert copied(lines_of(name))
+    for source in copied(lines_of(name)):
         assert (ROOT / source).exists()
         assert any(source == name or source.startswith(f'{name}/') for name in admitted), source
+
+
+def test_the_general_container_is_mmreg():
+    """Both are built alike; the general one asks for nothing of a challenge."""
+    lines = lines_of('general.Dockerfile')
+    assert 'ENTRYPOINT ["mmreg"]' in lines and not any('CHECKPOINT' in line for line in lines)
+    build = LINES.index('WORKDIR /opt/mmreg')
+    assert [line for line in LINES[:build] if line.startswith(('FROM', 'RUN', 'COPY'))] == [
+        line for line in lines[: lines.index('WORKDIR /opt/mmreg')] if line.startswith(('FROM', 'RUN', 'COPY'))
+    ]
 
 
 @pytest.fixture(scope='module')

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,17 @@ def test_presets_are_found_outside_a_checkout(installed, tmp_path):
     names, path = run.stdout.splitlines()
     assert names.split() == sorted(p.stem.removeprefix('register_') for p in (ROOT / 'configs').glob('register_*.py'))
     assert Path(path) == installed / 'mmreg' / 'configs' / 'register_brain_t1.py'
+
+
+def test_the_conda_recipe_asks_for_what_pip_asks_for():
+    """Names differ in three cases; versions are the same."""
+    renamed = {'torch': 'pytorch', 'matplotlib': 'matplotlib-base', 'mmcv-lite': 'mmcv'}
+    wanted = re.search(r'install_requires=\[(.*?)\]', (ROOT / 'setup.py').read_text(), re.S)[1]
+    recipe = (ROOT / 'conda/meta.yaml').read_text().partition('  run:')[2].partition('test:')[0]
+    asked = dict(re.findall(r'- (\S+) (\S+)$', recipe, re.M))
+    for name, versions in re.findall(r"'([\w-]+)([^']*)'", wanted):
+        name = renamed.get(name, name.lower())
+        assert asked.get(name) == versions, name
 
 
 def test_package_data(installed):

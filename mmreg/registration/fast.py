@@ -34,6 +34,7 @@ class FastRegistration(Pipeline):
         label_sets: ``'equal'`` or ``'overlap'``: what two label maps must have in common.
         labels: Label values to score; all but background by default.
         seed: Of the affine search and of the refinement.
+        use_landmarks: ``'start'``, ``'loss'`` (in the refinement) or both: landmarks of both images steer.
 
     Example:
         >>> register = FastRegistration(device='cpu')
@@ -52,11 +53,12 @@ class FastRegistration(Pipeline):
         label_sets: str = 'equal',
         labels: Sequence[int] | None = None,
         seed: int = 0,
+        use_landmarks: Sequence[str] | None = None,
     ):
         super().__init__(
             RunOptions(
                 fast=True, device=device, refine=refine, preset=preset, cfg_options=cfg_options,
-                label_sets=label_sets, labels=labels, seed=seed,
+                label_sets=label_sets, labels=labels, seed=seed, use_landmarks=use_landmarks,
             )
         )  # fmt: skip
         self._networks: dict[str, RegistrationInferencer] = {}
@@ -91,6 +93,7 @@ class FastRegistration(Pipeline):
             self._networks[weights.name] = RegistrationInferencer(
                 weights.name, device=told.device, cfg_options=told.cfg_options, label_sets=told.label_sets,
                 labels=told.labels, refine=told.refine, preset=told.preset, seed=told.seed,
+                use_landmarks=told.use_landmarks,
             )  # fmt: skip
         return self._networks[weights.name]
 
