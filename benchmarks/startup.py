@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 COMMANDS = {
-    'mmreg --help': 0.2, 'mmreg --version': 0.2, 'mmreg register --help': 0.5, 'mmreg list': 2.0, 'mmreg list LNCC': 2.0,
-    'mmreg models': 2.0,
+    'mmreg --help': 0.2, 'mmreg --version': 0.2, 'mmreg register --help': 0.5, 'mmreg list': 2.0,
+    'mmreg list LNCC': 2.0, 'mmreg models': 2.0,
 }  # fmt: skip
 
 

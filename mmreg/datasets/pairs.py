@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreg.errors import DataError
-from mmreg.io.csv_text import read_plain_text, split_rows
+from mmreg.io.csv_text import read_dicts, read_plain_text
 from mmreg.registry import DATASETS
 from mmreg.utils.text_files import parse_json
 
@@ -72,31 +72,16 @@ def read_pair_rows(path: str | Path) -> list[dict[str, Any]]:
     path = Path(path)
     if path.is_dir() or not path.exists():
         raise DataError(f'{path}: no such file, expected a pair list (.csv or .json)')
-    text = read_plain_text(path, 'a pair list (.csv or .json)')
     if path.suffix in ('.csv', '.tsv'):
-        rows: Any = _table(text, path)
+        rows: Any = [row for _, row in read_dicts(path, 'a pair list (.csv or .json)')]
     elif path.suffix == '.json':
-        rows = parse_json(text, str(path), 'a pair list')
+        rows = parse_json(read_plain_text(path, 'a pair list (.csv or .json)'), str(path), 'a pair list')
         rows = rows.get('pairs') if isinstance(rows, dict) else rows
     else:
         raise DataError(f'{path}: ending {path.suffix!r}, expected a pair list ending in .csv or .json')
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DataError(f'{path}: found no list of pairs, expected rows with the columns {", ".join(COLUMNS)}')
     return rows
-
-
-def _table(text: str, path: Path) -> list[dict[str, str]]:
-    """Rows of a table as dicts; every row has as many cells as the header, or leaves out those at its end."""
-    rows = split_rows(text, path)
-    if not rows:
-        return []
-    header = rows[0][1]
-    for number, cells in rows[1:]:
-        if len(cells) > len(header):
-            raise DataError(
-                f'{path}: found {len(cells)} cells in row {number}, expected {len(header)} as in the header'
-            )
-    return [dict(zip(header, cells + [''] * (len(header) - len(cells)))) for _, cells in rows[1:]]
 
 
 def _row_problems(path: str, position: int, row: dict[str, Any]) -> list[Problem]:

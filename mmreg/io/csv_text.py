@@ -75,12 +75,56 @@ def named_rows(text: str, path: str | Path) -> list[dict[str, str]]:
     Raises:
         DataError: a row that the rules of CSV cannot part.
     """
-    reader = csv.reader(io.StringIO(text, newline=''))
+    separator = separator_of(text)
+    reader = csv.reader(io.StringIO(text, newline=''), delimiter=separator)
     try:
         header = next(reader, [])
-        return [dict(zip(header, [*row, *[''] * len(header)])) for row in reader if row]
+        found = [dict(zip(header, [*row, *[''] * len(header)])) for row in reader if row]
+        return [point_for_comma(row, separator) for row in found]
     except csv.Error as error:
         raise DataError(f'{path}: found a row {reader.line_num} that is no CSV ({error}), expected a table') from error
+
+
+def read_dicts(path: str | Path, expected: str) -> list[tuple[int, dict[str, str]]]:
+    """(number of the row, cells by the names in the header) of a table with commas, semicolons or tabs.
+
+    Cells that are missing at the end of a row are empty.
+
+    Args:
+        path: The file.
+        expected: What the sentence asks for where it is none.
+
+    Raises:
+        DataError: missing or no text, a row that is no CSV, or one with more cells than the header.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / 'a.csv'
+        ...     _ = file.write_text('name;score\\na;0,5\\n')
+        ...     read_dicts(file, 'a table')
+        [(2, {'name': 'a', 'score': '0.5'})]
+    """
+    rows = split_rows(read_plain_text(path, expected), path)
+    if not rows:
+        return []
+    header = rows[0][1]
+    found = []
+    for number, cells in rows[1:]:
+        if len(cells) > len(header):
+            raise DataError(
+                f'{path}: found {len(cells)} cells in row {number}, expected {len(header)} as in the header'
+            )
+        found.append((number, dict(zip(header, cells + [''] * (len(header) - len(cells))))))
+    return found
+
+
+def point_for_comma(row: dict[str, str], separator: str) -> dict[str, str]:
+    """The cells with decimal points, where semicolons or tabs let numbers be written with commas."""
+    if separator not in ';\t':
+        return row
+    decimal = {name: cell for name, cell in row.items() if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell)}
+    return {**row, **{name: cell.replace(',', '.') for name, cell in decimal.items()}}
 
 
 def separator_of(text: str) -> str:

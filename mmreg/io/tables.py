@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 from mmreg.errors import DataError
 from mmreg.utils.atomic import write_text
-from mmreg.utils.text_files import read_text
 
-from .csv_text import as_cell, from_cell
+from .csv_text import as_cell, from_cell, point_for_comma, separator_of
 from .plain import json_text
 
 COLUMNS = ('case_id', 'metric', 'item', 'value', 'initial')
@@ -91,12 +90,14 @@ def read_rows(path: str | Path) -> list[Row]:
         return [row for file in files for row in read_rows(file)]
     if not path.is_file():
         raise DataError(f'{path} does not exist, expected a result CSV or a folder of them.')
-    with io.StringIO(read_text(path, 'a result CSV'), newline='') as file:
-        reader = csv.DictReader(file)
+    text = read_text(path, 'a result CSV')
+    separator = separator_of(text)
+    with io.StringIO(text, newline='') as file:
+        reader = csv.DictReader(file, delimiter=separator)
         if not set(COLUMNS) <= set(reader.fieldnames or ()):
             raise DataError(f'{path} has the columns {reader.fieldnames}, expected {list(COLUMNS)}.')
         try:
-            return [_row(line) for line in reader]
+            return [_row(point_for_comma(line, separator)) for line in reader]
         except (TypeError, ValueError, csv.Error) as error:
             raise DataError(f'{path}, line {reader.line_num}: {error}, expected a number.') from error
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmreg.errors import DataError
+from mmreg.io.csv_text import read_dicts
 from mmreg.io.plain import json_text, plain
 from mmreg.io.tables import Row, read_rows, write_json, write_rows, write_table
 
@@ -57,3 +58,25 @@ def test_a_table_of_something_else_is_refused(tmp_path):
     write_table(tmp_path / 'other.csv', ('a',), [(1,)])
     with pytest.raises(DataError, match='expected'):
         read_rows(tmp_path / 'other.csv')
+
+
+@pytest.mark.parametrize('separator', [',', ';', '\t'])
+def test_tables_as_spreadsheets_write_them(tmp_path, separator):
+    """Semicolons with decimal commas, tabs, a byte order mark; mistakes are told by file and row."""
+    value = '0,5' if separator == ';' else '0.5'
+    rows = [
+        ['case_id', 'metric', 'item', 'value', 'initial'],
+        ['a', 'dice', '1', value, ''],
+        ['b', 'dice', '1', 'x', ''],
+    ]
+    text = '\r\n'.join(separator.join(cells) for cells in rows)
+    path = tmp_path / 'rows.csv'
+    path.write_bytes(b'\xef\xbb\xbf' + text.encode())
+    with pytest.raises(DataError, match=r'rows\.csv, line 3: .*expected a number'):
+        read_rows(path)
+    path.write_bytes(b'\xef\xbb\xbf' + '\r\n'.join(separator.join(cells) for cells in rows[:2]).encode())
+    (found,) = read_rows(path)
+    assert (found.case_id, found.value, math.isnan(found.initial)) == ('a', 0.5, True)
+    path.write_text(separator.join(['a', 'b']) + '\n' + separator.join(['1', '2', '3']))
+    with pytest.raises(DataError, match='found 3 cells in row 2, expected 2'):
+        read_dicts(path, 'a table')

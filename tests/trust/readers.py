@@ -35,7 +35,7 @@ from mmreg.io import (
 )
 from mmreg.io.archives import open_archive
 from mmreg.io.cine import phases
-from mmreg.io.csv_text import read_plain_text
+from mmreg.io.csv_text import read_dicts, read_plain_text
 from mmreg.io.dicom.series import is_dicom_file, read_dicom_file
 from mmreg.io.foreign import FORMATS, Spaces, read_any, write_as
 from mmreg.io.label_tables import read_label_names
@@ -217,6 +217,7 @@ READERS = {
     'restricted_load': (restricted_load, ['arrays.pkl']),
     'open_archive': (_archived, ['sub.zip', 'arrays.npz']),
     'read_rows': (read_rows, ['rows.csv']),
+    'read_dicts': (lambda path: read_dicts(path, 'a table'), ['pairs.csv', 'comma.csv', 'rows.csv']),
     'read_plain_text': (lambda path: read_plain_text(path, 'text'), ['pairs.csv']),
     'phases': (phases, ['Info.cfg']),
     'read_cases': (read_cases, ['pairs.csv', 'pairs.json', 'dataset.json', 'train.csv', 'comma.csv']),
