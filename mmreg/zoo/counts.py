@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -44,7 +46,7 @@ def counts(configs: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def digest(config: Path) -> str:
-    """Of a config's text and that of all its bases; cards do not count."""
+    """Of a config's text and that of all its bases; cards, comments and the breaking of lines do not count."""
     text = '\n'.join(_without_card(path) for path in _with_bases(config))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -71,7 +73,9 @@ def _without_card(config: Path) -> str:
         if isinstance(statement, ast.Assign) and any(_named(target, '__card__') for target in statement.targets):
             del lines[statement.lineno - 1 : statement.end_lineno]
             break
-    return '\n'.join(lines)
+    text = io.StringIO('\n'.join(lines) + '\n')
+    kept = (tokenize.NAME, tokenize.OP, tokenize.NUMBER, tokenize.STRING)
+    return ' '.join(token.string for token in tokenize.generate_tokens(text.readline) if token.type in kept)
 
 
 @cache
