@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import io
 import json
-import tokenize
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 
 from mmreg.utils.shipped import find_config
 
+#: Behind code, as formatters leave it.
+_COMMENT = re.compile(r'\s{2,}#.*$')
 FILE = Path(__file__).with_name('counts.json')
 
 
@@ -73,9 +74,8 @@ def _without_card(config: Path) -> str:
         if isinstance(statement, ast.Assign) and any(_named(target, '__card__') for target in statement.targets):
             del lines[statement.lineno - 1 : statement.end_lineno]
             break
-    text = io.StringIO('\n'.join(lines) + '\n')
-    kept = (tokenize.NAME, tokenize.OP, tokenize.NUMBER, tokenize.STRING)
-    return ' '.join(token.string for token in tokenize.generate_tokens(text.readline) if token.type in kept)
+    code = (_COMMENT.sub('', line) for line in lines if not line.lstrip().startswith('#'))
+    return ''.join(''.join(code).split())
 
 
 @cache
