@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -27,33 +27,43 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `mmreg completion`; returns the exit code."""
+def main(
+    argv: Sequence[str] | None = None,
+    commands: Mapping[str, tuple[str, str]] | None = None,
+    aliases: Mapping[str, str] | None = None,
+) -> int:
+    """Entry point of `mmreg completion`; returns the exit code.
+
+    Args:
+        argv: The shell.
+        commands: Command -> its module and one line of help.
+        aliases: Other name -> command.
+    """
     args = build_parser().parse_args(argv)
-    return console.run(lambda: _print(args.shell))
+    return console.run(lambda: _print(args.shell, commands or {}, aliases or {}))
 
 
-def _print(shell: str) -> None:
+def _print(shell: str, commands: Mapping[str, tuple[str, str]], aliases: Mapping[str, str]) -> None:
     try:
         import shtab
     except ImportError as error:
         raise ConfigError(
             'the completion of shells is written by shtab, which is not installed: pip install "mmreg[completion]"'
         ) from error
-    sys.stdout.write(shtab.complete(whole_parser(shtab), shell) + '\n')
+    sys.stdout.write(shtab.complete(whole_parser(shtab, commands, aliases), shell) + '\n')
 
 
-def whole_parser(shtab: Any) -> argparse.ArgumentParser:
+def whole_parser(
+    shtab: Any, commands: Mapping[str, tuple[str, str]], aliases: Mapping[str, str]
+) -> argparse.ArgumentParser:
     """One parser with all commands, whose arguments say what they are completed by."""
-    from mmreg.cli import ALIASES, COMMANDS
-
     parser = argparse.ArgumentParser(prog='mmreg', add_help=True)
     parser.add_argument('--version', '-V', action='store_true', help='print the version')
-    commands = parser.add_subparsers()
-    for name, (module, text) in COMMANDS.items():
+    below = parser.add_subparsers()
+    for name, (module, text) in commands.items():
         own = parser_of(import_module(module).main)
-        aliases = [alias for alias, meant in ALIASES.items() if meant == name]
-        added = commands.add_parser(name, parents=[own], help=text, add_help=False, aliases=aliases)
+        others = [alias for alias, meant in aliases.items() if meant == name]
+        added = below.add_parser(name, parents=[own], help=text, add_help=False, aliases=others)
         for action in added._actions:
             _complete(shtab, name, action)
     return parser
