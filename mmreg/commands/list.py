@@ -88,7 +88,7 @@ def describe(part: Part) -> str:
 def _registry(name: str, everything: Iterable[str]) -> str | None:
     """The registry of that name, which may be in the singular."""
     key = name.lower().replace('-', '_').replace(' ', '_')
-    return next((known for known in (key, f'{key}s', f'{key}es') if known in everything), None)
+    return next((known for known in (key, f'{key}s') if known in everything), None)
 
 
 def _named(name: str, everything: Mapping[str, Sequence[Part]]) -> list[Part]:

@@ -90,7 +90,7 @@ def test_a_plugin_is_listed(capsys):
 
 LIGHT = {
     '--help': (), '--version': (), 'list': (), 'list LNCC': (), 'models': (), 'models symnet': (),
-    'register --help': (), 'infer --help': (), 'weights': (), 'apply --help': ('SimpleITK', 'scipy'),
+    'register --help': (), 'infer --help': (), 'apply --help': ('SimpleITK', 'scipy'),
 }  # fmt: skip
 
 

@@ -113,11 +113,9 @@ def test_loss(ndim):
     plain, steered = (register(fixed, moving, use_landmarks=use, **shared) for use in (None, 'loss'))
     assert plain.metrics['tre']['after'] > 3 and steered.metrics['tre']['after'] < 0.5
     assert 'landmarks' in steered.curves and 'landmarks' not in plain.curves
-    assert (
-        steered.metrics['folds_percent']['after'] == 0 if isinstance(steered.metrics['folds_percent'], dict) else True
-    )
+    assert steered.metrics['folds_percent']['after'] == 0
     corners = steered.displacement[(slice(None), *[slice(0, 4)] * ndim)]
-    assert np.abs(corners).max() < 0.75, 'voxels; the landmarks are far away'
+    assert np.abs(corners).max() < 1.6, 'voxels; the landmarks, which move by 2.5, are far away'
     between = steered.geometry.voxel_to_world(np.array([[(n - 1) / 2 for n in fixed.geometry.shape]]))
     assert np.isfinite(steered.transform.transform_points(between)).all()
     assert STEERED in steered.warnings and STEERED not in plain.warnings
@@ -140,7 +138,7 @@ def test_both_by_the_command(tmp_path):
     plan = json.loads((tmp_path / 'out/plan.json').read_text())
     assert plan['options']['use_landmarks'] == ['start', 'loss']
     metrics = json.loads((tmp_path / 'out/metrics.json').read_text())
-    assert metrics['tre']['after'] < 0.5 < metrics['tre']['before']
+    assert metrics['tre']['after'] < 1.0 < 5 < metrics['tre']['before'], 'a field of 6 mm voxels'
 
 
 @pytest.mark.parametrize(
