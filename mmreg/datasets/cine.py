@@ -14,6 +14,7 @@ from mmreg.io.cine import phases
 from mmreg.io.csv_text import from_cell, named_rows
 from mmreg.registry import DATASETS
 from mmreg.text.label_set import names_of
+from mmreg.utils.text_files import read_text
 
 from .base import Index, PairDataset, Source, compose
 from .fraction import seeded_fraction

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from mmreg.errors import DataError
 from mmreg.utils.atomic import write_text
+from mmreg.utils.text_files import read_text
 
 from .csv_text import as_cell, from_cell, point_for_comma, separator_of
 from .plain import json_text

@@ -17,6 +17,8 @@ from typing import Any
 
 from mmreg.utils.shipped import find_config
 
+#: Endings of keys that say how a model is trained, measured or used, not what it is.
+_ASIDE = ('dataloader', 'evaluator', '_cfg', 'hooks', 'scheduler', 'optim_wrapper', 'pipeline', 'inference', 'affine')
 #: Behind code, as formatters leave it.
 _COMMENT = re.compile(r'\s{2,}#.*$')
 FILE = Path(__file__).with_name('counts.json')
@@ -47,7 +49,7 @@ def counts(configs: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 
 def digest(config: Path) -> str:
-    """Of a config's text and that of all its bases; cards, comments and the breaking of lines do not count."""
+    """Of a config's text and that of all its bases; cards, comments and how it is trained do not count."""
     text = '\n'.join(_without_card(path) for path in _with_bases(config))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -70,10 +72,9 @@ def _bases(config: Path) -> tuple[str, ...]:
 @cache
 def _without_card(config: Path) -> str:
     lines = config.read_text(encoding='utf-8').splitlines()
-    for statement in _tree(config).body:
-        if isinstance(statement, ast.Assign) and any(_named(target, '__card__') for target in statement.targets):
+    for statement in reversed(_tree(config).body):
+        if isinstance(statement, ast.Assign) and all(_is_aside(target) for target in statement.targets):
             del lines[statement.lineno - 1 : statement.end_lineno]
-            break
     code = (_COMMENT.sub('', line) for line in lines if not line.lstrip().startswith('#'))
     return ''.join(''.join(code).split())
 
@@ -81,6 +82,11 @@ def _without_card(config: Path) -> str:
 @cache
 def _tree(config: Path) -> ast.Module:
     return ast.parse(config.read_text(encoding='utf-8'))
+
+
+def _is_aside(target: ast.expr) -> bool:
+    """Whether a name has no say in what a model is built of."""
+    return isinstance(target, ast.Name) and (target.id == '__card__' or target.id.endswith(_ASIDE))
 
 
 def _named(target: ast.expr, name: str) -> bool:
