@@ -37,6 +37,7 @@ EXTRAS['release'] = [
 ]
 # Large, with requirements of their own (torchvision, hubs), and needed by one part each: not in 'all'.
 EXTRAS['clip'] = ['open_clip_torch>=2.24']
+EXTRAS['gpu'] = ['triton>=3.2; sys_platform == "linux"']
 EXTRAS['hf'] = ['transformers>=4.40']
 EXTRAS['elastix'] = ['itk-elastix>=0.19']
 EXTRAS['convexadam'] = ['convexAdam>=0.2']

@@ -20,7 +20,7 @@ from mmreg.errors import InputError
 
 from ._checks import coordinate_dtype, per_axis, spatial_ndim
 from ._linear import linear_map
-from .compiled.summing import box, serves_sums
+from .compiled.summing import box, serves_box
 
 #: Elements per block on a CPU; a few such buffers fit its second-level cache. Other devices take one block.
 BLOCK = 1 << 16
@@ -65,7 +65,7 @@ def _box(x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
     before, after = (
         tuple(min(reach, max(n - 1, 0)) for reach, n in zip(ends, x.shape[2:])) for ends in (before, after)
     )
-    if serves_sums(x):
+    if serves_box(x):
         return box(x, before, after)
     missing = 3 - len(before)
     starts = (0,) * missing + before

@@ -69,7 +69,7 @@ class _Composed(torch.autograd.Function):
         outer, inner = ctx.saved_tensors
         first, second = ctx.needs_input_grad[:2]
         to_inner = grad.clone(memory_format=torch.contiguous_format) if second else None
-        to_outer = torch.zeros(outer.shape) if first else None
+        to_outer = torch.zeros(outer.shape, device=outer.device) if first else None
         warp_backward(grad, outer, inner, bool(ctx.padding), to_outer, to_inner)
         return to_outer, to_inner, None
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from mmreg.errors import InputError
 
 from ._checks import check_field, per_axis
+from .compiled.gpu import summing as gpu
+from .compiled.gpu.switch import on_gpu
 from .gradient import differences
 
 UNITS = ('voxel', 'mm')
@@ -77,6 +79,9 @@ def jacobian_determinant(
         4.0
     """
     check_field(displacement)
+    plain = scheme == 'central' and crop in (None, 0) and units == 'voxel'
+    if plain and on_gpu(displacement) and not (displacement.requires_grad and torch.is_grad_enabled()):
+        return gpu.jacobian_determinant(displacement)
     columns = _columns(displacement, spacing, scheme, crop, units)
     return _determinant([[column[:, i] for column in columns] for i in range(len(columns))])
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .compiled.correlating import local_correlation
-from .compiled.summing import serves_sums
+from .compiled.summing import serves_box
 from .masked import masked_mean
 from .windows import Window, build_window
 
@@ -151,7 +151,7 @@ class LocalCorrelation:
         """Whether the kernel can do it: a box, and no graph to be recorded."""
         graph = torch.is_grad_enabled() and any(image.requires_grad for image in images)
         plain = window.taps is None and self.stabiliser == 'product'
-        return plain and not graph and all(map(serves_sums, images))
+        return plain and not graph and all(map(serves_box, images))
 
     def _compiled(
         self,

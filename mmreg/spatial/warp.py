@@ -70,7 +70,7 @@ class _LinearWarp(torch.autograd.Function):
         needs = list(ctx.needs_input_grad[:2])
         if serves_warp(image, displacement):
             to_image = zero_gradient(image) if needs[0] else None
-            to_field = torch.zeros(displacement.shape) if needs[1] else None
+            to_field = torch.zeros(displacement.shape, device=displacement.device) if needs[1] else None
             warp_backward(grad, image, displacement, bool(ctx.padding), to_image, to_field)
             return to_image, to_field, None
         ops = torch.ops.aten

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .gpu import summing as gpu
+from .gpu.switch import on_gpu
 from .library import call
 
 #: Volumes of workspace per volume.
@@ -42,6 +44,8 @@ def local_correlation(
     Returns:
         The sum ``()`` and the two gradients, None where not wanted.
     """
+    if on_gpu(first, second):
+        return gpu.local_correlation(first, second, mask, need, window, count, eps, exponent, scale, counts)
     first, second = first.contiguous(), second.contiguous()
     weights = [None if m is None else m.expand(len(first), 1, *first.shape[2:]).contiguous() for m in (mask, counts)]
     missing = 5 - first.dim()

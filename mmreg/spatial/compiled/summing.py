@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .gpu import summing as gpu
+from .gpu.switch import on_gpu
 from .library import call, serves
 
 
@@ -15,8 +17,15 @@ def serves_sums(x: Tensor) -> bool:
     return 3 <= x.dim() <= 5 and serves(x)
 
 
+def serves_box(x: Tensor) -> bool:
+    """Whether :func:`box` and the local correlation can take ``x`` ``(N, C, *spatial)``, on a GPU as well."""
+    return on_gpu(x) or serves_sums(x)
+
+
 def box(x: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
     """Sum over ``[-before, after]`` along each axis of ``x`` ``(N, C, *spatial)``, zeros outside."""
+    if on_gpu(x):
+        return gpu.box(x, before, after)
     source, out, size, missing = _volumes(x)
     reach = [0, 0] * missing + [step for pair in zip(before, after) for step in pair]
     call('mmreg_box', source, out, len(out), size, reach)

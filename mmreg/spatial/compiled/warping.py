@@ -5,11 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .gpu import warping as gpu
+from .gpu.switch import on_gpu
 from .library import call, serves
 
 
 def serves_warp(image: Tensor, displacement: Tensor) -> bool:
     """Whether :func:`warp_forward` and :func:`warp_backward` can do it: volumes ``(N, C, D, H, W)`` of equal size."""
+    if on_gpu(image, displacement):
+        return image.shape[2:] == displacement.shape[2:]
     return image.dim() == 5 and image.shape[2:] == displacement.shape[2:] and serves(image, displacement)
 
 
@@ -22,6 +26,8 @@ def warp_forward(image: Tensor, displacement: Tensor, border: bool, composed: bo
         border: the nearest voxel outside the volume, instead of zeros.
         composed: add ``displacement``; the image is a displacement, too.
     """
+    if on_gpu(image, displacement):
+        return gpu.warp_forward(image, displacement, border, composed)
     inside = not composed and _channels_inside(image)
     image, image_step = _laid_out(image, inside)
     field, field_step = _laid_out(displacement, False)
@@ -53,6 +59,9 @@ def warp_backward(
             ``to_field`` as well.
         to_field: Contiguous, or None.
     """
+    if on_gpu(image, displacement):
+        gpu.warp_backward(grad, image, displacement, border, to_image, to_field)
+        return
     inside = to_image.stride(1) == 1 if to_image is not None and to_image.shape[1] > 1 else _channels_inside(image)
     image, image_step = _laid_out(image, inside)
     field, field_step = _laid_out(displacement, False)
@@ -70,6 +79,8 @@ def zero_gradient(image: Tensor) -> Tensor:
     """Zeros of the shape of ``image`` ``(N, C, *spatial)``, in the layout in which :func:`warp_backward` adds its
     gradient.
     """
+    if on_gpu(image):
+        return torch.zeros(image.shape, device=image.device)
     return torch.zeros(image.shape).contiguous(memory_format=_layout(_channels_inside(image)))
 
 
