@@ -34,6 +34,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size')
     parser.add_argument('--seed', type=int, help='seed of everything that is random (default: the config, then 0)')
     parser.add_argument('--deterministic', action='store_true', help='deterministic algorithms, slower on GPUs')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='build everything, load one batch, say what a step needs, and stop'
+    )
     launch.add_launcher(parser)
     add_common(parser)
     return parser
@@ -51,8 +54,27 @@ def _train(args: argparse.Namespace) -> None:
     launch.join_processes(cfg, args)
     stages = ['train'] + (['val'] if cfg.get('val_cfg') is not None else [])
     look_at_data(cfg, stages)
+    if args.dry_run:
+        from .shared.dry_run import dry_run, tell
+
+        tell(dry_run(cfg))
+        return
+    if (warning := gpu_warning(cfg)) is not None:
+        console.say(f'warning: {warning}')
     with leaving_nothing(cfg.work_dir):
         launch.build_runner(cfg).train()
+
+
+def gpu_warning(cfg: Config) -> str | None:
+    """A sentence where the GPU will not hold a step of this training; None without a GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    from .shared.dry_run import dry_run, warning_of
+
+    memory = dry_run(cfg).memory
+    return None if memory is None else warning_of(memory)
 
 
 def require_first_stage(cfg: Config, path: str) -> None:
