@@ -3,8 +3,8 @@
     MMREG_COMPILED=triton python benchmarks/gpu.py [--size 160 192 224] [--small]
 
 Every operation is run by PyTorch and by the kernels in Triton, compared, and timed (median of repeated runs, forward
-and backward). Prints one table, with peak memory, and which default it would choose. ``--small`` tries the script itself, on
-whatever device there is.
+and backward). Prints one table, with peak memory, and which default it would choose. ``--small`` tries the script
+itself, on whatever device there is.
 """
 
 from __future__ import annotations

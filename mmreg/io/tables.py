@@ -103,7 +103,9 @@ def read_rows(path: str | Path) -> list[Row]:
             raise DataError(f'{path}, line {reader.line_num}: {error}, expected a number.') from error
 
 
-def _row(line: Mapping[str, str]) -> Row:
+def _row(line: Mapping[str, Any]) -> Row:
+    if any(line[name] is None for name in COLUMNS[:-1]):  # cells that a short line lacks
+        raise ValueError(f'the line ends after {sum(line[name] is not None for name in COLUMNS)} cells')
     initial = float(line['initial'] or 'nan')
     return Row(from_cell(line['case_id']), line['metric'], from_cell(line['item']), float(line['value']), initial)
 

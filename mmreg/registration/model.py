@@ -19,8 +19,7 @@ from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.checkpoint import load_weights
 from mmreg.utils.config import load_config, merge_options
-from mmreg.zoo.own import own_weights
-from mmreg.zoo.published import known
+from mmreg.zoo.store import means_weights
 
 from .described_model import config_of_checkpoint, explained
 from .inputs import digest
@@ -162,8 +161,8 @@ def init_model(
 
 
 def names_weights(config: object) -> bool:
-    """Whether ``config`` is the name of published weights or of mmreg's own, and no file."""
-    return isinstance(config, str) and (config in known() or config in own_weights()) and not Path(config).exists()
+    """Whether ``config`` is the name of published weights that can be had or of mmreg's own, and no file."""
+    return isinstance(config, str) and means_weights(config) and not Path(config).exists()
 
 
 def read_config(config: str | Path | Config, cfg_options: Mapping[str, Any] | None = None) -> Config:

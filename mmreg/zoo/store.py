@@ -82,6 +82,20 @@ def converted(entry: Entry) -> Path | None:
     return place if right and (not entry.sha256 or told.get('sha256') == entry.sha256) else None
 
 
+def means_weights(name: str) -> bool:
+    """Whether a bare name means weights: of mmreg's own, or published ones that can be had.
+
+    Where a shipped config has the same name and nobody has given the file by hand, the config is meant.
+    """
+    if name in own_weights():
+        return True
+    entry = known().get(name)
+    if entry is None:
+        return False
+    by_hand = (folder() / entry.name / entry.file_name).is_file() or converted(entry) is not None
+    return bool(entry.url and entry.sha256) or by_hand or not (config_folder() / f'{name}.py').is_file()
+
+
 def get(name: str) -> Path:
     """The converted weights ``name``; downloaded and converted where they are not there yet.
 

@@ -1,4 +1,4 @@
-"""The kernels for a GPU without one: run by Triton's interpreter, compiled for two capabilities; off unless asked for."""
+"""The kernels for a GPU without one: run by Triton's interpreter, and compiled; off unless asked for."""
 
 import json
 import os

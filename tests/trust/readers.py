@@ -42,8 +42,12 @@ from mmreg.io.label_tables import read_label_names
 from mmreg.io.learn2reg import read_note
 from mmreg.io.meshes import read_mesh
 from mmreg.io.tables import read_rows
+from mmreg.populations.kept import read_state
+from mmreg.populations.scans import read_scans
+from mmreg.populations.statistics.compare import read_groups
 from mmreg.registration.alignment import read_affine
 from mmreg.registration.cohort.cases import read_cases
+from mmreg.registration.cohort.engines.shares import read_share
 from mmreg.registration.inputs.images import load_image
 from mmreg.registration.presets.preset import load_preset
 from mmreg.registration.results.folder import read_marker
@@ -99,6 +103,11 @@ def extend(folder):
     (folder / 'prompts.json').write_text(json.dumps({'left kidney': 'a kidney', 'liver': 'a liver'}))
     (folder / 'preset.json').write_text(json.dumps(_preset()))
     (folder / 'plan.json').write_text(json.dumps({'files': ['plan.json'], 'metrics': {}, 'request': 'x'}))
+    (folder / 'scans.csv').write_text('image,scan_id,weight\nfixed.nii.gz,a,1\nmoving.nii.gz,b,2\n')
+    (folder / 'groups.csv').write_text('scan_id,group\na,x\nb,y\n')
+    case = {'case_id': 'a', 'fixed': {'id': 'f', 'image': 'f.nii'}, 'moving': {'id': 'm', 'image': 'm.nii'}}
+    job = {'out_dir': 'out', 'affine': 'auto', 'batch_size': 1}
+    (folder / 'job.json').write_text(json.dumps({'options': {'seed': 1}, 'job': job, 'cases': [case]}))
     (folder / 'train.csv').write_text('fixed,moving\nfixed.nii.gz,moving.nii.gz\n')
     (folder / 'comma.csv').write_text('fixed;moving;case_id\nfixed.nii.gz;moving.nii.gz;a\n')
     TextTable(rng.random((2, 4)).astype(np.float32), ('a', 'b'), ('x', 'y'), {'encoder': 'e'}).save(
@@ -221,6 +230,10 @@ READERS = {
     'read_plain_text': (lambda path: read_plain_text(path, 'text'), ['pairs.csv']),
     'phases': (phases, ['Info.cfg']),
     'read_cases': (read_cases, ['pairs.csv', 'pairs.json', 'dataset.json', 'train.csv', 'comma.csv']),
+    'read_scans': (lambda path: read_scans([path]), ['scans.csv']),
+    'read_groups': (read_groups, ['groups.csv']),
+    'read_share': (lambda path: read_share(path, {}, []), ['job.json']),
+    'read_state': (lambda path: read_state(path, 'x'), ['plan.json']),
     'read_pair_rows': (read_pair_rows, ['pairs.csv', 'pairs.json']),
     'read_dataset_json': (read_dataset_json, ['dataset.json']),
     'Learn2RegDataset': (_dataset, ['dataset.json']),
@@ -248,6 +261,10 @@ READERS = {
 #: Functions of that kind which read nothing themselves, or what they are given is in memory or a program.
 ELSEWHERE = {
     'read_image': 'read_volume',
+    'read_mosaics': 'read_dicom_file',
+    'read_series': 'read_scans, read_image_header, read_volume',
+    'read_jacobian': 'read_volume',
+    'read_matrix': 'read_transform',
     'read_config': 'registration: load_config; evaluation: read_evaluation_config',
     'read_pair': 'read_volume, read_labels, read_mask, read_landmarks',
     'load_labels': 'read_labels',

@@ -260,3 +260,18 @@ def test_a_head_is_not_a_brain():
     brain = Volume(array, Geometry(array.shape, np.diag([3.0, 3.0, 3.0, 1])))
     assert not warnings_of_weights('symnet_oasis', [('brain.nii.gz', brain)])
     assert not warnings_of_weights('something of a stranger', [('head.nii.gz', head)])
+
+
+def test_a_config_of_the_same_name_is_meant_until_the_weights_are_there(monkeypatch, tmp_path):
+    """`eoir_lumir` is a config, and the name of weights that nobody can download."""
+    monkeypatch.setenv(store.VARIABLE, str(tmp_path))
+    shared = [name for name, entry in published.known().items() if (store.config_folder() / f'{name}.py').is_file()]
+    assert 'eoir_lumir' in shared
+    for name in shared:
+        entry = published.known()[name]
+        assert store.means_weights(name) == bool(entry.url and entry.sha256), name
+    assert init_model('eoir_lumir').checkpoint is None
+    entry = published.known()['eoir_lumir']
+    (tmp_path / entry.name).mkdir()
+    (tmp_path / entry.name / entry.file_name).write_bytes(b'given by hand')
+    assert store.means_weights('eoir_lumir')

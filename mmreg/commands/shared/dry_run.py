@@ -19,8 +19,8 @@ from mmreg.utils import console
 _GIB = 2**30
 #: Keys that make a step smaller, as a user would write them.
 HELP = (
-    '--amp, --cfg-options model.checkpoint_levels=N (recompute N of the finest levels), fewer channels, a smaller batch '
-    '(train_dataloader.batch_size) or crops'
+    '--amp, --cfg-options model.checkpoint_levels=N (recompute N of the finest levels), fewer channels, a smaller '
+    'batch (train_dataloader.batch_size) or crops'
 )
 
 
