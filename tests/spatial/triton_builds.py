@@ -19,7 +19,7 @@ CAPABILITIES = (80, 90)
 _SWITCHES = {
     'warp_kernel': [{'BORDER': b, 'COMPOSED': c, 'FLAT': f} for b in (0, 1) for c in (0, 1) for f in (0, 1)],
     'warp_backward_kernel': [
-        {'BORDER': b, 'FLAT': f, 'BY_IMAGE': i, 'BY_FIELD': d} for b in (0, 1) for f in (0, 1) for i, d in ((1, 1), (0, 1))
+        {'BORDER': b, 'FLAT': f, 'BY_IMAGE': i, 'BY_FIELD': 1} for b in (0, 1) for f in (0, 1) for i in (0, 1)
     ],
     'box_kernel': [{}],
     'moments_kernel': [{}],
