@@ -55,8 +55,8 @@ def _narrower(node: Any, where: str = 'model') -> Iterator[str]:
             yield f'{path}=32'
         elif key == 'width' and value > 32:
             yield f'{path}=16'
-        elif key == 'channels' and node.get('type') == 'LKUNet':
-            yield f'{path}=4'
+        elif key == 'channels' and isinstance(value, int) and value > 16:
+            yield f'{path}={4 if node.get("type") == "LKUNet" else 8}'
         elif key == 'channels' and isinstance(value, list | tuple) and None not in value and max(value) > 255:
             yield f'{path}={[min(n, 16) for n in value]}'
         elif isinstance(value, Mapping | list | tuple):
