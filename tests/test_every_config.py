@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from mmreg.cli import main
-from mmreg.commands.train import stages_of
+from mmreg.commands.train import build_parser, stages_of
 from mmreg.plugins import register_all_modules
-from mmreg.utils.config import load_config
+from mmreg.utils.config import load_config, merge_options
 from tests.made.layouts import LAYOUTS, SHAPE, STACK, make
 from tests.made.shortened import short
 from tests.made.volumes import anatomy, put
@@ -51,9 +51,9 @@ def surroundings(data, monkeypatch):
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
 
 
-def data_of(cfg):
+def data_of(cfg, loader='test_dataloader'):
     """Folder below MMREG_DATA, None where a config makes its data itself."""
-    name = Path((cfg.test_dataloader.dataset or {}).get('data_root', '')).name
+    name = Path((cfg[loader].dataset or {}).get('data_root', '')).name
     return name if name in LAYOUTS else None
 
 
@@ -96,7 +96,10 @@ def files_of(cfg, folder):
 def test_config(path, data, tmp_path, capsys):
     cfg = load_config(path)
     name = data_of(cfg)
-    folder = make(data, name) if name else None
+    folder = data / name if name else None
+    for loader in ('train_dataloader', 'test_dataloader'):  # trained and tested on two data sets, some of them
+        if used := data_of(cfg, loader):
+            make(data, used)
     work = tmp_path / 'work'
     start = []
     if cfg.get('first_stage'):  # says so before anything else, then is given what it asks for
@@ -146,8 +149,11 @@ def first_weights(path, tmp_path):
     """Weights as the stage before ends with, untrained."""
     from mmreg.registry import REGISTRARS
 
-    before = Path(stages_of(str(path))[-2])
-    model = REGISTRARS.build(load_config(before).model)
+    before = stages_of(str(path))[-2]
+    cfg = load_config(before)
+    options, _ = short(cfg, 1)
+    merge_options(cfg, build_parser().parse_args([before, '--cfg-options', *options]).cfg_options)
+    model = REGISTRARS.build(cfg.model)
     torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'first.pth')
     return tmp_path / 'first.pth'
 
