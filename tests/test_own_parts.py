@@ -78,7 +78,10 @@ def test_the_metric_in_a_test_run(parts, tmp_path):
     assert len(rows) > 3
 
 
-def test_a_part_that_is_not_registered_is_told_how_to_be(tmp_path, capsys):
+def test_a_part_that_is_not_registered_is_told_how_to_be(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in 'ab':
+        (tmp_path / f'{name}.nii.gz').write_bytes(b'')
     config = tmp_path / 'mine.py'
     base = PAGE.parents[1] / 'configs' / 'gradirn_demo.py'
     config.write_text(f"_base_ = ['{base}']\nmodel = dict(integrator=dict(_delete_=True, type='NoSuchSteps'))\n")

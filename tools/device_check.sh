@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # First minutes on a machine with a GPU: install, compare, measure; everything goes to device_check.log. Under ten minutes.
-#   tools/device_check.sh [FOLDER]      results go to FOLDER (device_check by default)
+#   tools/device_check.sh FOLDER      results go to FOLDER
 set -uo pipefail
+if [ $# -ne 1 ]; then
+    echo "usage: tools/device_check.sh FOLDER" >&2
+    exit 2
+fi
 cd "$(dirname "$0")/.."
-out="${1:-device_check}"
+out="$1"
 mkdir -p "$out"
 log="$out/device_check.log"
 python="${PYTHON:-python3}"

@@ -88,7 +88,7 @@ def _plot(args: argparse.Namespace) -> None:
     from matplotlib.figure import Figure
 
     from mmreg.utils.atomic import replacing
-    from mmreg.utils.plain_words import plain_words
+    from mmreg.utils.plain_words import figure_format, plain_words
 
     pairs = [(log, key) for log in args.logs for key in args.keys]
     if args.legend and len(args.legend) != len(pairs):
@@ -108,7 +108,7 @@ def _plot(args: argparse.Namespace) -> None:
     axes.legend()
     axes.set_title(args.title or '')
     with replacing(Path(args.out)) as temporary:
-        plain_words(figure).savefig(temporary, format=Path(args.out).suffix.lstrip('.') or 'png', dpi=120)
+        plain_words(figure).savefig(temporary, format=figure_format(args.out), dpi=120)
     console.say(f'written to {args.out}')
 
 

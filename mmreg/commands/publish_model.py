@@ -52,6 +52,8 @@ def publish(source: str | Path, target: str | Path, day: date | None = None) -> 
     from mmreg.utils.checkpoint import read_checkpoint, weights_of
 
     target = Path(target)
+    if not target.name:
+        raise ConfigError(f'{str(target)!r}: found no file name, expected that of the new checkpoint.')
     if target.suffix not in ('', '.pth'):
         raise ConfigError(f'{target}: found the ending {target.suffix!r}, expected .pth.')
     content = read_checkpoint(source)

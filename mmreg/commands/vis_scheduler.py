@@ -61,11 +61,12 @@ def _show(args: argparse.Namespace) -> None:
     unit = 'epoch' if by_epoch else 'iteration'
     scale = length if by_epoch else 1
     picked = [round(k * (len(steps) - 1) / 8) for k in range(9)]
+    if args.out:  # a place that cannot be written is told before the table
+        _draw(args.out, [step / scale for step in steps], rates, unit, Path(args.config).stem)
     console.table(
         (unit, 'learning rate'), [(f'{steps[k] / scale:g}', f'{rates[k]:.4g}') for k in dict.fromkeys(picked)]
     )
     if args.out:
-        _draw(args.out, [step / scale for step in steps], rates, unit, Path(args.config).stem)
         console.say(f'written to {args.out}')
 
 
@@ -133,7 +134,7 @@ def _draw(out: str, steps: Sequence[float], rates: Sequence[float], unit: str, t
     from matplotlib.figure import Figure
 
     from mmreg.utils.atomic import replacing
-    from mmreg.utils.plain_words import plain_words
+    from mmreg.utils.plain_words import figure_format, plain_words
 
     figure = Figure(figsize=(8, 4), layout='constrained')
     FigureCanvasAgg(figure)
@@ -143,4 +144,4 @@ def _draw(out: str, steps: Sequence[float], rates: Sequence[float], unit: str, t
     axes.set_ylabel('learning rate')
     axes.set_title(title)
     with replacing(Path(out)) as temporary:
-        plain_words(figure).savefig(temporary, format=Path(out).suffix.lstrip('.') or 'png', dpi=120)
+        plain_words(figure).savefig(temporary, format=figure_format(out), dpi=120)

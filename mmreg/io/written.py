@@ -64,7 +64,9 @@ def check_transform_written(written: Path, path: str | Path) -> None:
         whole = size > 0
     else:
         content = written.read_bytes()
-        whole = content.endswith(b'\n') and 0 < content.count(b'\nTransform:') == content.count(b'\nFixedParameters:')
+        # A composite is a line of its own, with no parameters.
+        parts = content.count(b'\nTransform:') - content.count(b'\nTransform: CompositeTransform')
+        whole = content.endswith(b'\n') and 0 < parts == content.count(b'\nFixedParameters:')
     if not whole:
         raise _cut(path, size)
 

@@ -65,6 +65,16 @@ def read_scans(given: Sequence[str | Path], labels: Sequence[str | Path] | None 
     Raises:
         DataError: too few, unreadable, of different dimensions, or with names that collide; all of it before any work.
         ConfigError: labels that do not fit.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> from mmreg.io import write_volume
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in 'ab':
+        ...     write_volume(folder / f'{name}.nii', Volume(np.eye(4, dtype=np.float32), Geometry.from_parts((4, 4))))
+        >>> [scan.scan_id for scan in read_scans([folder / 'a.nii', folder / 'b.nii'])]
+        ['a', 'b']
     """
     if len(given) == 1 and Path(given[0]).suffix.lower() in _TABLES:
         if labels:

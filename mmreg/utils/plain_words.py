@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from mmreg.errors import ConfigError
 
 
 def plain_words(figure: Any) -> Any:
@@ -22,3 +25,20 @@ def plain_words(figure: Any) -> Any:
         if id(text) not in ticks:
             text.set_parse_math(False)
     return figure
+
+
+def figure_format(path: str | Path) -> str:
+    """The format that the ending of a figure's file asks for; PNG without an ending.
+
+    Raises:
+        ConfigError: there is no such format.
+
+    Example:
+        >>> figure_format('curve.pdf'), figure_format('curve')
+        ('pdf', 'png')
+    """
+    known = ('png', 'pdf', 'svg', 'jpg', 'jpeg', 'tif', 'tiff', 'webp', 'eps', 'ps')
+    found = Path(path).suffix.lstrip('.').lower() or 'png'
+    if found not in known:
+        raise ConfigError(f'{path}: found the ending .{found}, expected one of {", ".join(known)} for a figure.')
+    return found

@@ -59,7 +59,7 @@ def test_itk_makes_our_warped_image(config, tmp_path, grids, inference, tilted):
     assert np.abs(ours - before)[inside].max() > 0.05  # the displacement is there
     written, geometry = read_displacement_image(tmp_path / 'out' / 'displacement.nii.gz')
     assert geometry.same_grid(fixed.geometry, 1e-4)
-    np.testing.assert_allclose(written, result.displacement, atol=1e-4)
+    np.testing.assert_allclose(written, result.displacement, atol=2e-3)  # files hold three decimals of a voxel
 
 
 @pytest.mark.parametrize('inference', [None, dict(spacing=1.0, orientation='LPI'), dict(orientation='SAR')], ids=str)

@@ -54,6 +54,24 @@ LINES: dict[str, list[str]] = {
     'publish-model': ['net.pth', 'out.pth'],
     'stress': ['--model', 'tested.py', 'net.pth', '-o', 'out', '--translation', '1', '--svf', '--cases', '1'],
     'complexity': ['net.py', '--size', '16', '16', '-o', 'out.csv', '--repeats', '1'],
+    'template': [*PAIR, '-o', 'out', '--rounds', '0', '--affine-rounds', '1', '--preset', 'fast.py'],
+    'propagate': [
+        'fixed.nii.gz',
+        '--atlases',
+        'moving.nii.gz',
+        '--labels',
+        'fixed_labels.nii.gz',
+        '-o',
+        'out',
+        '--preset',
+        'fast.py',
+        '--fusion',
+        'majority',
+    ],
+    'series': [*PAIR, '-o', 'out', '--motion', 'rigid'],
+    'statistics': ['.', '-o', 'out'],
+    'completion': ['bash'],
+    'bids': ['.', 'out', 'participant'],
     'view --list': ['.'],  # without the word it serves until Ctrl-C
     'steps': ['tested.py', 'net.pth', '-o', 'out'],
     'config': ['net.py'],
@@ -223,7 +241,8 @@ def problems(argv: list[str], code: int | None, text: str, before: dict, after: 
     ]
     if code == 0 or found or (code == 1 and argv[:2] == ['data', 'check']):  # whose report is its result
         return found
-    lines = [line for line in text.splitlines() if line.strip()]
+    # What is about to be done is said before it is known whether it can be.
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith('registering ')]
     if not lines or not re.match(r'mmreg[ \w-]*: (error|stopped)', lines[-1]):
         found.append('no sentence at the end')
     own = argv[0] in ('train', 'train-stages', 'test', 'compare-with', 'stress') or '--pairs' in argv

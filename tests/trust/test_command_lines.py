@@ -69,5 +69,5 @@ def test_right_lines_work(files, runs, tmp_path):
         folder = tmp_path / 'line'
         shutil.copytree(files, folder, symlinks=True, ignore=shutil.ignore_patterns('pipe'))
         log = tmp_path / 'line.log'
-        assert runs.run([*command.split(), *words], log, folder) == 0, (command, log.read_text())
+        assert runs.run([*command.split(), *words], log, folder) == 0, (command, log.read_text('utf-8'))
         shutil.rmtree(folder)

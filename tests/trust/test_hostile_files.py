@@ -412,7 +412,7 @@ NAMES = [
 def test_names_of_files(name, mark, mmreg_command):
     shutil.copy('fixed.nii.gz', f'./{name}.nii.gz')
     (mark.parent / 'list.csv').write_text(
-        f'fixed,moving,case_id\n"./{name.replace(chr(34), chr(34) * 2)}.nii.gz",moving.nii.gz,\n'
+        f'fixed,moving,case_id\n"./{name.replace(chr(34), chr(34) * 2)}.nii.gz",moving.nii.gz,\n', encoding='utf-8'
     )
     code, text = mmreg_command('register', '--pairs', 'list.csv', '-o', 'out', *FAST, *SOME)
     assert code in (0, 2) and 'Traceback' not in text, text

@@ -68,7 +68,7 @@ def announce(args: argparse.Namespace) -> None:
     """Say what is going to happen while the libraries are loaded, which takes seconds."""
     if args.progress == 'json':
         say_first(**({'pairs': args.pairs} if args.pairs else {'fixed': args.fixed, 'moving': args.moving}))
-    elif int(os.environ.get('RANK') or 0) == 0:
+    elif os.environ.get('RANK') in (None, '', '0'):
         told = f'pairs of {args.pairs}' if args.pairs else f'{_short(args.moving)} to {_short(args.fixed)}'
         console.say(f'registering {told}')
 

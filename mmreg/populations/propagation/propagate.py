@@ -94,6 +94,23 @@ def propagate(
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.
+
+    Example:
+        >>> import tempfile
+        >>> from mmreg.io import write_volume
+        >>> from mmreg.io import Geometry
+        >>> from mmreg.populations.scans import read_scans
+        >>> folder, grid = Path(tempfile.mkdtemp()), np.indices((16, 16)) - 8.0
+        >>> for name, shift in zip('ab', (0.0, 1.0)):
+        ...     image = 100 * np.exp(-(((grid - shift) / 4) ** 2).sum(0)).astype(np.float32)
+        ...     write_volume(folder / f'{name}.nii', Volume(image, Geometry.from_parts((16, 16))))
+        ...     labels = Volume((image > 50).astype(np.int32), Geometry.from_parts((16, 16)))
+        ...     write_volume(folder / f'{name}_labels.nii', labels)
+        >>> target = read_scans([folder / 'a.nii'], least=1)[0]
+        >>> atlases = read_scans([folder / 'b.nii'], [folder / 'b_labels.nii'], least=1)
+        >>> found = propagate(target, atlases, folder / 'out', options=RunOptions(only='affine'))
+        >>> list(found.fused)
+        ['joint']
     """
     settings, options = settings or PropagationSettings(), options or RunOptions()
     settings.check()

@@ -145,6 +145,19 @@ def align_series(
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.
+
+    Example:
+        >>> import tempfile
+        >>> from mmreg.io import write_volume
+        >>> from mmreg.io import Geometry
+        >>> from mmreg.populations.series.frames import read_series
+        >>> folder, grid = Path(tempfile.mkdtemp()), np.indices((16, 16)) - 8.0
+        >>> for name, shift in zip('ab', (0.0, 1.0)):
+        ...     image = 100 * np.exp(-(((grid - shift) / 4) ** 2).sum(0)).astype(np.float32)
+        ...     write_volume(folder / f'{name}.nii', Volume(image, Geometry.from_parts((16, 16))))
+        >>> series = read_series([folder / 'a.nii', folder / 'b.nii'], folder)
+        >>> len(align_series(series, folder / 'out').rows)
+        2
     """
     settings, options = settings or SeriesSettings(), options or RunOptions()
     settings.check(len(series.frames))

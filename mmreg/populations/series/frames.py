@@ -53,6 +53,15 @@ def read_series(given: Sequence[str | Path], out_dir: Path) -> Series:
 
     Raises:
         DataError: unreadable, fewer than two frames, or of different dimensions.
+
+    Example:
+        >>> import tempfile
+        >>> from mmreg.io import Geometry
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for name in 'ab':
+        ...     write_volume(folder / f'{name}.nii', Volume(np.eye(4, dtype=np.float32), Geometry.from_parts((4, 4))))
+        >>> len(read_series([folder / 'a.nii', folder / 'b.nii'], folder / 'out').frames)
+        2
     """
     path = Path(given[0])
     if len(given) > 1 or path.is_dir() or path.suffix.lower() in ('.csv', '.tsv'):

@@ -46,6 +46,19 @@ def cohort_statistics(
     Raises:
         DataError: groups that cannot be compared.
         ConfigError: numbers that make no sense.
+
+    Example:
+        >>> import tempfile
+        >>> from mmreg.io import Geometry, affine_transform, write_transform
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> disk = (np.hypot(*(np.indices((16, 16)) - 8.0)) < 5).astype(np.float32)
+        >>> write_volume(folder / 'template.nii.gz', Volume(disk, Geometry.from_parts((16, 16))))
+        >>> for name, scale in zip('abcd', (1.0, 1.01, 1.2, 1.21)):
+        ...     place = folder / 'transforms' / name / 'transform.h5'
+        ...     write_transform(place, affine_transform(np.diag([scale, scale, 1.0])))
+        >>> groups = {'a': 'small', 'b': 'small', 'c': 'tall', 'd': 'tall'}
+        >>> cohort_statistics(TemplateSpace.read(folder), folder / 'out', groups).permutations
+        6
     """
     if permutations < 20 or smooth_mm < 0:
         raise ConfigError(f'permutations is {permutations} and smooth {smooth_mm:g}, expected 20 and 0 mm or more.')

@@ -301,6 +301,19 @@ def build_template(
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.
+
+    Example:
+        >>> import tempfile
+        >>> from mmreg.io import write_volume
+        >>> from mmreg.populations.scans import read_scans
+        >>> folder, grid = Path(tempfile.mkdtemp()), np.indices((16, 16)) - 8.0
+        >>> for name, shift in zip('ab', (0.0, 1.0)):
+        ...     image = 100 * np.exp(-(((grid - shift) / 4) ** 2).sum(0)).astype(np.float32)
+        ...     write_volume(folder / f'{name}.nii', Volume(image, Geometry.from_parts((16, 16))))
+        >>> scans = read_scans([folder / 'a.nii', folder / 'b.nii'])
+        >>> settings = TemplateSettings(rounds=0, affine_rounds=1, align='rigid')
+        >>> build_template(scans, folder / 'out', settings).template.ndim
+        2
     """
     settings, options = settings or TemplateSettings(), options or RunOptions()
     settings.check()
