@@ -105,7 +105,7 @@ def test_the_test_command_warns_too(tmp_path, said, monkeypatch):
             return {'x': 1.0}
 
     runner = Runner()
-    monkeypatch.setattr(door, 'prepare', lambda args: Config())
+    monkeypatch.setattr(door, 'prepare', lambda args: Config({'work_dir': str(tmp_path / 'work')}))
     monkeypatch.setattr(door.launch, 'join_processes', lambda *_: None)
     monkeypatch.setattr(door.launch, 'build_runner', lambda cfg: runner)
     path = write(tmp_path, DESCRIBED)

@@ -111,6 +111,7 @@ def test_from_files_to_files(scans, capsys):
     assert 'written to' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_leave_one_out(scans):
     folder, images, labels, _ = scans
     out = folder / 'loo'

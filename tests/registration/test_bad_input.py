@@ -1,8 +1,8 @@
 """Each mistake of a user, through the real command: one sentence, an exit code, and nothing left behind."""
 
 import gzip
-import re
 import pickle
+import re
 import signal
 import struct
 import subprocess

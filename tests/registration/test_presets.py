@@ -44,7 +44,10 @@ def test_every_preset_runs(name, ndim):
     result = mmreg.register(
         fixed, moving, preset=name, affine='none', device='cpu', cfg_options={'optimisation.levels': levels}
     )
-    assert np.isfinite(result.displacement).all() and np.abs(result.displacement).max() > 0.01
+    assert np.isfinite(result.displacement).all()
+    # Two iterations of some presets do not convince the second opinion, which then says so.
+    left_out = any('it was left out' in warning for warning in result.warnings)
+    assert np.abs(result.displacement).max() > 0.01 or left_out
     assert result.provenance['preset']['name'] == name
 
 

@@ -15,7 +15,10 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
+
 import mmreg.cli
+from mmreg.io import affine_transform, write_transform
 from tests.trust import material
 
 PAIR = ['fixed.nii.gz', 'moving.nii.gz']
@@ -69,7 +72,7 @@ LINES: dict[str, list[str]] = {
         'majority',
     ],
     'series': [*PAIR, '-o', 'out', '--motion', 'rigid'],
-    'statistics': ['.', '-o', 'out'],
+    'statistics': ['group', '-o', 'out'],
     'completion': ['bash'],
     'bids': ['.', 'out', 'participant'],
     'view --list': ['.'],  # without the word it serves until Ctrl-C
@@ -113,6 +116,11 @@ def extend(folder: Path) -> None:
     (folder / 'scalars.json').write_text(
         ''.join(f'{{"loss": {1 / (k + 1)}, "time": 0.1, "step": {k}}}\n' for k in range(9))
     )
+    for name in 'ab':
+        place = folder / 'group' / 'transforms' / name
+        place.mkdir(parents=True)
+        write_transform(place / 'transform.h5', affine_transform(np.eye(3)))
+    shutil.copy(folder / 'fixed.nii.gz', folder / 'group' / 'template.nii.gz')
     for name in ('folder', 'folder.nii.gz'):
         (folder / name).mkdir()
     for ending in ('nii.gz', 'py', 'csv', 'json', 'pth'):
