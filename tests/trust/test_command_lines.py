@@ -61,6 +61,7 @@ def test_right_lines_work(files, runs, tmp_path):
         'convert',
         'reparameterise',
         'embed',
+        'bids',
         'steps',
     }
     for command, words in LINES.items():
