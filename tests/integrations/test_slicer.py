@@ -117,6 +117,7 @@ def test_presets(run, tmp_path):
     assert run.presets([str(tmp_path / 'nowhere')]) == []
 
 
+@pytest.mark.slow
 def test_mmreg_itself(run, tmp_path):
     """The real command: what the module passes is understood, what it reads is told."""
     grid = centred((16, 18, 14), (4.0, 4.0, 4.0))

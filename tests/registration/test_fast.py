@@ -73,6 +73,7 @@ def test_images_of_anything_else_take_the_network_of_anything(shipped):
     assert result.provenance['preset']['name'] == 'others'
 
 
+@pytest.mark.slow
 def test_the_network_alone_gives_what_its_weights_give(shipped, pair):
     shipped('brains', presets=['brain_t1', 'brain_multimodal'])
     fast = mmreg.register(*pair, fast=True, affine='none', device='cpu')

@@ -51,6 +51,7 @@ def test_every_command_is_spoilt():
     assert {line.split()[0] for line in LINES} == {*COMMANDS} - {'demo'}
 
 
+@pytest.mark.slow
 def test_right_lines_work(files, runs, tmp_path):
     """The fuzz would say nothing about lines that are refused as they are. Some need data or weights."""
     refused = {
