@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from registration import ASEG
 
 from mmreg.io import Volume, read_volume
 from mmreg.registration.alignment import Alignment
@@ -29,39 +30,6 @@ from mmreg.registration.working.pair import WorkingPair, to_fixed_grid
 from mmreg.registration.working.preparation import working_grid
 from mmreg.spatial import jacobian_determinant, warp
 
-#: FreeSurfer structures that VoxelMorph scores.
-ASEG = (
-    2,
-    3,
-    4,
-    7,
-    8,
-    10,
-    11,
-    12,
-    13,
-    14,
-    15,
-    16,
-    17,
-    18,
-    24,
-    28,
-    31,
-    41,
-    42,
-    43,
-    46,
-    47,
-    49,
-    50,
-    51,
-    52,
-    53,
-    54,
-    60,
-    63,
-)
 COLUMNS = ('pair', 'way', 'Dice', 'folds %', 'SDlogJ', 's', 'CPU s')
 
 

@@ -87,8 +87,7 @@ def _plot(args: argparse.Namespace) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from mmreg.utils.atomic import replacing
-    from mmreg.utils.plain_words import figure_format, plain_words
+    from mmreg.utils.plain_words import save_figure
 
     pairs = [(log, key) for log in args.logs for key in args.keys]
     if args.legend and len(args.legend) != len(pairs):
@@ -107,8 +106,7 @@ def _plot(args: argparse.Namespace) -> None:
     axes.set_xlabel('step')
     axes.legend()
     axes.set_title(args.title or '')
-    with replacing(Path(args.out)) as temporary:
-        plain_words(figure).savefig(temporary, format=figure_format(args.out), dpi=120)
+    save_figure(figure, args.out)
     console.say(f'written to {args.out}')
 
 

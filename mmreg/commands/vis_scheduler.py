@@ -133,8 +133,7 @@ def _draw(out: str, steps: Sequence[float], rates: Sequence[float], unit: str, t
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from mmreg.utils.atomic import replacing
-    from mmreg.utils.plain_words import figure_format, plain_words
+    from mmreg.utils.plain_words import save_figure
 
     figure = Figure(figsize=(8, 4), layout='constrained')
     FigureCanvasAgg(figure)
@@ -143,5 +142,4 @@ def _draw(out: str, steps: Sequence[float], rates: Sequence[float], unit: str, t
     axes.set_xlabel(unit)
     axes.set_ylabel('learning rate')
     axes.set_title(title)
-    with replacing(Path(out)) as temporary:
-        plain_words(figure).savefig(temporary, format=figure_format(out), dpi=120)
+    save_figure(figure, out)

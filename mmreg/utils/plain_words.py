@@ -7,6 +7,8 @@ from typing import Any
 
 from mmreg.errors import ConfigError
 
+from .atomic import replacing
+
 
 def plain_words(figure: Any) -> Any:
     """Have every text of a matplotlib figure drawn letter by letter; returns the figure.
@@ -42,3 +44,15 @@ def figure_format(path: str | Path) -> str:
     if found not in known:
         raise ConfigError(f'{path}: found the ending .{found}, expected one of {", ".join(known)} for a figure.')
     return found
+
+
+def save_figure(figure: Any, path: str | Path) -> None:
+    """Write a figure atomically in the format of the file's ending, its words letter by letter.
+
+    Raises:
+        ConfigError: there is no such format.
+        DataError: the file cannot be written.
+    """
+    form = figure_format(path)
+    with replacing(Path(path)) as temporary:
+        plain_words(figure).savefig(temporary, format=form, dpi=120)

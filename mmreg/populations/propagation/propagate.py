@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from mmreg.errors import DataError
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Volume, read_image, read_labels, resample_to, write_volume
 from mmreg.io.tables import write_json, write_table
+from mmreg.populations.sampling import correlation
 from mmreg.populations.scans import Scan, has_labels
+from mmreg.populations.told import Told, silent
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
-from mmreg.registration.cohort.outcome import Outcome
 from mmreg.registration.options import RunOptions
 from mmreg.registration.results.folder import MARKER
 from mmreg.version import __version__
@@ -27,12 +28,6 @@ from .page import write_propagation_page
 from .settings import PropagationSettings
 
 ATLAS_COLUMNS = ('scan_id', 'image', 'labels', 'similarity', 'used', 'agreement', 'reason')
-#: Called after each registration, with what it was for.
-Told = Callable[[str, Outcome], None]
-
-
-def _silent(what: str, outcome: Outcome) -> None:
-    """Say nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Work:
     settings: PropagationSettings
     options: RunOptions
     engine: Engine = field(default_factory=LocalEngine)
-    told: Told = _silent
+    told: Told = silent
     plugins: tuple[str, ...] = ()
 
 
@@ -77,7 +72,7 @@ def propagate(
     options: RunOptions | None = None,
     *,
     engine: Engine | None = None,
-    told: Told = _silent,
+    told: Told = silent,
     plugins: Sequence[str] = (),
 ) -> PropagationResult:
     """Carry the labels of atlases to a scan.
@@ -162,7 +157,7 @@ def _most_alike(
     front = foreground(image.array)
     for atlas in done:
         warped = read_image(out_dir / 'affine' / atlas.scan_id / 'warped.nii.gz', check=False).array
-        lines[atlas.scan_id]['similarity'] = _correlation(image.array[front], warped[front])
+        lines[atlas.scan_id]['similarity'] = correlation(image.array[front], warped[front])
     order = sorted(done, key=lambda atlas: -np.nan_to_num(lines[atlas.scan_id]['similarity'], nan=-2.0))
     files = {atlas.scan_id: out_dir / 'affine' / atlas.scan_id / 'affine.tfm' for atlas in done}
     known = {name: str(path.absolute()) for name, path in files.items() if path.is_file()}
@@ -216,7 +211,7 @@ def _write(
         lines[atlas.scan_id] |= {'used': 'yes', 'agreement': agree}
         if 'similarity' not in lines[atlas.scan_id]:
             shown = foreground(votes.image)
-            lines[atlas.scan_id]['similarity'] = _correlation(votes.image[shown], votes.images[position][shown])
+            lines[atlas.scan_id]['similarity'] = correlation(votes.image[shown], votes.images[position][shown])
     for number, (name, fused) in enumerate(result.fused.items()):
         stem = '' if number == 0 else f'_{name}'
         write_volume(out_dir / f'labels{stem}.nii.gz', Volume(fused.labels, grid))
@@ -225,13 +220,6 @@ def _write(
     write_propagation_page(out_dir, target, result.fused, list(lines.values()))
     plan = {'mmreg': __version__, 'target': str(target.image), 'settings': asdict(work.settings)}
     write_json(out_dir / MARKER, {**plan, 'options': work.options.described_values()})
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    known = np.isfinite(first) & np.isfinite(second)
-    if known.sum() < 2 or min(float(first[known].std()), float(second[known].std())) == 0:
-        return float('nan')
-    return float(np.corrcoef(first[known], second[known])[0, 1])
 
 
 def on_grid_of(target: Scan, labels: str) -> np.ndarray:

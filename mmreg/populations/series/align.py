@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from mmreg.io.resample import outside_value
 from mmreg.io.tables import write_json
 from mmreg.populations.averages import ImageAverage
 from mmreg.populations.kept import keep_volume
+from mmreg.populations.sampling import sampled_on
 from mmreg.populations.scans import Scan
+from mmreg.populations.told import Told, silent
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
-from mmreg.registration.cohort.outcome import Outcome
 from mmreg.registration.options import RunOptions
 from mmreg.registration.results.folder import MARKER
 from mmreg.transforms.files import load_transform
@@ -32,12 +33,6 @@ from .motion import mean_distance, parameter_names, parameters, power_displaceme
 from .page import write_series_page
 from .result import SeriesResult
 from .settings import SeriesSettings
-
-Told = Callable[[str, Outcome], None]
-
-
-def _silent(what: str, outcome: Outcome) -> None:
-    """Say nothing."""
 
 
 @dataclass
@@ -129,7 +124,7 @@ def align_series(
     options: RunOptions | None = None,
     *,
     engine: Engine | None = None,
-    told: Told = _silent,
+    told: Told = silent,
     plugins: Sequence[str] = (),
 ) -> SeriesResult:
     """Bring the frames of a series together, and say how they moved.
@@ -177,10 +172,7 @@ def mean_of(frames: Sequence[Scan], transforms: dict[str, Transform], grid: Volu
     with ImageAverage() as mean:
         for frame in frames:
             if frame.scan_id in transforms:
-                volume, transform = frame.read(), transforms[frame.scan_id]
-                inside = Volume(np.ones(volume.geometry.shape, np.uint8), volume.geometry)
-                covered = resample_to(inside, grid.geometry, 'nearest', transform=transform).array > 0
-                mean.add(resample_to(volume, grid.geometry, transform=transform).array, covered)
+                mean.add(*sampled_on(frame.read(), grid.geometry, transforms[frame.scan_id]))
         return Volume(mean.result(), grid.geometry)
 
 
@@ -208,10 +200,10 @@ def _write(result: SeriesResult, series: Series, reference: Scan, settings: Seri
             row['from_previous_mm'] = mean_distance(earlier[1], transform, points)
         earlier = now, transform
     series.write(out_dir / 'aligned.nii.gz', aligned, grid)
-    mean = np.asarray(np.mean(aligned, axis=0, dtype=np.float64), np.float32)
-    write_volume(out_dir / 'mean.nii.gz', Volume(mean, grid.geometry))
+    mean = Volume(np.asarray(np.mean(aligned, axis=0, dtype=np.float64), np.float32), grid.geometry)
+    write_volume(out_dir / 'mean.nii.gz', mean)
     carried = carry(result.transforms, series.frames, reference, settings.labels, settings.landmarks, out_dir)
-    write_series_page(out_dir, result, names, grid, aligned, carried)
+    write_series_page(out_dir, result, names, mean, aligned, carried)
     write_json(out_dir / MARKER, {'mmreg': __version__, 'settings': asdict(settings), 'drift_mm': result.drift_mm,
                                   'reference': reference.scan_id, 'failures': result.failures})  # fmt: skip
 

@@ -90,7 +90,7 @@ def within_subject(
     for visit, year in zip(visits, years):
         if visit.scan_id not in space.scan_ids:
             continue
-        values = space.log_jacobian(visit.scan_id)
+        values = first if visit is visits[0] else space.log_jacobian(visit.scan_id)
         change = Volume((100 * np.expm1(values - first)).astype(np.float32), space.template.geometry)
         write_volume(out_dir / 'change' / f'{visit.scan_id}.nii.gz', change)
         maps[visit.scan_id] = change

@@ -22,7 +22,7 @@ def write_series_page(
     out_dir: Path,
     result: SeriesResult,
     names: Sequence[str],
-    grid: Volume,
+    mean: Volume,
     aligned: Sequence[np.ndarray],
     volumes: Sequence[Mapping[str, Any]],
 ) -> None:
@@ -32,15 +32,14 @@ def write_series_page(
         out_dir: Where they go.
         result: What came out.
         names: Of the parameters of the motion.
-        grid: The reference frame.
+        mean: Mean of the frames, on the grid of the reference.
         aligned: The frames on its grid.
         volumes: Per frame and label its volume.
     """
     columns = ('frame', 'name', *names, *_MEASURES, 'reason')
     write_table(out_dir / 'motion.csv', columns, result.rows, digits=6)
-    half = len(grid.geometry.shape)
-    spread = Volume(np.std(np.stack(aligned), axis=0).astype(np.float32), grid.geometry)
-    mean = Volume(np.mean(np.stack(aligned), axis=0).astype(np.float32), grid.geometry)
+    half = mean.ndim
+    spread = Volume(np.std(aligned, axis=0).astype(np.float32), mean.geometry)
     moved = _curves(result.rows, names[:half]), _curves(result.rows, names[half:]), _curves(result.rows, _MEASURES)
     pictures = [
         Picture(curves_png(moved[0], 'frame', 'mm'), 'Translation of the middle of the image.', chart=True),

@@ -13,6 +13,7 @@ from scipy.linalg import polar
 from mmreg.evaluation.functional import jacobian
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import (
+    Transform,
     Volume,
     affine_transform,
     compose,
@@ -23,6 +24,8 @@ from mmreg.io import (
     write_volume,
 )
 from mmreg.io.tables import write_json, write_table
+from mmreg.populations.sampling import correlation
+from mmreg.populations.scans import Scan
 from mmreg.registration.results.folder import MARKER, replacing_folder
 from mmreg.registration.results.inverse import inverse_of
 from mmreg.version import __version__
@@ -105,7 +108,7 @@ def _write_scan(finished: Finished, one: Placed) -> dict[str, Any]:
         write_transform(folder / 'inverse_transform.h5', backward)
         write_json(folder / MARKER, {'files': ['inverse_transform.h5', MARKER, 'transform.h5']})
     numbers['turned_deg'] = turn_degrees(one.affine)
-    numbers['similarity'] = _similarity(finished.template, one)
+    numbers['similarity'] = _similarity(finished.template, scan, forward)
     return {
         'scan_id': scan.scan_id, 'image': str(scan.image), 'weight': scan.weight,
         'coverage_percent': finished.coverage[scan.scan_id], **numbers,
@@ -133,14 +136,11 @@ def _numbers(displacement: np.ndarray, one: Placed, template: Volume) -> dict[st
     }
 
 
-def _similarity(template: Volume, one: Placed) -> float:
+def _similarity(template: Volume, scan: Scan, forward: Transform) -> float:
     """Correlation of the template with the scan in it, where the template shows something."""
-    sampled = resample_to(one.scan.read(), template.geometry, transform=one.transform()).array
-    front = foreground(template.array) & np.isfinite(sampled)
-    pair = template.array[front], sampled[front]
-    if front.sum() < 2 or min(float(np.std(values)) for values in pair) == 0:
-        return float('nan')
-    return float(np.corrcoef(*pair)[0, 1])
+    sampled = resample_to(scan.read(), template.geometry, transform=forward).array
+    front = foreground(template.array)
+    return correlation(template.array[front], sampled[front])
 
 
 def write_labels(finished: Finished) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,11 @@ from mmreg.io import (
     displacement_transform,
     read_displacement_image,
     read_transform,
-    resample_to,
 )
 from mmreg.populations.affine_means import common_grid
 from mmreg.populations.averages import ImageAverage, intensity_scale
 from mmreg.populations.fields import RunningField, composed, mirrored
+from mmreg.populations.sampling import sampled_on
 from mmreg.populations.scans import Scan
 
 
@@ -113,9 +113,7 @@ def average(
                 raise DataError(f'{one.scan.image}: found several channels, expected an image with one value per voxel')
             scale = intensity_scale(volume.array)
             transform = one.transform()
-            sampled = resample_to(volume, grid, transform=transform).array
-            inside = Volume(np.ones(volume.geometry.shape, np.uint8), volume.geometry)
-            covered = resample_to(inside, grid, 'nearest', transform=transform).array > 0
+            sampled, covered = sampled_on(volume, grid, transform)
             mean.add(sampled / scale, covered, one.scan.weight)
             scales.append(scale)
             coverage[one.scan.scan_id] = 100 * float(covered.mean())
@@ -134,10 +132,3 @@ def lengths_mm(displacement: np.ndarray, grid: Geometry, where: np.ndarray) -> f
     """Root of the mean squared length of a displacement, mm, where it counts."""
     vectors = displacement[:, where] if where.any() else displacement.reshape(len(displacement), -1)
     return float(np.sqrt(np.square(grid.matrix @ vectors).sum(0).mean()))
-
-
-def distances(placed: Sequence[Placed], where: np.ndarray) -> Iterator[tuple[str, float]]:
-    """How far each scan's shape is from the template, :func:`lengths_mm` of its displacement."""
-    for one in placed:
-        if one.displacement is not None and one.grid is not None:
-            yield one.scan.scan_id, lengths_mm(one.displacement(), one.grid, where)

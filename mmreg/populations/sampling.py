@@ -1,0 +1,33 @@
+"""Scans on a common grid: where they have voxels there, and how alike two of them are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmreg.io import Geometry, Transform, Volume, resample_to
+
+
+def sampled_on(volume: Volume, grid: Geometry, transform: Transform) -> tuple[np.ndarray, np.ndarray]:
+    """An image on a grid, ``S`` float32, and where it has voxels there, ``S`` bool.
+
+    Args:
+        volume: The image.
+        grid: The wanted grid, of shape ``S``.
+        transform: World of the grid -> world of the image.
+    """
+    inside = Volume(np.ones(volume.geometry.shape, np.uint8), volume.geometry)
+    covered = resample_to(inside, grid, 'nearest', transform=transform).array > 0
+    return resample_to(volume, grid, transform=transform).array, covered
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Correlation of two arrays of values where both are finite; NaN where either does not vary.
+
+    Example:
+        >>> round(correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, np.nan])), 6)
+        1.0
+    """
+    known = np.isfinite(first) & np.isfinite(second)
+    if known.sum() < 2 or min(float(first[known].std()), float(second[known].std())) == 0:
+        return float('nan')
+    return float(np.corrcoef(first[known], second[known])[0, 1])
