@@ -8,6 +8,7 @@ import torch
 
 from tests.engine.conftest import last, scalars
 from tests.engine.toy import write_config
+from tests.networks import INTERFACE, two_networks
 
 EOIR = """
 _base_ = ['{base}']
@@ -40,17 +41,48 @@ def _free_port():
         return probe.getsockname()[1]
 
 
+def _configs(folder, network):
+    """The same run for one process, and for two with half the batch each."""
+    one = write_config(folder / 'one', length=2, batch=2, dropout=0.0)
+    two = write_config(folder / 'two', length=2, batch=1, dropout=0.0)
+    return (_with_eoir(one), _with_eoir(two)) if network == 'eoir' else (one, two)
+
+
 @pytest.mark.parametrize('network', ['toy', 'eoir'])
 def test_two_gloo_processes_equal_twice_the_batch(tmp_path, train, spawn, network):
-    one = write_config(tmp_path / 'one', length=2, batch=2, dropout=0.0)
-    two = write_config(tmp_path / 'two', length=2, batch=1, dropout=0.0)
-    if network == 'eoir':
-        one, two = _with_eoir(one), _with_eoir(two)
+    one, two = _configs(tmp_path, network)
     launcher = (sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={_free_port()}')
     process = spawn(two, tmp_path / 'w2', '--launcher', 'pytorch', command=(*launcher, 'tools/train.py'))
     assert train(one, tmp_path / 'w1') == 0
-    output, _ = process.communicate(timeout=120)
+    _ended(process)
+    _assert_equal_runs(tmp_path, network)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('network', ['toy', 'eoir'])
+def test_two_networks_equal_twice_the_batch(tmp_path, train, spawn, network):
+    """Two machines, as far as their networks go: each sees the other through one interface only."""
+    one, two = _configs(tmp_path, network)
+    with two_networks() as places:
+        words = ['--nnodes=2', '--nproc_per_node=1', f'--master_addr={places[0].address}', '--master_port=29571']
+        processes = []
+        for rank, place in enumerate(places):
+            launcher = (*place.words, sys.executable, '-m', 'torch.distributed.run', *words, f'--node_rank={rank}')
+            command = (*launcher, 'tools/train.py')
+            options = ('--launcher', 'pytorch')
+            processes.append(spawn(two, tmp_path / 'w2', *options, command=command, GLOO_SOCKET_IFNAME=INTERFACE))
+        assert train(one, tmp_path / 'w1') == 0
+        for process in processes:
+            _ended(process)
+    _assert_equal_runs(tmp_path, network)
+
+
+def _ended(process):
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output[-3000:]
+
+
+def _assert_equal_runs(tmp_path, network):
     single, double = (
         {(line['epoch'], line['iter']): line['loss'] for line in scalars(tmp_path / w) if 'loss' in line}
         for w in ('w1', 'w2')

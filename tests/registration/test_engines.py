@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from mmreg.registration.cohort.engines.base import LocalEngine
 from mmreg.registration.cohort.engines.shares import read_share, write_share
 from mmreg.registration.cohort.job import CohortJob
 from mmreg.registration.options import RunOptions
+from tests.networks import HERE, two_networks
 
 QUICK = {'optimisation.levels': [{'spacing': 2.0, 'iterations': 2}]}
 WORDS = ['--preset', 'generic', '--affine', 'none', '--outputs', 'displacement']
@@ -144,38 +146,11 @@ class TestDask:
         _same(tmp_path / 'out', one_process)
 
     @pytest.mark.slow
-    def test_a_killed_worker_and_a_restarted_scheduler(self, pairs, one_process, tmp_path):
-        port, processes = _free_port(), []
-
-        def start(*words):
-            processes.append(subprocess.Popen([sys.executable, '-m', 'distributed.cli.dask_' + words[0], *words[1:]]))
-            return processes[-1]
-
-        def scheduler():
-            return start('scheduler', '--host', '127.0.0.1', '--port', str(port), '--no-dashboard')
-
-        def worker():
-            return start('worker', f'tcp://127.0.0.1:{port}', '--nthreads', '1', '--no-dashboard', '--no-nanny')
-
-        try:
-            first = scheduler()
-            time.sleep(5)
-            workers = [worker(), worker()]
-            words = ['register', '--pairs', str(pairs / 'pairs.csv'), '-o', str(tmp_path / 'out'), *WORDS]
-            words += ['--engine', 'dask', '--dask-scheduler', f'tcp://127.0.0.1:{port}']
-            run = subprocess.Popen([sys.executable, '-m', 'mmreg.cli', *words])
-            _wait_for(tmp_path / 'out' / 'case0' / 'plan.json')
-            workers[0].send_signal(signal.SIGKILL)
-            first.send_signal(signal.SIGKILL)
-            first.wait()
-            scheduler()
-            time.sleep(3)
-            worker()
-            assert run.wait(timeout=240) == 1
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
+    @pytest.mark.parametrize('networks', [1, 2])
+    def test_a_killed_worker_and_a_restarted_scheduler(self, networks, pairs, one_process, tmp_path):
+        """The scheduler in one network, the workers in another."""
+        with two_networks() if networks == 2 else nullcontext(HERE) as (home, away):
+            _disturbed(pairs, tmp_path / 'out', home, away)
         _same(tmp_path / 'out', one_process)
 
     def test_no_scheduler_is_one_sentence(self, pairs, tmp_path, capsys, monkeypatch):
@@ -189,6 +164,43 @@ class TestDask:
         assert 'found no scheduler' in error and 'Traceback' not in error
 
 
+def _disturbed(pairs, out, home, away):
+    """Register through a scheduler that is killed and restarted, with workers of which one is killed."""
+    address, processes = f'tcp://{home.address}:{_free_port()}', []
+
+    def start(network, *words):
+        processes.append(subprocess.Popen([*network.words, sys.executable, '-m', *words]))
+        return processes[-1]
+
+    def scheduler():
+        port = address.rpartition(':')[2]
+        return start(home, 'distributed.cli.dask_scheduler', '--host', home.address, '--port', port, '--no-dashboard')
+
+    def worker():
+        words = ['--host', away.address, '--nthreads', '1', '--no-dashboard', '--no-nanny']
+        return start(away, 'distributed.cli.dask_worker', address, *words)
+
+    try:
+        first = scheduler()
+        time.sleep(5)
+        workers = [worker(), worker()]
+        words = ['register', '--pairs', str(pairs / 'pairs.csv'), '-o', str(out), *WORDS]
+        run = start(home, 'mmreg.cli', *words, '--engine', 'dask', '--dask-scheduler', address)
+        _wait_for(out / 'case0' / 'plan.json')
+        workers[0].send_signal(signal.SIGKILL)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        assert len(list(out.glob('*/plan.json'))) < 6  # in the middle
+        scheduler()
+        time.sleep(3)
+        worker()
+        assert run.wait(timeout=600) == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def _free_port():
     import socket
 
@@ -197,7 +209,7 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def _wait_for(path, seconds=120):
+def _wait_for(path, seconds=600):
     last = time.monotonic() + seconds
     while not path.is_file():
         assert time.monotonic() < last, path
