@@ -19,7 +19,8 @@ class ImageFile(os.PathLike[str]):
         frame: Which volume of a fourth axis (time), counted from 1.
         series: UID or number of a DICOM series, where a folder holds several.
         position: 'sform' or 'qform' of a NIfTI header.
-        channels: Whether the volumes of a fourth axis are channels of one image.
+        channels: Whether the volumes of a fourth axis, or the two numbers per voxel of a MetaImage, are channels of
+            one image.
 
     Example:
         >>> str(ImageFile('bold.nii.gz', frame=3))

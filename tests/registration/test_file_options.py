@@ -66,6 +66,18 @@ def test_one_volume_of_a_series(tmp_path):
     assert load_image(nib.load(path).slicer[..., 1], 'fixed', 1).volume.geometry == one.volume.geometry
 
 
+def test_two_numbers_per_voxel_are_channels_only_when_asked_for(tmp_path):
+    """ITK writes complex numbers into a MetaImage as it writes two channels."""
+    import SimpleITK as sitk
+
+    path, numbers = tmp_path / 'image.mha', np.random.default_rng(0).random((6, 7, 8, 2)).astype('f4')
+    sitk.WriteImage(sitk.GetImageFromArray(numbers, isVector=True), str(path))
+    with pytest.raises(DataError, match='two real numbers per voxel.*--channels'):
+        load_image(path, 'fixed', None)
+    assert load_image(ImageFile(path, channels=True), 'fixed', None).volume.channels == 2
+    assert load_image(path, 'fixed', 2).volume.channels == 2
+
+
 @pytest.mark.parametrize(
     'text', ['fixed;moving\na.nii;b.nii\n', 'fixed\tmoving\na.nii\tb.nii\n', 'fixed, moving\na.nii, b.nii\n']
 )

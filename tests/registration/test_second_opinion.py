@@ -40,6 +40,18 @@ def test_a_field_that_tears_is_left_out_and_one_that_helps_is_kept():
     assert kept[0].abs().max() == 0 and torch.equal(kept[1], field[1])
 
 
+def test_a_field_that_leaves_the_moving_image_is_left_out():
+    """Where nothing is seen any more nothing can get worse."""
+    images = textures()
+    away = torch.full((2, 2, 64, 64), 100.0)
+    away[1] = 10.0  # most of it stays
+    model = REGISTRARS.build(dict(MODEL))
+    inputs = {'fixed': images, 'moving': images.roll((-10, -10), (2, 3)), 'spacing': (1.0, 1.0)}
+    gone, stays = second_opinion(model, inputs, -away)
+    assert gone.kept == 0 and gone.stays == 0 and 'inside the moving image' in gone.warning
+    assert stays.stays > 0.5
+
+
 def test_labels_know_better():
     losses = dict(MODEL['losses'], overlap=dict(type='Dice', weight=1.0))
     model = REGISTRARS.build(dict(MODEL, losses=losses, label_values=2))

@@ -33,7 +33,9 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f'--{role}-frame', type=int, metavar='N', help=f'the same for the {role} image')
         group.add_argument(f'--{role}-series', metavar='ID', help=f'the same for the {role} image')
     add_position(group)
-    group.add_argument('--channels', action='store_true', help='the volumes of 4-D files are channels of one image')
+    group.add_argument(
+        '--channels', action='store_true', help='volumes of 4-D files, or two numbers per voxel, are channels'
+    )
 
 
 def add_position(group: Any) -> None:

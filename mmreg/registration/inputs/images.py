@@ -27,6 +27,8 @@ from mmreg.io import (
 )
 from mmreg.io.cine import chosen_frame
 from mmreg.io.dicom import is_dicom_file
+from mmreg.io.formats.meta import ENDINGS as META_ENDINGS
+from mmreg.io.formats.read import ImageHeader
 from mmreg.registration.types import ImageLike, LandmarksLike
 
 
@@ -247,6 +249,7 @@ def _read_image(file: ImageFile, channels: int | None) -> Image:
     if not path.is_dir() and not is_dicom_file(path):
         header = read_image_header(path)
         dtype = header.dtype if header.dtype.kind in 'iu' else dtype
+        _refuse_complex(file, header, channels)
         wanted = wanted or (channels is not None and channels == header.frames)
         if header.frames > 1 and file.frame is not None:
             name = f'{file} (frame {file.frame})'
@@ -257,6 +260,16 @@ def _read_image(file: ImageFile, channels: int | None) -> Image:
                 'ES beside it does so, and --channels takes all as channels of one image'
             )
     return Image(file.read(channels=channels != 1, stack=wanted), name, dtype, file)
+
+
+def _refuse_complex(file: ImageFile, header: ImageHeader, channels: int | None) -> None:
+    """A MetaImage of complex numbers says no more than that its voxels hold two."""
+    two = header.components == 2 and header.dtype.kind == 'f' and Path(file).suffix.lower() in META_ENDINGS
+    if two and not file.channels and channels != 2:
+        raise DataError(
+            f'{file}: found two real numbers per voxel, which may be one complex number, expected one; --channels '
+            'takes them as channels of one image'
+        )
 
 
 def _grid(geometry: Geometry) -> str:

@@ -111,6 +111,7 @@ class _Run:
         rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
         smooth = field_smoother(stage, self._alike(stage, data))
         values: list[float] = []
+        before, origin = self._of_each(data), self.head.field
         for iteration in range(level.iterations):
             losses, gradients = self._evaluate(data)
             with torch.no_grad():
@@ -125,9 +126,38 @@ class _Run:
             for _ in range(SETTLING):
                 if self._pulled(stage, data) < NEAR * stage.field.finest:
                     break
+        else:
+            self._take_back(data, before, origin)
         self.result.seconds[f'level {number}'] = time.perf_counter() - began
         assert self.head.field is not None
         return self.head.field.detach()
+
+    @torch.no_grad()
+    def _of_each(self, data: Mapping[str, Any]) -> list[float]:
+        """The loss of every pair by itself at the present field."""
+        field, inverse = self.head.field, self.head.inverse
+        count, found = len(data['fixed']), []
+        try:
+            for n in range(count):
+                own = {key: part[n : n + 1] if isinstance(part, Tensor | list) else part for key, part in data.items()}
+                self.head.field = None if field is None else field[n : n + 1]
+                self.head.inverse = None if inverse is None else inverse[n : n + 1]
+                terms = self.model(self._weighted(own), mode='loss')
+                found.append(sum(float(value) for key, value in terms.items() if key.startswith('loss_')))
+        finally:
+            self.head.field, self.head.inverse = field, inverse
+        return found
+
+    def _take_back(self, data: Mapping[str, Any], before: list[float], origin: Tensor | None) -> None:
+        """Pairs that a level made worse by its own loss go on from where it began.
+
+        Every step is of a given length: where nothing is left to gain, or nothing to see, steps follow rounding.
+        """
+        worse = [after > start for start, after in zip(before, self._of_each(data))]
+        if origin is None or self.head.field is None or not any(worse):
+            return
+        pairs = torch.tensor(worse, device=origin.device).view(-1, *[1] * (origin.dim() - 1))
+        self.head.reset(torch.where(pairs, origin, self.head.field).detach())
 
     @torch.no_grad()
     def _pulled(self, stage: Stage, data: Mapping[str, Any]) -> float:

@@ -39,10 +39,12 @@ def refuse_impossible(result: RegistrationResult) -> None:
         if folds > MOST_FOLDS:
             found = f'is folded in {folds:.0f} % of the voxels, expected at most {MOST_FOLDS:.0f} %'
     if found:
-        raise DataError(f'{result.moving.name}: its displacement {found}; {_REASONS}')
+        reason = _NETWORK if (result.provenance or {}).get('checkpoint') else _PRESET
+        raise DataError(f'{result.moving.name}: its displacement {found}; {reason}')
 
 
-_REASONS = (
+_NETWORK = (
     'check that the weights belong to this config, and that the intensities are those it was trained on '
     '(inference=dict(intensity=[...]))'
 )
+_PRESET = 'check that both images show the same, and try another --preset, a higher --smoothness or another --affine'

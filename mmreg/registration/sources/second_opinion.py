@@ -30,6 +30,8 @@ _OPINIONS: tuple[dict[str, Any], ...] = (
 #: The other measure (0 to 1) may get worse by this share of its value and so much more: of near equals noise decides.
 #: Of 37 right deformations none left more than 0.96 of it.
 _TOLERATED, _SLIGHT = 0.02, 0.003
+#: A deformation carries at least this share of what both images show to where the moving image still shows something.
+_STAYS = 0.5
 #: Parts of the field that are tried where the whole of it is doubted.
 _PARTS = (0.5, 0.25)
 
@@ -44,6 +46,7 @@ class Opinion:
         after: With the deformation as it was found.
         kept: Part of the deformation that is kept, 0 to 1.
         agreement: How much two halves of the voxels agree on the field, up to 1; None where they were not asked.
+        stays: Share of what both images showed that the moving image still shows after the deformation.
     """
 
     measure: str
@@ -51,6 +54,7 @@ class Opinion:
     after: float
     kept: float
     agreement: float | None = None
+    stays: float = 1.0
 
     @property
     def warning(self) -> str | None:
@@ -62,6 +66,11 @@ class Opinion:
             return (
                 'the deformation is more chance than what the images show (two halves of the voxels, asked apart, '
                 f'agree on {100 * max(self.agreement, 0):.0f} % of it): {done}. Another preset may suit.'
+            )
+        if self.stays < _STAYS:
+            return (
+                f'the deformation left {100 * self.stays:.0f} % of what both images show inside the moving image, '
+                f'expected at least {100 * _STAYS:.0f} %: {done}. Another preset, or a better start, may suit.'
             )
         return (
             f'the deformation made the images less alike in a measure that it was not fitted to ({self.measure} '
@@ -116,19 +125,22 @@ def _pair(inputs: Mapping[str, Any], n: int) -> dict[str, Any]:
 def _asked(loss: ImageLoss, data: Mapping[str, Any], displacement: Tensor) -> Opinion:
     size = list(data['fixed'].shape[2:])
     whole = resize_field(displacement, size=size, values='aligned')
-    seen = [_seen(data, part * whole) for part in (0.0, 1.0)]
-    mask = seen[0] * seen[1]
-    mask = mask if bool(mask.any()) else seen[0]
+    at_start, at_end = (_seen(data, part * whole) for part in (0.0, 1.0))
+    mask = at_start * at_end
+    mask = mask if bool(mask.any()) else at_start
 
     def value(part: float) -> float:
         return float(loss(warp(data['moving'], part * whole, padding='border'), data['fixed'], mask))
 
+    def stays(part: float) -> float:
+        return float((at_start * _seen(data, part * whole)).sum() / at_start.sum().clamp_min(1))
+
     before, after = value(0.0), value(1.0)
-    limit = (1 + _TOLERATED) * before + _SLIGHT
-    kept = 1.0
-    if after > limit:
-        kept = next((part for part in _PARTS if value(part) <= before), 0.0)
-    return Opinion(type(loss).__name__, before, after, kept)
+    kept, share = 1.0, stays(1.0) if bool(at_start.any()) else 1.0
+    if after > (1 + _TOLERATED) * before + _SLIGHT or share < _STAYS:
+        parts = (part for part in _PARTS if value(part) <= before and stays(part) >= _STAYS)
+        kept = next(parts, 0.0)
+    return Opinion(type(loss).__name__, before, after, kept, stays=share)
 
 
 def _seen(data: Mapping[str, Any], field: Tensor) -> Tensor:
