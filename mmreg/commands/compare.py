@@ -7,18 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.analysis.compare import MEAN, ResultSet
-from mmreg.evaluation.analysis.compare_tables import (
-    SUMMARY,
-    TEST_COLUMNS,
-    lines_of_tests,
-    short,
-    summary_lines,
-    write_comparison,
-)
-from mmreg.evaluation.analysis.statistics import TESTS
-from mmreg.io.tables import read_rows
 from mmreg.utils import console
+from mmreg.utils.choices import PAIRED_TESTS
 from mmreg.utils.option_values import check_seed
 
 from .shared.options import add_debug
@@ -32,6 +22,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    from mmreg.evaluation.analysis.compare import MEAN, ResultSet
+    from mmreg.evaluation.analysis.compare_tables import (
+        SUMMARY,
+        TEST_COLUMNS,
+        lines_of_tests,
+        short,
+        summary_lines,
+        write_comparison,
+    )
+    from mmreg.io.tables import read_rows
+
     check_seed(options.seed)
     tables = {name: read_rows(path) for name, path in _named(options.results).items()}
     results = ResultSet(tables, options.metric, 'initial' if options.initial else None)
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--reference', help='compare all others with this method only')
     parser.add_argument('--initial', action='store_true', help='add the values before registration as a method')
     parser.add_argument('--per-label', action='store_true', help='test every label too')
-    parser.add_argument('--test', choices=TESTS, default='wilcoxon')
+    parser.add_argument('--test', choices=PAIRED_TESTS, default='wilcoxon')
     parser.add_argument('--seed', type=int, default=0, help='of the bootstrap interval')
     parser.add_argument('--trade-off', nargs=2, metavar=('X', 'Y'), help='plot one metric against another')
     add_debug(parser)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.analysis.costs import HEADER, WRITERS, CostLine, Question, cells, line_of
-from mmreg.plugins import register_all_modules
-from mmreg.registration.model import choose_device
 from mmreg.utils import console
-from mmreg.utils.shipped import config_folder
 
 from .shared.case_progress import track
 from .shared.options import add_common, whole
+
+if TYPE_CHECKING:
+    from mmreg.evaluation.analysis.costs import CostLine
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,14 +25,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def analyse(options: argparse.Namespace) -> int:
     """Do what the parsed ``options`` say."""
+    from mmreg.evaluation.analysis.costs import HEADER, WRITERS, Question, cells, line_of
+    from mmreg.plugins import register_all_modules
+    from mmreg.registration.model import choose_device
+    from mmreg.utils.shipped import config_folder
+
     outputs = [Path(name) for name in options.out]
     for path in outputs:
         if path.suffix not in WRITERS:
             raise ConfigError(f'--out {path} ends in {path.suffix!r}, expected one of {", ".join(WRITERS)}.')
     register_all_modules(options.plugin)
     paths = [Path(name) for name in options.configs] or sorted(config_folder().glob('*.py'))
+    options.device = str(choose_device(options.device))
     names = ('size', 'batch', 'repeats', 'device', 'meta', 'cfg_options', 'debug')
-    choose_device(options.device)
     ask = Question(**{name: getattr(options, name) for name in names})
     lines: list[CostLine] = []
     for path in track(paths, 'analysing'):
@@ -53,7 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--size', nargs='+', type=whole(), metavar='N', help="voxels per axis; default: the data set's")
     parser.add_argument('--batch', type=whole(), default=1, help='pairs per batch (default 1)')
     parser.add_argument('--repeats', type=whole(), default=3, help='timed runs behind one that is not (default 3)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--device', help='cpu, cuda or cuda:N (default: the GPU where there is one)')
     parser.add_argument(
         '-o',
         '--out',

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from mmreg.converters import FAMILIES
-from mmreg.converters.files import convert_file, found_family
-from mmreg.plugins import register_all_modules
 from mmreg.utils import console
+
+from .shared.family_sources import family_notes
 
 
 def parser() -> argparse.ArgumentParser:
     """Options of `mmreg convert`."""
-    families = '\n'.join(f'  {name:12s} {family.note}' for name, family in sorted(FAMILIES.items()))
+    families = '\n'.join(f'  {name:12s} {note}' for name, note in family_notes().items())
     result = argparse.ArgumentParser(
         prog='mmreg convert',
         description='Convert a published checkpoint to one of ours.',
@@ -34,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(args: argparse.Namespace) -> None:
+    from mmreg.converters.files import convert_file, found_family
+    from mmreg.plugins import register_all_modules
+
     register_all_modules()
     family = found_family(args.family, args.source)
     model, unused = convert_file(family, args.source, args.target)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmreg.errors import ConfigError
-from mmreg.io.tables import Row, write_json, write_rows
 from mmreg.registration.options import VIEW_NAMES
 from mmreg.utils import console
-from mmreg.visualization.field_report import report_field
 
 from .shared.case_progress import track
 from .shared.options import add_debug
+
+if TYPE_CHECKING:
+    from mmreg.io.tables import Row
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def analyse(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    from mmreg.io.tables import write_json, write_rows
+    from mmreg.visualization.field_report import report_field
+
     if options.labels and len(options.labels) not in (1, len(options.fields)):
         raise ConfigError(
             f'--labels names {len(options.labels)} files, expected one, or one per field ({len(options.fields)}).'

@@ -8,18 +8,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmreg.errors import DataError
-from mmreg.evaluation.challenge.config import CHALLENGES, EvaluationConfig, find_configs, read_config
-from mmreg.evaluation.challenge.editions import edition_of
-from mmreg.evaluation.challenge.scorer import rows, score
-from mmreg.evaluation.challenge.units import UnitWatch
-from mmreg.io.tables import write_json, write_rows
 from mmreg.utils import console
+from mmreg.utils.choices import CHALLENGES
 
 from .shared.case_progress import track
 from .shared.options import add_debug
+
+if TYPE_CHECKING:
+    from mmreg.evaluation.challenge.config import EvaluationConfig
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def evaluate(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    from mmreg.evaluation.challenge.config import find_configs, read_config
+    from mmreg.evaluation.challenge.editions import edition_of
+    from mmreg.evaluation.challenge.scorer import rows, score
+    from mmreg.evaluation.challenge.units import UnitWatch
+    from mmreg.io.tables import write_json, write_rows
+
     truth = Path(options.ground_truth)
     paths = [Path(path) for path in options.config] or find_configs(truth, options.challenge)
     configs = [read_config(path) for path in paths]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.challenge.package import package, validate
-from mmreg.evaluation.challenge.profiles import PROFILES, wanted_pairs, wanted_shape
-from mmreg.evaluation.challenge.units import UnitWatch
 from mmreg.utils import console
+from mmreg.utils.choices import PACKAGES
 
 from .shared.case_progress import track
 from .shared.options import add_debug, whole
+
+if TYPE_CHECKING:
+    from mmreg.evaluation.challenge.units import UnitWatch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    from mmreg.evaluation.challenge.package import package, validate
+    from mmreg.evaluation.challenge.profiles import PROFILES, wanted_pairs, wanted_shape
+    from mmreg.evaluation.challenge.units import UnitWatch
+
     profile = PROFILES[options.challenge]
     pairs = wanted_pairs(options.dataset, options.split)
     given = tuple(options.shape) if options.shape else None
@@ -57,7 +62,7 @@ def _progress(pairs: Sequence[Any]) -> Iterable[Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='mmreg package', description=__doc__)
     parser.add_argument('predictions', help='folder of predictions, or a .zip to check')
-    parser.add_argument('--challenge', choices=tuple(PROFILES), required=True)
+    parser.add_argument('--challenge', choices=PACKAGES, required=True)
     parser.add_argument('--dataset', required=True, help='wanted pairs: JSON, or folder of pickled pairs')
     parser.add_argument('--split', choices=('validation', 'test'), help='default: validation, else test')
     parser.add_argument('--data-root', help='folder of the images, for their shapes; default: that of the JSON')

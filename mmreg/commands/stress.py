@@ -11,20 +11,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmreg.errors import ConfigError
-from mmreg.evaluation.analysis import figures
-from mmreg.evaluation.stress.deformations import STATISTICS, VelocityRecipe
-from mmreg.evaluation.stress.harness import KINDS, StressPlan, StressResult, run
-from mmreg.evaluation.stress.study import means, predictor, stress_cases, write_cases
-from mmreg.io.tables import write_json
-from mmreg.registration.model import LoadedModel, load_model
-from mmreg.registry import DATASETS
 from mmreg.utils import console
+from mmreg.utils.choices import SIZE_STATISTICS, STRESS_KINDS
 from mmreg.utils.option_values import check_seed
 
 from .shared.options import KeyValue, add_debug, between, whole
+
+if TYPE_CHECKING:
+    from mmreg.evaluation.stress.harness import StressResult
+    from mmreg.registration.model import LoadedModel
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def stress(options: argparse.Namespace) -> None:
     """Do what the parsed ``options`` say."""
+    from mmreg.evaluation.stress.deformations import VelocityRecipe
+    from mmreg.evaluation.stress.harness import StressPlan, run
+    from mmreg.evaluation.stress.study import predictor, stress_cases, write_cases
+
     check_seed(options.seed)
     models = [_model(files, options) for files in options.model]
     names = [options.name[k] if k < len(options.name) else Path(files[0]).stem for k, files in enumerate(options.model)]
@@ -42,7 +44,7 @@ def stress(options: argparse.Namespace) -> None:
         raise ConfigError(f'the models are called {names}, expected different names: give --name for each.')
     dataset = _dataset(models[0].cfg, options.split)
     count = min(len(dataset), options.cases or len(dataset))
-    levels = {kind: getattr(options, kind) for kind in KINDS if getattr(options, kind)}
+    levels = {kind: getattr(options, kind) for kind in STRESS_KINDS if getattr(options, kind)}
     recipe = VelocityRecipe(options.control, options.smoothing, statistic=options.statistic)
     plan = StressPlan(levels, recipe, options.seed, not options.whole)
     predictors = {name: predictor(model.registrar) for name, model in zip(names, models)}
@@ -56,6 +58,8 @@ def stress(options: argparse.Namespace) -> None:
 
 
 def _model(files: Sequence[str], options: argparse.Namespace) -> LoadedModel:
+    from mmreg.registration.model import load_model
+
     if len(files) > 2:
         raise ConfigError(f'--model got {len(files)} files, expected CONFIG and, where there is one, CHECKPOINT.')
     checkpoint = files[1] if len(files) > 1 else None
@@ -63,6 +67,8 @@ def _model(files: Sequence[str], options: argparse.Namespace) -> LoadedModel:
 
 
 def _dataset(cfg: Any, split: str) -> Any:
+    from mmreg.registry import DATASETS
+
     loader = cfg.get(f'{split}_dataloader') or cfg.get('val_dataloader')
     if not loader:
         raise ConfigError(f'the first config has no {split}_dataloader, expected one that names the images to move.')
@@ -78,6 +84,10 @@ def _line(result: StressResult) -> str:
 
 def _summarise(out: Path, results: Sequence[StressResult]) -> None:
     """Means over cases as a table, a JSON and curves."""
+    from mmreg.evaluation.analysis import figures
+    from mmreg.evaluation.stress.study import means
+    from mmreg.io.tables import write_json
+
     lines, series = means(results)
     write_json(out / 'stress.json', {'means': lines})
     figures.save(figures.curves(series, 'misalignment [mm]', 'mean end-point error [mm]'), out / 'stress.png')
@@ -112,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--svf', nargs='*', type=between(0, 1000), default=[0, 5, 10, 15], metavar='MM')
     parser.add_argument('--control', type=whole(2, 100), default=5, help='control points of velocity fields per axis')
     parser.add_argument('--smoothing', type=between(0, 100), default=0.0, help='sigma over the control points')
-    parser.add_argument('--statistic', choices=tuple(STATISTICS), default='p95', help='what has the size given in mm')
+    parser.add_argument('--statistic', choices=SIZE_STATISTICS, default='p95', help='what has the size given in mm')
     parser.add_argument('--whole', action='store_true', help='velocity fields everywhere, not only in the foreground')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device')

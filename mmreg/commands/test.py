@@ -7,22 +7,14 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mmengine.config import Config, ConfigDict
-from mmengine.dist import is_main_process
-from mmengine.model import is_model_wrapper
-
-from mmreg.engine.plan import versions
-from mmreg.io.tables import write_json
-from mmreg.models.settings import warn_of_other_settings
-from mmreg.registry import METRICS
 from mmreg.utils import console
-from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
 
-from .shared import launch
-from .shared.first_look import leaving_nothing, look_at_data
-from .shared.options import CONFIG_HELP, Parser, add_common
+from .shared.options import CONFIG_HELP, Parser, add_common, add_launcher
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--show-dir', metavar='DIR', help='write a picture of every case')
     parser.add_argument('--save-fields', metavar='DIR', help='write the displacement of every case (ITK, LPS mm)')
     parser.add_argument('--work-dir', help='where the logs go (default: work_dirs/<config name>)')
-    launch.add_launcher(parser)
+    add_launcher(parser)
     add_common(parser)
     return parser
 
@@ -46,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _test(args: argparse.Namespace) -> None:
+    from .shared import launch
+    from .shared.first_look import leaving_nothing
+
     cfg = prepare(args)
     launch.join_processes(cfg, args)
     with leaving_nothing(cfg.work_dir):
@@ -53,6 +48,14 @@ def _test(args: argparse.Namespace) -> None:
 
 
 def _run(cfg: Config, args: argparse.Namespace) -> None:
+    from mmengine.dist import is_main_process
+    from mmengine.model import is_model_wrapper
+
+    from mmreg.models.settings import warn_of_other_settings
+    from mmreg.utils.checkpoint import check_architecture, read_checkpoint, weights_of
+
+    from .shared import launch
+
     runner = launch.build_runner(cfg)
     if args.checkpoint:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -79,6 +82,13 @@ def _by_name(runner: Any) -> list[tuple[Any, ...]]:
 
 def prepare(args: argparse.Namespace) -> Config:
     """The config with everything the command line says about testing."""
+    from mmengine.config import ConfigDict
+
+    from mmreg.registry import METRICS
+
+    from .shared import launch
+    from .shared.first_look import look_at_data
+
     cfg = launch.read(args)
     launch.require_keys(cfg, ('model', 'test_dataloader', 'test_evaluator'), 'test', args.config)
     launch.set_randomness(cfg, None, False)
@@ -130,6 +140,9 @@ def report(
         lacks: What could not be measured, and why.
         by_name: Score, label, structure, mean, SD and mean before registration, of data sets that name their labels.
     """
+    from mmreg.engine.plan import versions
+    from mmreg.io.tables import write_json
+
     rows = tabulate(metrics)
     title = f'\n{Path(args.config).stem}'
     if any(key.endswith('_oracle') and value for key, value in metrics.items()):

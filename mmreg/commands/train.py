@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING
 
 from mmreg.errors import ConfigError
 from mmreg.utils import console
-from mmreg.utils.config import load_config
 
-from .shared import launch
-from .shared.first_look import leaving_nothing, look_at_data
-from .shared.options import CONFIG_HELP, Parser, add_common
+from .shared.options import CONFIG_HELP, Parser, add_common, add_launcher
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--dry-run', action='store_true', help='build everything, load one batch, say what a step needs, and stop'
     )
-    launch.add_launcher(parser)
+    add_launcher(parser)
     add_common(parser)
     return parser
 
@@ -49,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from .shared import launch
+    from .shared.first_look import leaving_nothing, look_at_data
+
     cfg = prepare(args)
     require_first_stage(cfg, args.config)
     launch.join_processes(cfg, args)
@@ -96,6 +98,8 @@ def require_first_stage(cfg: Config, path: str) -> None:
 
 def stages_of(path: str) -> list[str]:
     """All configs that lead to this one, the first one first, by their ``first_stage``."""
+    from mmreg.utils.config import load_config
+
     stages = [Path(path)]
     while (first := load_config(stages[0]).get('first_stage')) and stages[0].with_name(first) not in stages:
         stages.insert(0, stages[0].with_name(first))
@@ -104,6 +108,8 @@ def stages_of(path: str) -> list[str]:
 
 def prepare(args: argparse.Namespace) -> Config:
     """The config with everything the command line says about training."""
+    from .shared import launch
+
     cfg = launch.read(args)
     launch.require_keys(cfg, ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'), 'train', args.config)
     launch.set_randomness(cfg, args.seed, args.deterministic)

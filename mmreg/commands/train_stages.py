@@ -6,16 +6,15 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from mmreg.errors import CheckpointError, ConfigError
 from mmreg.utils import console
 
 from . import train as train_cli
-from .shared import launch
-from .shared.first_look import leaving_nothing, look_at_data
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -60,6 +59,8 @@ def train_stages(args: argparse.Namespace) -> None:
 
 def _prepared(args: argparse.Namespace, config: str) -> tuple[Config, Path]:
     """The config of a stage, and the checkpoint with which it ends."""
+    from .shared.first_look import look_at_data
+
     work_dir = os.path.join(args.work_dir or 'work_dirs', Path(config).stem)
     own = argparse.Namespace(**{**vars(args), 'config': config, 'work_dir': work_dir, 'resume': 'auto'})
     cfg = train_cli.prepare(own)
@@ -69,6 +70,9 @@ def _prepared(args: argparse.Namespace, config: str) -> tuple[Config, Path]:
 
 def _train_stage(args: argparse.Namespace, config: str, cfg: Config, last: Path, weights: Path | None) -> Path:
     """Train one stage from ``weights``, unless it is finished; its last checkpoint."""
+    from .shared import launch
+    from .shared.first_look import leaving_nothing
+
     if last.is_file() and launch.latest_checkpoint(last.parent) == last:
         console.say(f'{config}: finished already, {last}')
         return last

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.interpolate import BSpline
 from torch import Tensor
 
 from mmreg.spatial import compose, identity_grid, resize_field, scaling_and_squaring, warp
@@ -99,6 +98,8 @@ def smooth_noise(rng: np.random.Generator, size: Sequence[int], knots: Sequence[
 
 def _spline_basis(size: int, step: float) -> np.ndarray:
     """``(size, control points)`` values of uniform cubic B-splines at voxel centres."""
+    from scipy.interpolate import BSpline
+
     intervals = max(1, int(np.ceil((size - 1) / step)))
     knots = np.arange(-3, intervals + 4) * step
     points = np.minimum(np.arange(size), intervals * step)

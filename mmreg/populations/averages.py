@@ -9,8 +9,8 @@ from types import TracebackType
 import numpy as np
 
 from mmreg.errors import ConfigError
+from mmreg.utils.choices import AVERAGES
 
-AVERAGES = ('mean', 'median')
 #: Voxels of all scans that are looked at together for a median.
 _SLAB = 1 << 24
 #: Below this an image has Hounsfield units, and its numbers stay.

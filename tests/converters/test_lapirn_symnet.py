@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreg.commands.convert import convert_file, main
+from mmreg.commands.convert import main
 from mmreg.converters import FAMILIES
+from mmreg.converters.files import convert_file
 from mmreg.errors import CheckpointError
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config

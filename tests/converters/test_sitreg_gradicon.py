@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mmreg.commands.convert import convert_file
 from mmreg.converters import FAMILIES
+from mmreg.converters.files import convert_file
 from mmreg.errors import CheckpointError
 from mmreg.registry import REGISTRARS
 from tests.golden.fill import fill

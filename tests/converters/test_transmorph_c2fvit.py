@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmreg.commands.convert import convert_file
 from mmreg.converters import FAMILIES
+from mmreg.converters.files import convert_file
 from mmreg.converters.transmorph import window_of
 from mmreg.errors import CheckpointError
 from mmreg.models.blocks.swin import SwinEncoder

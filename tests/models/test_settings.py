@@ -6,6 +6,7 @@ from mmengine.config import Config
 
 from mmreg.apis import init_model
 from mmreg.commands import test as door
+from mmreg.commands.shared import launch
 from mmreg.models import settings
 from mmreg.models.settings import other_settings
 from mmreg.registry import REGISTRARS
@@ -106,8 +107,8 @@ def test_the_test_command_warns_too(tmp_path, said, monkeypatch):
 
     runner = Runner()
     monkeypatch.setattr(door, 'prepare', lambda args: Config({'work_dir': str(tmp_path / 'work')}))
-    monkeypatch.setattr(door.launch, 'join_processes', lambda *_: None)
-    monkeypatch.setattr(door.launch, 'build_runner', lambda cfg: runner)
+    monkeypatch.setattr(launch, 'join_processes', lambda *_: None)
+    monkeypatch.setattr(launch, 'build_runner', lambda cfg: runner)
     path = write(tmp_path, DESCRIBED)
     assert door.main(['config.py', str(path)]) == 0 and runner.path == str(path)
     assert len(said) == 1 and 'flow_head.resampling' in said[0]

@@ -15,8 +15,8 @@ from mmreg.utils import console
 
 from .engine_options import add_engine
 from .options import add_common, add_described
+from .rate import RateColumn
 from .run_options import run_options
-from .run_progress import RateColumn
 
 #: Of a registration, what makes sense for all of a group.
 _SHARED = ('preset', 'model', 'checkpoint', 'refine', 'smoothness', 'device', 'seed')

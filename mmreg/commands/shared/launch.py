@@ -54,14 +54,6 @@ def drop_hooks(cfg: Config) -> None:
         del hooks[name]
 
 
-def add_launcher(parser: argparse.ArgumentParser) -> None:
-    """``--launcher`` and the rank that old launchers pass."""
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='what started the processes'
-    )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-
-
 def join_processes(cfg: Config, args: argparse.Namespace) -> None:
     """Join the group of processes that a launcher started, if there is one."""
     if args.launcher == 'none':

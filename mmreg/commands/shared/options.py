@@ -89,6 +89,14 @@ class KeyValue(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """``--launcher`` and the rank that old launchers pass."""
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='what started the processes'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
 def add_common(parser: argparse.ArgumentParser, config_options: bool = True) -> None:
     """Add ``--plugin``, ``--debug`` and, for commands that read a config, ``--cfg-options``."""
     if config_options:

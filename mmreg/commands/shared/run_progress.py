@@ -12,31 +12,18 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.text import Text
 
 from mmreg.registration.cohort.outcome import Outcome, line_metrics
 from mmreg.registration.cohort.shards import Shard
-from mmreg.registration.cohort.tables import FAILURES
 from mmreg.registration.progress import ProgressEvent
 from mmreg.registration.results.headline import changes, headline
 from mmreg.utils import console
 
-
-class RateColumn(ProgressColumn):
-    """Seconds per case, or cases per second."""
-
-    def render(self, task: Task) -> Text:
-        """Cases per second of a task, or nothing before the first."""
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text('-')
-        return Text(f'{speed:.1f} cases/s' if speed > 1 else f'{1 / speed:.1f} s/case')
+from .rate import RateColumn
 
 
 class PairProgress:
@@ -134,6 +121,8 @@ class CohortProgress:
 
     def summary(self, outcomes: Sequence[Outcome], out_dir: str | Path) -> int:
         """Print the closing line; returns the exit code, 1 where a case failed."""
+        from mmreg.registration.cohort.tables import FAILURES  # draws, too: matplotlib
+
         counts = Counter(outcome.status for outcome in outcomes)
         seconds = [o.line['seconds'] for o in outcomes if o.status == 'done' and o.line.get('seconds') is not None]
         parts = [f'{counts["done"]} registered']

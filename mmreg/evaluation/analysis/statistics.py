@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from mmreg.errors import ConfigError
-
-TESTS = ('wilcoxon', 't')
+from mmreg.utils.choices import PAIRED_TESTS as TESTS
 
 
 class Comparison(NamedTuple):
@@ -67,6 +65,8 @@ def rank_biserial(difference: np.ndarray) -> float:
     difference = difference[difference != 0]
     if not len(difference):
         return 0.0
+    from scipy import stats  # half a second, for a command that compares
+
     ranks = stats.rankdata(np.abs(difference))
     return float((ranks[difference > 0].sum() - ranks[difference < 0].sum()) / ranks.sum())
 
@@ -89,6 +89,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _p_value(difference: np.ndarray, test: str) -> float:
     if not difference.any():
         return 1.0
+    from scipy import stats
+
     if test == 'wilcoxon':
         return float(stats.wilcoxon(difference, zero_method='zsplit').pvalue)
     if np.ptp(difference) == 0:  # no variance: the t statistic is infinite

@@ -19,7 +19,6 @@ KEYS = ('evaluation_methods', 'expected_shape', 'eval_pairs')
 SINGLE = 'evaluation_config.json'
 #: Challenge -> kinds of configs that its evaluation consists of.
 WANTED = {'lumir': ('segmentation', 'landmark'), 'lumir25': ('segmentation', 'landmark')}
-CHALLENGES = ('learn2reg', 'lumir', 'lumir25')
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.evaluation.functional import digital, field_error, jacobian, overlap
 from mmreg.evaluation.functional.aggregate import nan_mean
 from mmreg.spatial import warp, warp_labels
+from mmreg.utils.choices import STRESS_KINDS as KINDS
 
 from .deformations import VelocityRecipe, foreground_overlap, quantile, translation_vectors, velocity_fields
 
 #: Percentiles of the end-point error that are reported.
 PERCENTILES = (5, 25, 50, 75, 95, 100)
-KINDS = ('translation', 'svf')
 
 
 @dataclass(frozen=True)

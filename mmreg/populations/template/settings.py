@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmreg.errors import ConfigError
-from mmreg.populations.averages import AVERAGES
+from mmreg.utils.choices import AVERAGES
 from mmreg.utils.described import described
 
 KINDS = ('rigid', 'similarity', 'affine')
