@@ -109,6 +109,7 @@ def test_config(path, data, tmp_path, capsys):
         start = [f'load_from={first_weights(path, tmp_path)}']
     length = 1 if 'max_epochs' in cfg.train_cfg else 2
     options, unit = short(cfg, length)
+    start += labelled(cfg, name)
     run('train', path, '--work-dir', work, '--cfg-options', *options, *start)
     assert (work / f'{unit}_{length}.pth').is_file()
     options, _ = short(cfg, 2 * length)
@@ -123,7 +124,7 @@ def test_config(path, data, tmp_path, capsys):
     assert list((tmp_path / 'saved').glob('*.nii.gz'))
     assert (tmp_path / 'test' / 'summary.json').is_file()
     fixed, moving = files_of(cfg, data)
-    prompt = ['--fixed-prompt', prompt_of(fixed, data)] if 'SegmentPrompt' in str(cfg.get('test_dataloader')) else []
+    prompt = [*prompt_option(cfg), prompt_of(fixed, data, cfg.model.label_values - 1)] if prompt_option(cfg) else []
     pair = ('--fixed', fixed, '--moving', moving, '--out', tmp_path / 'infer', *prompt)
     run('infer', path, '-c', checkpoint, *pair, *used)
     assert (tmp_path / 'infer' / 'report.html').is_file()
@@ -158,12 +159,25 @@ def first_weights(path, tmp_path):
     return tmp_path / 'first.pth'
 
 
-def prompt_of(fixed, data):
+def labelled(cfg, name):
+    """Of one's own pairs those with labels, where a loss looks at them."""
+    overlap = cfg.model.losses.get('overlap')
+    return ['train_dataloader.dataset.ann_file=labelled.csv'] if name == 'pairs' and overlap else []
+
+
+def prompt_option(cfg):
+    """What a user of this config has to give besides the two images."""
+    if cfg.model.flow_head.get('prompt') == 'fixed_labels':
+        return ['--fixed-labels']
+    return ['--fixed-prompt'] if 'SegmentPrompt' in str(cfg.get('test_dataloader')) else []
+
+
+def prompt_of(fixed, data, labels):
     """The label map of a segmenter for the fixed image."""
-    name = fixed.name
-    if (fixed.parents[1] / 'prompts' / name).is_file():
-        return fixed.parents[1] / 'prompts' / name
-    return make(data, 'OASIS') / 'prompts' / '0438.nii.gz'
+    known = fixed.parents[1] / 'prompts' / fixed.name
+    if known.is_file():
+        return known
+    return put(data / 'prompts' / f'{labels}.nii.gz', anatomy(5, SHAPE, labels)[1])
 
 
 @pytest.mark.parametrize('path', PRESETS, ids=lambda p: p.stem)

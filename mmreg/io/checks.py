@@ -11,6 +11,8 @@ from mmreg.errors import DataError
 
 INT16 = np.iinfo(np.int16)
 INT32 = np.iinfo(np.int32)
+#: Coordinates beyond this are no places in mm or voxels: their squares are computed with, in float32 too.
+FARTHEST = 1e9
 
 
 def check_finite(array: np.ndarray, name: str) -> None:
@@ -128,4 +130,6 @@ def check_points(points: Any, ndim: int | None = None, name: str = 'landmarks') 
         raise DataError(f'{name}: found points of shape {array.shape}, expected rows of {columns} coordinates')
     if not np.isfinite(array).all():
         raise DataError(f'{name}: found coordinates that are NaN or infinite, expected finite numbers only')
+    if np.abs(array).max() > FARTHEST:
+        raise DataError(f'{name}: found a coordinate of {np.abs(array).max():.3g}, expected at most {FARTHEST:.0g}')
     return array

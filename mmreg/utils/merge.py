@@ -196,7 +196,7 @@ def _parent(cfg: Config, key: str) -> tuple[Any, Any]:
     """What holds ``key``, made where it is missing, and the name or number of the key in it."""
     names = key.split('.')
     node: Any = cfg._cfg_dict
-    for name in names[:-1]:
+    for depth, name in enumerate(names[:-1]):
         if isinstance(node, MutableMapping):
             if not isinstance(node.get(name), Mapping | list | tuple):
                 node[name] = ConfigDict()
@@ -205,8 +205,11 @@ def _parent(cfg: Config, key: str) -> tuple[Any, Any]:
                 node[name] = child = list(child)
             node = child
         else:
-            node = node[int(name)]
-    return node, names[-1] if isinstance(node, MutableMapping) else int(names[-1])
+            node = _list_entry(node, name, key, '.'.join(names[:depth]))
+    if isinstance(node, MutableMapping):
+        return node, names[-1]
+    _list_entry(node, names[-1], key, '.'.join(names[:-1]))
+    return node, int(names[-1])
 
 
 def _assign(cfg: Config, key: str, value: Any, checked: bool) -> None:

@@ -243,13 +243,13 @@ def spine(root: Path) -> Path:
 
 
 def pairs(root: Path) -> Path:
-    """Three lists; the training pairs have no labels."""
+    """Three lists; the training pairs have no labels, those of ``labelled.csv`` have."""
     for seed in range(4):
         image, labels = anatomy(seed, SHAPE, 4)
         put(root / f'scan{seed}.nii.gz', image * 700)
         put(root / f'scan{seed}_labels.nii.gz', labels)
     (root / 'train.csv').write_text('fixed,moving\nscan0.nii.gz,scan1.nii.gz\nscan1.nii.gz,scan2.nii.gz\n')
-    for name in ('val', 'test'):
+    for name in ('labelled', 'val', 'test'):
         row = 'scan2.nii.gz,scan3.nii.gz,scan2_labels.nii.gz,scan3_labels.nii.gz'
         (root / f'{name}.csv').write_text(f'fixed,moving,fixed_labels,moving_labels\n{row}\n')
     return root

@@ -15,11 +15,13 @@ SIDE = 32
 def short(cfg: Mapping[str, Any], length: int) -> tuple[list[str], str]:
     """Options for ``--cfg-options``, and the unit that ``length`` counts: 'epoch' or 'iter'."""
     options = ['default_hooks.visualization=None', 'default_hooks.logger.interval=1', 'randomness.seed=1']
+    group = cfg['model'].get('group', 1)
     for name in LOADERS:
         node, where = cfg[name]['dataset'], f'{name}.dataset'
-        options += [f'{name}.num_workers=0', *_few(node, where), *_smaller(node, where)]
-    if cfg['train_dataloader'].batch_size > 2:
-        options.append('train_dataloader.batch_size=2')
+        count = max(2, group) if name == 'train_dataloader' else 2
+        options += [f'{name}.num_workers=0', *_few(node, where, count), *_smaller(node, where)]
+    if cfg['train_dataloader'].batch_size > max(2, group):
+        options.append(f'train_dataloader.batch_size={2 if group == 1 else group}')
     options += _narrower(cfg['model'])
     unit = 'max_epochs' if 'max_epochs' in cfg['train_cfg'] else 'max_iters'
     options += [f'train_cfg.{unit}={length}', f'train_cfg.val_interval={length}']
@@ -27,9 +29,9 @@ def short(cfg: Mapping[str, Any], length: int) -> tuple[list[str], str]:
     return options, 'epoch' if unit == 'max_epochs' else 'iter'
 
 
-def _few(node: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Two samples, kept in memory."""
-    yield f'{where}.count=2' if 'count' in node else f'{where}.indices=2'
+def _few(node: Mapping[str, Any], where: str, count: int) -> Iterator[str]:
+    """``count`` samples, kept in memory."""
+    yield f'{where}.count={count}' if 'count' in node else f'{where}.indices={count}'
     if 'cache' in node or 'count' not in node:
         yield f'{where}.cache=memory'
 

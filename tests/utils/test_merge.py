@@ -113,3 +113,10 @@ def test_entries_of_a_list_are_deleted_by_the_numbers_in_the_config(numbers):
     left = ({0, 1, 2} - set(numbers)).pop()
     merge_options(cfg, {**options, f'pipeline.{left}.size': 3})
     assert cfg.pipeline == [dict(type='ABC'[left], size=3)]
+
+
+@pytest.mark.parametrize('key', ['+levels.9.scale', '+levels.x.scale', '+levels.2', '+levels.-1'])
+def test_entries_that_a_list_does_not_have_are_refused_however_they_are_named(key):
+    cfg = Config({'levels': [dict(scale=2), dict(scale=1)]})
+    with pytest.raises(ConfigError, match='levels is a list of 2 entries, expected a number from 0 to 1'):
+        merge_options(cfg, {key: 1})

@@ -29,6 +29,12 @@ def need_prompt(guidance: Mapping[str, Any], key: str) -> Tensor:
         DataError: it is not there; the three ways to get one are named.
     """
     if guidance.get(key) is None:
+        if key == 'fixed_labels':
+            raise DataError(
+                'the model is prompted with the true labels of the fixed image and found none: give them as '
+                "fixed_labels (--fixed-labels FILE), or choose another way with model.flow_head.prompt='fixed_prompt', "
+                "'background' or 'propagate'."
+            )
         found = ', '.join(sorted(name for name in guidance if isinstance(guidance[name], Tensor)))
         raise DataError(
             f'the model needs a label map of the fixed image and found no {key!r} in {found}; {_THREE_WAYS}.'
