@@ -10,12 +10,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmreg.io import Volume
-from mmreg.visualization.figure_marks import mark_edges
+from mmreg.visualization.figure_marks import mark_edges, points
 from mmreg.visualization.slices import Plane, grey, intensity_range, planes_of
 
 #: So many images stand in one row of a picture.
 _MOST = 8
-_INCHES = 1.8
+#: Inches of a row, and of a column at least and at most: eight fit a page of 70 rem, at 90 dots per inch.
+_ROW, _NARROW, _BROAD = 11.8, 1.45, 2.6
+#: Letters of a name that fit the narrowest column.
+_LETTERS = 17
 
 
 def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tuple[float, float] | None = None) -> bytes:
@@ -28,7 +31,8 @@ def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tupl
     """
     shown = {name: volume.reoriented('RAS'[: volume.ndim]) for name, volume in list(images.items())[:_MOST]}
     planes: list[Plane] = planes_of(next(iter(shown.values())).geometry.shape)
-    figure = Figure((_INCHES * len(shown), _INCHES * len(planes) + 0.3), layout='constrained', dpi=90)
+    inches = float(np.clip(_ROW / len(shown), _NARROW, _BROAD))
+    figure = Figure((inches * len(shown), inches * len(planes) + 0.3), layout='constrained', dpi=90)
     axes = figure.subplots(len(planes), len(shown), squeeze=False)
     for column, (name, volume) in enumerate(shown.items()):
         low, high = limits or intensity_range(volume.array)
@@ -45,10 +49,11 @@ def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tupl
             axis.set_axis_off()
             if column == 0:
                 mark_edges(axis, plane, 'RAS'[: volume.ndim])
-        axes[0][column].set_title(name if len(name) < 20 else f'{name[:18]}…', fontsize=8)
+        short = name if len(name) <= _LETTERS else f'{name[: _LETTERS - 1]}…'
+        axes[0][column].set_title(short, fontsize=points(figure))
     if colours != 'gray':
         bar = figure.colorbar(axes[0][-1].images[0], ax=list(axes.flat), shrink=0.8, pad=0.01)
-        bar.ax.tick_params(labelsize=7)
+        bar.ax.tick_params(labelsize=points(figure))
     return _png(figure)
 
 
@@ -61,16 +66,16 @@ def curves_png(curves: Mapping[str, Sequence[float]], across: str, unit: str, st
         unit: Of the values.
         start: The first number.
     """
-    figure = Figure((6.4, 2.6), layout='constrained', dpi=90)
-    axis = figure.subplots()
+    figure = Figure((6.4, 2.9), layout='constrained', dpi=90)
+    axis, size = figure.subplots(), points(figure)
     for name, values in curves.items():
         marker = 'o' if len(values) < 40 else None
         axis.plot(np.arange(start, start + len(values)), values, marker=marker, markersize=3, linewidth=1.2, label=name)
-    axis.set_xlabel(across, fontsize=9)
-    axis.set_ylabel(unit, fontsize=9)
-    axis.tick_params(labelsize=8)
+    axis.set_xlabel(across, fontsize=size)
+    axis.set_ylabel(unit, fontsize=size)
+    axis.tick_params(labelsize=size)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=8, ncols=3)
+    axis.legend(fontsize=size, ncols=3)
     return _png(figure)
 
 

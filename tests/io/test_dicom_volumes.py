@@ -171,3 +171,29 @@ def test_a_pipe_among_the_slices(tmp_path):
     os.mkfifo(tmp_path / 's' / 'pipe.dcm')
     with pytest.raises(DataError, match='no regular file'):
         read_volume(tmp_path / 's')
+
+
+def numbered(folder, number):
+    """The scanner's number in the headers of a series that was written."""
+    for path in folder.glob('*'):
+        header = pydicom.dcmread(path)
+        header.SeriesNumber = number
+        header.save_as(path)
+
+
+def test_a_series_has_the_number_that_the_scanner_gave_it(tmp_path):
+    """What a viewer shows as series 5 is ``--series 5``; where two have one number, the list counts."""
+    study = tmp_path / 'study'
+    study.mkdir()
+    first, _ = write_series(study / 'a')
+    write_series(study / 'b', uid=UID[:-1] + '8', description='T2 axial', skip=(8,))
+    numbered(study / 'a', 12), numbered(study / 'b', 5)
+    with pytest.raises(DataError, match=r"5: \S+8 \('T2 axial', 8 files\); 12: .*'T1 axial', 9 files"):
+        read_volume(study)
+    np.testing.assert_array_equal(read_volume(study, series='12').array, first)
+    assert read_volume(study, series='5').geometry.shape == (18, 22, 8)
+    with pytest.raises(DataError, match="no series '1', expected one of: 5: "):
+        read_volume(study, series='1')
+    numbered(study / 'b', 12)
+    with pytest.raises(DataError, match=r'found 2 DICOM series, .* 1: .*; 2: '):
+        read_volume(study)

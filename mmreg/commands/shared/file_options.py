@@ -27,7 +27,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         '--series', metavar='ID',
-        help='DICOM series of a folder, by its UID or by its number in the list that an error shows',
+        help="DICOM series of a folder, by its UID or by the scanner's number (an error lists what is there)",
     )  # fmt: skip
     for role in ROLES:
         group.add_argument(f'--{role}-frame', type=int, metavar='N', help=f'the same for the {role} image')

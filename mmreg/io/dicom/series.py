@@ -62,7 +62,7 @@ def list_dicom_series(folder: str | Path) -> dict[str, list[str]]:
 
 
 def read_dicom_series(folder: str | Path, series: str | None = None) -> sitk.Image:
-    """Read the series of a folder, or the one whose UID or number in the list is ``series``.
+    """Read the series of a folder, or the one that ``series`` names by its UID or number.
 
     Returns:
         A 3-D image, or a 4-D one where the series holds several volumes.
@@ -89,7 +89,9 @@ def read_dicom_series(folder: str | Path, series: str | None = None) -> sitk.Ima
 
 
 def series_files(folder: Path, series: str | None = None) -> list[str]:
-    """The files of the series of a folder, or of the one whose UID or number in the list is ``series``.
+    """The files of the series of a folder, or of the one that ``series`` names: its UID, or its number.
+
+    Numbers are the scanner's where each series has one of its own, else places in the list of an error.
 
     Raises:
         DataError: no series, or several and none chosen.
@@ -174,12 +176,11 @@ def _folders_below(folder: Path) -> list[Path]:
 def _choose(folder: Path, found: dict[str, list[str]], series: str | None) -> list[str]:
     if not found:
         raise DataError(f'{folder}: {_NOTHING}')
-    uids = sorted(found)
     if series is not None:
-        number = int(series) if series.isdigit() and len(series) < 6 else 0
-        if series not in found and not 1 <= number <= len(uids):
+        uid = series if series in found else _numbers(found).get(series)
+        if uid is None:
             raise DataError(f"{folder}: found no series '{series}', expected one of: {_listed(found)}")
-        return found[series if series in found else uids[number - 1]]
+        return found[uid]
     if len(found) > 1:
         raise DataError(
             f'{folder}: found {len(found)} DICOM series, expected one or a choice among them (--series, by UID or '
@@ -188,8 +189,16 @@ def _choose(folder: Path, found: dict[str, list[str]], series: str | None) -> li
     return next(iter(found.values()))
 
 
+def _numbers(found: dict[str, list[str]]) -> dict[str, str]:
+    """Number -> UID: the scanner's numbers where each series has one of its own, else their places in the list."""
+    told = {uid: read_slice_headers(files[:1])[0].number for uid, files in sorted(found.items())}
+    if 0 in told.values() or len(set(told.values())) < len(told):
+        return {str(place): uid for place, uid in enumerate(told, 1)}
+    return {str(told[uid]): uid for uid in sorted(told, key=lambda uid: told[uid])}
+
+
 def _listed(found: dict[str, list[str]]) -> str:
-    return '; '.join(f'{n}: {uid} ({_describe(found[uid])})' for n, uid in enumerate(sorted(found), 1))
+    return '; '.join(f'{number}: {uid} ({_describe(found[uid])})' for number, uid in _numbers(found).items())
 
 
 def _describe(files: list[str]) -> str:

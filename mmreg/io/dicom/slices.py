@@ -17,7 +17,7 @@ from mmreg.errors import DataError
 GAP_TOLERANCE = 0.1
 TILT_TOLERANCE = 0.02
 _TAGS = (
-    'SeriesInstanceUID', 'SeriesDescription', 'ImageType', 'NumberOfFrames', 'ImagePositionPatient',
+    'SeriesInstanceUID', 'SeriesNumber', 'SeriesDescription', 'ImageType', 'NumberOfFrames', 'ImagePositionPatient',
     'ImageOrientationPatient', 'TemporalPositionIdentifier', 'TriggerTime', 'AcquisitionNumber', 'AcquisitionTime',
     'ContentTime', 'InstanceNumber', 'RepetitionTime', 'EchoTime',
 )  # fmt: skip
@@ -33,6 +33,7 @@ class Slice:
     Attributes:
         path: The file.
         series: Its series' UID.
+        number: Of the series in its study; 0 where it is not told.
         description: Of the series.
         kind: Words of the image type.
         frames: How many it holds.
@@ -44,6 +45,7 @@ class Slice:
 
     path: str
     series: str
+    number: int
     description: str
     kind: tuple[str, ...]
     frames: int
@@ -141,9 +143,11 @@ def check_places(source: Path, position: np.ndarray, normal: np.ndarray) -> None
     gaps = steps @ normal
     typical = float(np.median(gaps))
     if np.abs(gaps - typical).max() > GAP_TOLERANCE * abs(typical) or typical == 0:
+        odd = int(np.abs(gaps - typical).argmax())
         raise DataError(
-            f'{source}: found slice gaps from {gaps.min():.4g} to {gaps.max():.4g} mm in one DICOM series, '
-            'expected even spacing (is a slice missing or doubled?)'
+            f'{source}: found slice gaps from {gaps.min():.4g} to {gaps.max():.4g} mm in one DICOM series '
+            f'({gaps[odd]:.4g} mm behind slice {odd + 1} of {len(position)}), expected even spacing (is a slice '
+            'missing or doubled?)'
         )
     sideways = float(np.linalg.norm(steps - gaps[:, None] * normal, axis=1).max())
     if sideways > TILT_TOLERANCE * abs(typical):
@@ -158,6 +162,7 @@ def _slice(path: str, header: Any) -> Slice:
     return Slice(
         path,
         str(getattr(header, 'SeriesInstanceUID', '')),
+        max(0, int(_number(header, 'SeriesNumber', 0))),
         str(getattr(header, 'SeriesDescription', '') or '').strip(),
         tuple(str(word).upper() for word in ([kind] if isinstance(kind, str) else kind)),
         max(1, int(_number(header, 'NumberOfFrames', 1))),

@@ -41,7 +41,7 @@ def check_disk(job: CohortJob, cases: Sequence[CohortCase], tell: Callable[[str]
         return 0.0
     needed = each * len(waiting)
     free = shutil.disk_usage(_existing(out_dir)).free
-    words = f'about {in_words(needed)} for {len(waiting)} pairs ({in_words(each)} each)'
+    words = f'about {in_words(needed)} of disk, {in_words(each)} each'
     if needed > free:
         raise DataError(f'{out_dir}: found {in_words(free)} of free disk, expected {words}; --outputs leaves files out')
     if tell is not None:
