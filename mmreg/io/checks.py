@@ -35,7 +35,7 @@ def check_not_infinite(array: np.ndarray, name: str) -> None:
         return
     count = int(np.isinf(array).sum())
     if count:
-        raise DataError(f'{name}: found {count} voxels that are infinite, expected finite numbers')
+        raise DataError(f'{name}: found {count} voxels that are infinite, expected finite numbers only')
     if np.isnan(array).all():
         raise DataError(f'{name}: found no voxel with a value (all are NaN), expected finite numbers')
 
@@ -47,7 +47,12 @@ def check_image(array: np.ndarray, name: str) -> None:
         >>> check_image(np.arange(6.0).reshape(2, 3), 'image')
     """
     check_finite(array, name)
-    low, high = array.min(), array.max()
+    check_not_constant(array, name)
+
+
+def check_not_constant(array: np.ndarray, name: str) -> None:
+    """Refuse an image with one value everywhere; NaN is no value."""
+    low, high = np.nanmin(array), np.nanmax(array)
     if low == high:
         raise DataError(f'{name}: found a constant image (every voxel is {low:g}), expected at least two intensities')
 

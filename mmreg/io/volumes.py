@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from mmreg.errors import DataError
 
 from .atomic import atomic_path, split_suffix
-from .checks import as_labels, as_mask, check_finite, check_image
+from .checks import as_labels, as_mask, check_finite, check_image, check_not_constant, check_not_infinite
 from .dicom import is_dicom_file, read_dicom_file, read_dicom_series
 from .files import named, regular_file
 from .formats import ImageHeader, read_file, read_header
@@ -102,6 +102,7 @@ def read_volume(
     frame: int | None = None,
     position: str | None = None,
     check: bool = True,
+    unknown: bool = False,
 ) -> Volume:
     """Read NIfTI, NRRD, MHA/MHD, FreeSurfer's mgz, or a folder that holds a DICOM series.
 
@@ -114,6 +115,7 @@ def read_volume(
         frame: which volume of a fourth axis to read, counted from 1.
         position: 'sform' or 'qform' of a NIfTI header; by default the sform where it is set.
         check: False admits constant images and empty label maps and masks; all other checks stay.
+        unknown: admit voxels of an image that have no value (NaN), as long as others have.
 
     Raises:
         DataError: one sentence that names the path, what was found and what was expected.
@@ -135,7 +137,7 @@ def read_volume(
     except DataError as error:
         raise DataError(f'{path}: {error}') from error
     dtype = np.float32 if kind == 'image' else None
-    return Volume(_as_kind(_sitk_array(image, dtype), kind, str(path), check), geometry)
+    return Volume(_as_kind(_sitk_array(image, dtype), kind, str(path), check, unknown), geometry)
 
 
 def read_image(path: str | Path, **options: Any) -> Volume:
@@ -342,7 +344,12 @@ def _sitk_type(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _as_kind(array: np.ndarray, kind: str, name: str, check: bool) -> np.ndarray:
+def _as_kind(array: np.ndarray, kind: str, name: str, check: bool, unknown: bool) -> np.ndarray:
+    if kind == 'image' and unknown:
+        check_not_infinite(array, name)
+        if check:
+            check_not_constant(array, name)
+        return array
     if kind == 'image':
         (check_image if check else check_finite)(array, name)
         return array

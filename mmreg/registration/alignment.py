@@ -129,7 +129,9 @@ def _searched(
     if wanted != 'auto':
         settings['transform'], trusted = wanted, None
         settings.pop('margin', None)  # asked for by name
-    views = {role: view_of(image.volume) for role, image in (('fixed', pair.fixed), ('moving', pair.moving))}
+    views = {
+        role: view_of(image.volume, image.unknown) for role, image in (('fixed', pair.fixed), ('moving', pair.moving))
+    }
     planes = SlicePlanes.of(pair) if are_slices(pair) else None
     images = [_flat(planes, role, views[role].volume) for role in ('fixed', 'moving')]
     masks: dict[str, Any] = {

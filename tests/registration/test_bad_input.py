@@ -117,11 +117,11 @@ def test_two_dimensions_for_a_model_of_three(refused, good):
     refused(*pair(good, **files), words='found a 2-D image, expected 3-D')
 
 
-@pytest.mark.parametrize('value', [np.nan, np.inf])
-def test_not_finite(refused, good, value):
+@pytest.mark.parametrize(('value', 'words'), [(np.nan, 'NaN or infinite'), (np.inf, '1 voxels that are infinite')])
+def test_not_finite(refused, good, value, words):
     array = smooth_image(GRID).array.copy()
     array[3, 4, 5] = value
-    refused(*pair(good, moving=save(good / 'nan.nii.gz', array)), words='NaN or infinite')
+    refused(*pair(good, moving=save(good / 'nan.nii.gz', array)), words=words)
 
 
 def test_constant(refused, good):

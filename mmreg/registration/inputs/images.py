@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,19 @@ from mmreg.io import (
     Volume,
     as_labels,
     as_mask,
-    check_image,
     check_points,
     read_image_header,
     read_landmarks,
 )
+from mmreg.io.checks import check_not_constant, check_not_infinite
 from mmreg.io.cine import chosen_frame
 from mmreg.io.dicom import is_dicom_file
+from mmreg.io.files import warn
 from mmreg.io.formats.meta import ENDINGS as META_ENDINGS
 from mmreg.io.formats.read import ImageHeader
 from mmreg.registration.types import ImageLike, LandmarksLike
+
+from .unknown import split_unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +44,14 @@ class Image:
         name: The path, or what the argument is called.
         dtype: Type of the voxels in the file or array.
         source: The file or folder, and which of its series was chosen; None where it came from memory.
+        unknown: ``(*S)`` bool, voxels that have no value (NaN in the file); None: all have one.
     """
 
     volume: Volume
     name: str
     dtype: np.dtype
     source: ImageFile | None = None
+    unknown: np.ndarray | None = None
 
     @property
     def geometry(self) -> Geometry:
@@ -72,11 +77,25 @@ def load_image(source: ImageLike, name: str, channels: int | None = 1) -> Image:
         _refuse_frames(source, name)
         volume = as_volume(source, name)
         array = np.ascontiguousarray(volume.array, dtype=np.float32)
-        check_image(array, name)
+        check_not_infinite(array, name)
+        check_not_constant(array, name)
         image = Image(Volume(array, volume.geometry), name, volume.array.dtype)
+    image = _with_numbers(image)
     if channels is not None and image.volume.channels != channels:
         raise DataError(f'{image.name}: found {image.volume.channels} channels, expected {channels} as the model takes')
     return image
+
+
+def _with_numbers(image: Image) -> Image:
+    """The image with its lowest number where it has no value, which is said."""
+    array, unknown = split_unknown(image.volume.array, image.volume.ndim, image.name)
+    if unknown is None:
+        return image
+    warn(
+        f'{image.name}: {100 * unknown.mean():.0f} % of the voxels are NaN; they are taken for what the image does not '
+        'show.'
+    )
+    return replace(image, volume=Volume(array, image.geometry), unknown=unknown)
 
 
 def load_labels(source: ImageLike, name: str, of: Image) -> Image:
@@ -259,7 +278,7 @@ def _read_image(file: ImageFile, channels: int | None) -> Image:
                 f'volume of a time series: --frame N, from 1 to {header.frames}, chooses it, an Info.cfg with ED and '
                 'ES beside it does so, and --channels takes all as channels of one image'
             )
-    return Image(file.read(channels=channels != 1, stack=wanted), name, dtype, file)
+    return Image(file.read(channels=channels != 1, stack=wanted, unknown=True), name, dtype, file)
 
 
 def _refuse_complex(file: ImageFile, header: ImageHeader, channels: int | None) -> None:

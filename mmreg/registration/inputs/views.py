@@ -45,14 +45,17 @@ class View:
         return None if seen.all() else seen
 
 
-def view_of(volume: Volume) -> View:
+def view_of(volume: Volume, unknown: np.ndarray | None = None) -> View:
     """Find out what an image shows.
 
-    Filled in are a CT image's voxels outside its circle of reconstruction (the lowest value, below -1050), and a
-    constant border at whose edge tissue is cut off. Around a head, or a brain without skull, tissue fades out before
-    the border begins: that darkness was measured. Slices that are blank between others are hidden as well, and their
-    neighbours stand in for them.
+    Not shown is what has no value, ``unknown`` ``(*S)`` bool, where there is such. Else filled in are a CT image's
+    voxels outside its circle of reconstruction (the lowest value, below -1050), and a constant border at whose edge
+    tissue is cut off. Around a head, or a brain without skull, tissue fades out before the border begins: that
+    darkness was measured. Slices that are blank between others are hidden as well, and their neighbours stand in for
+    them.
     """
+    if unknown is not None:
+        return _without_lost(View(volume, ~unknown))
     array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
     lowest = float(array.min())
     if lowest < _NO_HU and float(array.max()) > 50 and _reaches_border(filling := array == lowest):

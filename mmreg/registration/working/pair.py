@@ -50,7 +50,7 @@ class WorkingPair:
     @cached_property
     def shown(self) -> dict[str, View]:
         """What each image shows, by role."""
-        return {role: view_of(image.volume) for role, image in self.pair.images.items()}
+        return {role: view_of(image.volume, image.unknown) for role, image in self.pair.images.items()}
 
     @cached_property
     def views(self) -> dict[str, np.ndarray]:
