@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmreg.io import Volume
 from mmreg.visualization.figure_marks import mark_edges, points
@@ -17,8 +18,8 @@ from mmreg.visualization.slices import Plane, grey, intensity_range, planes_of
 _MOST = 8
 #: Inches of a row, and of a column at least and at most: eight fit a page of 70 rem, at 90 dots per inch.
 _ROW, _NARROW, _BROAD = 11.8, 1.45, 2.6
-#: Letters of a name that fit the narrowest column.
-_LETTERS = 17
+#: Letters of a name that fit into an inch.
+_LETTERS = 12
 
 
 def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tuple[float, float] | None = None) -> bytes:
@@ -49,7 +50,8 @@ def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tupl
             axis.set_axis_off()
             if column == 0:
                 mark_edges(axis, plane, 'RAS'[: volume.ndim])
-        short = name if len(name) <= _LETTERS else f'{name[: _LETTERS - 1]}…'
+        most = int(inches * _LETTERS)
+        short = name if len(name) <= most else f'{name[: most - 1]}…'
         axes[0][column].set_title(short, fontsize=points(figure))
     if colours != 'gray':
         bar = figure.colorbar(axes[0][-1].images[0], ax=list(axes.flat), shrink=0.8, pad=0.01)
@@ -66,7 +68,7 @@ def curves_png(curves: Mapping[str, Sequence[float]], across: str, unit: str, st
         unit: Of the values.
         start: The first number.
     """
-    figure = Figure((6.4, 2.9), layout='constrained', dpi=90)
+    figure = Figure((5.6, 2.9), layout='constrained', dpi=90)
     axis, size = figure.subplots(), points(figure)
     for name, values in curves.items():
         marker = 'o' if len(values) < 40 else None
@@ -74,8 +76,9 @@ def curves_png(curves: Mapping[str, Sequence[float]], across: str, unit: str, st
     axis.set_xlabel(across, fontsize=size)
     axis.set_ylabel(unit, fontsize=size)
     axis.tick_params(labelsize=size)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=size, ncols=3)
+    figure.legend(fontsize=size, ncols=3, loc='outside upper center', frameon=False, columnspacing=1)
     return _png(figure)
 
 

@@ -38,8 +38,13 @@ def test_letters_of_slices(figures, count, colours):
 
 
 def test_letters_of_curves(figures):
-    pictures.curves_png({'shape': [3.0, 2.0, 1.0], 'intensity': [1.0, 0.5, 0.2]}, 'round', 'change')
+    names = [f'translation {axis} mm' for axis in 'xyz']
+    pictures.curves_png({name: [3.0, 2.0, 1.0] for name in names}, 'frame', 'mm')
     (figure,) = figures
+    FigureCanvasAgg(figure).draw()
+    key, axis = figure.legends[0].get_window_extent(), figure.axes[0]
+    assert key.y0 >= axis.get_window_extent().y1 and 0 <= key.x0 < key.x1 <= figure.get_figwidth() * figure.dpi
+    assert all(float(tick).is_integer() for tick in axis.get_xticks())
     texts = [text for text in figure.findobj(Text) if text.get_text()]
     assert min(text.get_fontsize() * figure.dpi / 72 for text in texts) >= 12
 
