@@ -122,8 +122,7 @@ class Application:
         """
         mesh = read_mesh(path, self.mesh_frame)
         moved, error = transform_landmarks(self.chain, mesh.points, direction)
-        stem, suffix = split_suffix(path)
-        name = f'{stem}{_IN[direction]}{suffix}'
+        name = _mesh_name(path, direction)
         mesh.write(folder / name, moved.points)
         remark = f'mesh of {len(mesh.points)} points ({mesh.frame.upper()} mm), {_words(direction)}'
         return Moved(path, (name,), remark, _inexact(path, moved, error, 'points'))
@@ -163,12 +162,19 @@ def write_moved(out_dir: str | Path, jobs: Sequence[tuple[str, Callable[[Path], 
 
 def names_of(path: str) -> list[str]:
     """Names of the files that become of something of the moving image."""
-    stem, suffix = split_suffix(path)
+    stem, _ = split_suffix(path)
     if is_mesh_file(path):
-        return [f'{stem}{_IN["moving_to_fixed"]}{suffix}']
+        return [_mesh_name(path, 'moving_to_fixed')]
     if is_landmark_file(path):
         return [f'{stem}{_IN["moving_to_fixed"]}{ending}' for ending in ('.csv', '_voxel.csv')]
     return [_output_name(path)]
+
+
+def _mesh_name(path: str, direction: str) -> str:
+    """The ending stays whole: programs tell a surface of GIFTI by ``.surf.gii``."""
+    stem, suffix = split_suffix(path)
+    kind = stem[-5:] if (stem[-5:] + suffix).lower() == '.surf.gii' else ''
+    return f'{stem.removesuffix(kind)}{_IN[direction]}{kind}{suffix}'
 
 
 def is_landmark_file(path: str) -> bool:

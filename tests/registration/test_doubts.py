@@ -37,3 +37,12 @@ def test_one_line_with_units_and_sensible_digits():
         'a__b   lncc 0.310 -> 0.620   folds 0 %   Jacobian 0.21 to 2.52   moves < 0.001 mm on average, 12.3 mm at most'
     )
     assert [millimetres(v) for v in (0, 0.0123, 1.234)] == ['0 mm', '0.012 mm', '1.23 mm']
+
+
+def test_an_affine_is_told_and_alone_is_all_that_moves():
+    found = numbers(displacement_mean_mm=(0, 0.0), displacement_max_mm=(0, 0.0))
+    assert 'moves 0 mm on average' in headline('a', found)
+    found['affine_mm'] = {'mean': 5.25, 'max': 12.0}
+    assert headline('a', found) == 'a   affine 5.25 mm on average, 12.0 mm at most'
+    found |= numbers(displacement_mean_mm=(0, 1.5), displacement_max_mm=(0, 4.0))
+    assert headline('a', found).endswith('12.0 mm at most   moves 1.50 mm on average, 4.00 mm at most')

@@ -40,6 +40,7 @@ def test_the_map_alone(files, tmp_path, kind):
     metrics = json.loads((out / 'metrics.json').read_text())
     metrics = metrics.get('metrics', metrics)
     assert metrics['dice']['after'] > metrics['dice']['before']
+    assert metrics['affine_mm']['max'] > metrics['affine_mm']['mean'] > 3, 'what the map does is told'
     transform, inverse = read_transform(out / 'transform.h5'), read_transform(out / 'inverse_transform.h5')
     assert transform.affine is not None, 'no field is written'
     np.testing.assert_allclose(inverse.affine @ transform.affine, np.eye(4), atol=1e-6)

@@ -7,6 +7,7 @@ import pytest
 from mmreg.cli import main
 from mmreg.io import Volume, affine_transform, read_volume, write_transform, write_volume
 from mmreg.io.meshes import read_mesh
+from mmreg.transforms.outputs import names_of
 from tests.io import test_meshes as made
 from tests.io.helpers import smooth_displacement
 
@@ -38,7 +39,7 @@ def test_a_mesh_of_the_moving_image_goes_by_the_inverse(folder, how):
     names = ['a.vtk', 'b.ply', 'c.surf.gii']
     words = [word for name in names for word in ([] if how == 'input' else ['--moving-mesh']) + [folder / name]]
     assert apply(folder, *words) == 0
-    for name in ('a_in_fixed.vtk', 'b_in_fixed.ply', 'c.surf_in_fixed.gii'):
+    for name in ('a_in_fixed.vtk', 'b_in_fixed.ply', 'c_in_fixed.surf.gii'):
         found = read_mesh(folder / 'out' / name).points
         np.testing.assert_allclose(found, moved(made.POINTS, np.linalg.inv(MATRIX)), atol=1e-4)
 
@@ -90,3 +91,13 @@ def test_what_is_no_mesh_writes_nothing(folder, capsys):
     (folder / 'a.vtk').write_text('nothing')
     assert apply(folder, '--moving-mesh', folder / 'a.vtk', '--fixed-mesh', folder / 'b.ply') == 2
     assert 'a.vtk: found no header of a legacy VTK' in capsys.readouterr().err and not (folder / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    ('given', 'written'),
+    [('lh.surf.gii', 'lh_in_fixed.surf.gii'), ('LH.Surf.GII', 'LH_in_fixed.Surf.GII'), ('a.gii', 'a_in_fixed.gii'),
+     ('a.surf.vtk', 'a.surf_in_fixed.vtk')],
+)  # fmt: skip
+def test_a_surface_of_gifti_keeps_its_ending(given, written):
+    """Programs tell it by both parts."""
+    assert names_of(given) == [written]

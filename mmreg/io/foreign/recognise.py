@@ -81,8 +81,8 @@ def write_as(path: str | Path, transform: Transform, form: str, spaces: Spaces) 
     _, _, matrix, field = FORMATS[form]
     writer = field if is_image_file(path) else matrix
     if writer is None:
-        what = 'a field' if is_image_file(path) else 'a matrix'
-        raise ConfigError(f'{path}: {form} has no such file for {what}, expected another ending or format')
+        what, other = ('field', 'a matrix (.txt)') if is_image_file(path) else ('matrix', 'a field (.nii.gz)')
+        raise ConfigError(f'{path}: {form} keeps no {what} in such a file, expected {other} or another format')
     writer(path, transform, spaces)
 
 

@@ -41,12 +41,20 @@ def _field(metrics: Mapping[str, Any]) -> dict[str, str]:
         found['folds'] = share(metrics['folds_percent']['after'])
     if 'jacobian_min' in metrics:
         found['Jacobian'] = f'{metrics["jacobian_min"]["after"]:.2f} to {metrics["jacobian_max"]["after"]:.2f}'
+    affine = metrics.get('affine_mm')
+    if affine:
+        found['affine'] = _lengths(affine['mean'], affine['max'])
     if 'displacement_mean_mm' in metrics:
         mean, largest = (metrics[f'displacement_{which}_mm']['after'] for which in ('mean', 'max'))
-        found['moves'] = f'{millimetres(mean)} on average, {millimetres(largest)} at most'
+        if largest or not affine:  # nothing but an affine: it is all that moves
+            found['moves'] = _lengths(mean, largest)
     if 'inverse_residual_mm' in metrics:
         found['inverse error'] = millimetres(metrics['inverse_residual_mm']['mean'])
     return found
+
+
+def _lengths(mean: float, largest: float) -> str:
+    return f'{millimetres(mean)} on average, {millimetres(largest)} at most'
 
 
 def share(percent: float) -> str:

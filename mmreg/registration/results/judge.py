@@ -44,6 +44,8 @@ def judge(
     result.metrics = {**numbers.summary, 'overlap_percent': overlap, 'mapped_inside_percent': mapped}
     if result.inverse_residual is not None:
         result.metrics['inverse_residual_mm'] = vars(result.inverse_residual)
+    if result.affine is not None:
+        result.metrics['affine_mm'] = _affine_lengths(result, shown)
     result.warnings += _rigidity_warnings(numbers)
     result.warnings += pair.remarks
     result.warnings += _input_warnings(result, method)
@@ -66,6 +68,15 @@ def _deformation(result: ResultValues, shown: np.ndarray) -> tuple[float, float]
     moved = result.displacement[:, shown] if shown.any() else result.displacement.reshape(len(result.displacement), -1)
     length = np.linalg.norm(result.geometry.matrix @ moved, axis=0)
     return float(rough), float(np.percentile(length[:: max(1, len(length) // 200_000)], 95))
+
+
+def _affine_lengths(result: ResultValues, shown: np.ndarray) -> dict[str, float]:
+    """How far the affine brings what the fixed image shows, in mm: mean and largest."""
+    voxels = np.argwhere(shown if shown.any() else np.ones_like(shown))
+    world = result.geometry.voxel_to_world(voxels[:: max(1, len(voxels) // 200_000)])
+    affine = np.asarray(result.affine)
+    length = np.linalg.norm(world @ affine[:-1, :-1].T + affine[:-1, -1] - world, axis=1)
+    return {'mean': float(length.mean()), 'max': float(length.max())}
 
 
 def _given(result: ResultValues, pair: Pair, rigidity: bool, labels: Sequence[int] | None) -> Measured:
