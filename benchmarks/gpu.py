@@ -43,7 +43,7 @@ def main() -> None:
 
 def operations(size: list[int], device: torch.device) -> dict[str, Callable[[], list[Tensor]]]:
     """Title -> an operation with its gradients."""
-    from mmreg.models.losses import LNCC
+    from mmreg.models.losses import LNCC, MINDSSC
     from mmreg.spatial import box_sum, compose, jacobian_determinant, scaling_and_squaring, warp
 
     make = torch.Generator().manual_seed(0)
@@ -69,6 +69,7 @@ def operations(size: list[int], device: torch.device) -> dict[str, Callable[[], 
         'scaling and squaring, 7 steps': graded(lambda v: scaling_and_squaring(v, 7), draw(3, 0.1)),
         'box sum, 9 voxels': graded(lambda x: box_sum(x, 9), image),
         'LNCC, window 9': graded(lambda a, b: lncc(a, b), image, other),
+        'MIND-SSC': graded(MINDSSC(), image, other),
         'Jacobian determinant': lambda: [jacobian_determinant(field)],
     }
 
@@ -123,7 +124,7 @@ def training_step(size: list[int], device: torch.device, repeats: int) -> None:
     grid = [max(32, n) for n in size]
     with torch.device('meta'):
         planned = REGISTRARS.build(cfg.model).to('meta')
-    counted = step_memory(planned, example_inputs(grid, device='meta'), autocast=True)
+    counted = step_memory(planned, example_inputs(grid, device='meta'), autocast=torch.bfloat16)
     model = REGISTRARS.build(cfg.model).to(device).train()
     optimiser = torch.optim.Adam(model.parameters(), 1e-4)
     inputs = example_inputs(grid, device=device)

@@ -61,22 +61,13 @@ def _train(args: argparse.Namespace) -> None:
 
         tell(dry_run(cfg))
         return
-    if (warning := gpu_warning(cfg)) is not None:
-        console.say(f'warning: {warning}')
     with leaving_nothing(cfg.work_dir):
-        launch.build_runner(cfg).train()
+        runner = launch.build_runner(cfg)
+        if runner.rank == 0:
+            from .shared.dry_run import StepWarning
 
-
-def gpu_warning(cfg: Config) -> str | None:
-    """A sentence where the GPU will not hold a step of this training; None without a GPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    from .shared.dry_run import dry_run, warning_of
-
-    memory = dry_run(cfg).memory
-    return None if memory is None else warning_of(memory)
+            runner.register_hook(StepWarning(cfg), priority='VERY_HIGH')
+        runner.train()
 
 
 def require_first_stage(cfg: Config, path: str) -> None:

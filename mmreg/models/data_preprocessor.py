@@ -20,7 +20,13 @@ class RegDataPreprocessor(BaseDataPreprocessor):
     """Stacks the tensors of single pairs ``(C, *spatial)`` to ``(N, C, *spatial)``; landmarks stay a list.
 
     Intensities are not touched: normalisation belongs to the dataset's pipeline, where it is recorded.
+
+    Args:
+        non_blocking: Let a GPU copy from pinned memory (``pin_memory`` of a loader) while the processor goes on.
     """
+
+    def __init__(self, non_blocking: bool = True):
+        super().__init__(non_blocking)
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Batch of a dataloader to the arguments of ``Registrar.forward``.

@@ -10,15 +10,16 @@ from torch import Tensor
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
-    """Context in which autocast is off on the device of ``tensor``, of any shape; devices that have none (``meta``)
-    need nothing.
+    """Context in which autocast is off on the device of ``tensor``, of any shape; devices that have none need nothing.
+
+    Tensors on ``meta`` follow that of the CPU, where what a step needs is counted.
 
     Example:
         >>> with without_autocast(torch.ones(1)):
         ...     torch.is_autocast_enabled('cpu')
         False
     """
-    kind = tensor.device.type
+    kind = 'cpu' if tensor.is_meta else tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from functools import partial as bind
 from typing import Any
 
@@ -33,12 +34,21 @@ def smoothing_taps(kernel: str, ndim: int, sigma: float = 1.0, size: int = 5) ->
     """
     if kernel not in KERNELS[:2]:
         raise InputError(f'kernel is {kernel!r}, expected one of {KERNELS[:2]}.')
-    line = gaussian_kernel(sigma, size).double().tolist()
+    line = _gaussian(sigma, size)
     if kernel == 'gaussian':
         return [line] * ndim
     if ndim != 3:
         raise InputError(f"kernel 'eoir' is defined for 3-D volumes, found {ndim} spatial axes.")
-    return [line, [1 / size] * size, gaussian_kernel(sigma / math.sqrt(2), size).double().tolist()]
+    return [line, [1 / size] * size, _gaussian(sigma / math.sqrt(2), size)]
+
+
+def _gaussian(sigma: float, size: int) -> list[float]:
+    return list(_gaussian_once(sigma, size))
+
+
+@lru_cache(maxsize=64)
+def _gaussian_once(sigma: float, size: int) -> tuple[float, ...]:
+    return tuple(gaussian_kernel(sigma, size).double().tolist())
 
 
 def average_down(image: Tensor, factors: float | Sequence[float] = 2) -> Tensor:

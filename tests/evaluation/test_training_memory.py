@@ -5,10 +5,15 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmreg.cli import main
+from mmreg.commands.shared import dry_run
+from mmreg.datasets.simulated import SyntheticShapes
 from mmreg.evaluation.analysis import complexity
-from mmreg.evaluation.analysis.training_memory import states_of, step_memory
+from mmreg.evaluation.analysis.costs import size_of
+from mmreg.evaluation.analysis.training_memory import StepMemory, states_of, step_memory
+from mmreg.models.registrars.registrar import Registrar
 from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config, merge_options
@@ -18,6 +23,7 @@ from mmreg.utils.shipped import config_folder
 REAL = """
 import sys, torch
 from mmreg.evaluation.analysis import complexity
+from mmreg.models.registrars.registrar import Registrar
 from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.utils.config import load_config
@@ -38,14 +44,15 @@ print(int(peak.split()[1]) * 1024 - before)
 """
 
 
-def counted(name, size, **changes):
+def counted(name, size, autocast=None, **changes):
     register_all_modules()
     cfg = load_config(config_folder() / f'{name}.py')
     merge_options(cfg, changes)
     with torch.device('meta'):
         model = REGISTRARS.build(cfg.model).to('meta')
     channels = model.backbone.spec.image_channels
-    return step_memory(model, complexity.example_inputs((size,) * model.ndim, channels=channels, device='meta'))
+    inputs = complexity.example_inputs((size,) * model.ndim, channels=channels, device='meta')
+    return step_memory(model, inputs, autocast=autocast)
 
 
 def test_recomputed_levels_need_less():
@@ -77,8 +84,8 @@ def test_within_fifteen_percent_of_a_real_step(name, size, monkeypatch):
     assert abs(real - expected) < 0.15 * expected, (real, expected)
 
 
-def test_dry_run(tmp_path, monkeypatch, capsys):
-    config = tmp_path / 'small.py'
+def small_config(folder):
+    config = folder / 'small.py'
     config.write_text(
         f'_base_ = [{str(config_folder() / "voxelmorph_lumir.py")!r}]\n'
         "data = dict(_delete_=True, type='SyntheticShapes', size=(16, 16, 16), count=4)\n"
@@ -86,6 +93,11 @@ def test_dry_run(tmp_path, monkeypatch, capsys):
         'train_cfg = dict(max_epochs=3)\n'
         'val_dataloader = val_cfg = val_evaluator = test_dataloader = test_cfg = test_evaluator = None\n'
     )
+    return config
+
+
+def test_dry_run(tmp_path, monkeypatch, capsys):
+    config = small_config(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert main(['train', str(config), '--dry-run']) == 0
     told = capsys.readouterr().out
@@ -95,14 +107,63 @@ def test_dry_run(tmp_path, monkeypatch, capsys):
 
 
 def test_a_gpu_that_is_too_small_is_named(monkeypatch):
-    from mmreg.commands.shared.dry_run import warning_of
-    from mmreg.evaluation.analysis.training_memory import StepMemory
-
     memory = StepMemory(2**30, 2**30, 2**31, 20 * 2**30)
-    assert warning_of(memory) is None or torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert dry_run.warning_of(memory) is None
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(torch.cuda, 'current_device', lambda: 0)
-    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda: 'a card')
+    monkeypatch.setattr(torch.cuda, 'get_device_name', lambda n: 'a card')
     monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda n: type('P', (), {'total_memory': 16 * 2**30}))
-    told = warning_of(memory)
-    assert 'a card has 16.0 GiB' in told and '24.0 GiB' in told and 'checkpoint_levels' in told
+    told = dry_run.warning_of(memory)
+    assert 'a card has 16.0 GiB' in told and '24.0 GiB' in told
+    assert all(key in told for key in ('checkpoint_levels', '--amp', 'channels', 'batch_size'))
+
+
+@pytest.mark.parametrize('room, warned', [(2**10, True), (2**40, False)])
+def test_training_says_so_before_its_first_step_and_loads_nothing_for_it(room, warned, tmp_path, monkeypatch, capsys):
+    config = small_config(tmp_path)
+    loaded, steps = [], []
+    get, train = SyntheticShapes.__getitem__, Registrar.train_step
+    monkeypatch.setattr(SyntheticShapes, '__getitem__', lambda self, n: (loaded.append(n), get(self, n))[1])
+
+    def step(self, *args, **kwargs):
+        steps.append('warning: a card has' in capsys.readouterr().out)
+        return train(self, *args, **kwargs)
+
+    monkeypatch.setattr(Registrar, 'train_step', step)
+    monkeypatch.setattr(dry_run, 'gpu', lambda: ('a card', room))
+    monkeypatch.chdir(tmp_path)
+    options = ['train_cfg.max_epochs=1', 'default_hooks.visualization=None']
+    assert main(['train', str(config), '--work-dir', str(tmp_path / 'work'), '--cfg-options', *options]) == 0
+    assert steps == [warned, False] and sorted(loaded) == [0, 1, 2, 3]
+
+
+def test_precision_of_a_training():
+    def of(**wrapper):
+        return dry_run.precision_of(Config({'optim_wrapper': wrapper}))
+
+    assert of(type='OptimWrapper') is None
+    assert of(type='MixedPrecisionOptimWrapper') is torch.bfloat16
+    assert of(type='MixedPrecisionOptimWrapper', dtype='float16') is torch.float16
+    assert of(type='AmpOptimWrapper') is torch.float16
+    assert of(type='AmpOptimWrapper', dtype='bfloat16') is torch.bfloat16
+
+
+def test_mixed_precision_needs_less():
+    plain, less = (counted('eoir_lumir', 48, autocast=dtype) for dtype in (None, torch.bfloat16))
+    assert 0.5 * plain.activations < less.activations < 0.9 * plain.activations
+
+
+def test_the_table_of_the_docs_is_up_to_date():
+    """A row for each method at least, all of configs as they are now; a cheap one is counted again."""
+    from tools import make_memory_table as table
+
+    rows, trainings = table.kept(), list(table.trainings())
+    assert list(rows) == [path.stem for path, _ in trainings], 'run python tools/make_memory_table.py'
+    for path, cfg in trainings:
+        size = 'x'.join(map(str, size_of(cfg, cfg.model.get('ndim', 3))))
+        fresh = f'| {size} |' in rows[path.stem] and rows[path.stem].endswith(f'{table.state_of(path)} |')
+        assert fresh, f'{path.stem}: run python tools/make_memory_table.py'
+        if path.stem == next(name for name in rows if name.startswith('voxelmorph')):
+            assert table.row(path, cfg) == rows[path.stem]
+    assert table.PAGE.read_text(encoding='utf-8').startswith(table.HEAD)

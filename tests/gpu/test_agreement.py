@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mmreg.models.losses import LNCC, MIND
+from mmreg.models.losses import LNCC, MIND, MINDSSC
 from mmreg.plugins import register_all_modules
 from mmreg.registry import REGISTRARS
 from mmreg.spatial import (
@@ -35,6 +35,7 @@ OPERATIONS = {
     'jacobian': lambda image, field: jacobian_determinant(field),
     'local_ncc': lambda image, field: local_ncc(image, warp(image, field), 5),
     'lncc': lambda image, field: LNCC(window=5).to(image.device)(image, warp(image, field)),
+    'mind-ssc': lambda image, field: MINDSSC().to(image.device)(image, warp(image, field)),
     'mind': lambda image, field: MIND().to(image.device)(image, warp(image, field)),
 }
 METHODS = ('eoir_lumir', 'voxelmorph_lumir', 'lkunet_lumir', 'transmorph_lumir', 'sitreg_oasis', 'textscf_oasis')

@@ -119,6 +119,22 @@ def mine(registry):
 PARTS = [(mine(BACKBONES), BACKBONE_FORMS), (mine(FLOW_HEADS), HEAD_FORMS), (mine(INTEGRATORS), INTEGRATOR_FORMS)]
 
 
+def probe(head):
+    """A backbone that a head works with."""
+    return 'ImagePyramid' if head in NEED_IMAGES else 'ConvPyramid'
+
+
+def each_part_once():
+    """Triples of backbone, head and integrator: every part in one at least."""
+    (backbones, _), (heads, _), (integrators, _) = PARTS
+    found = {(name, 'ConvFlowHead', natural('ConvFlowHead')) for name in backbones}
+    found |= {(probe(name), name, natural(name)) for name in heads}
+    found |= {
+        (probe(''), 'FFDHead' if INTEGRATORS.get(name).control_points else 'ConvFlowHead', name) for name in integrators
+    }
+    return sorted(found)
+
+
 def natural(head):
     return NATURAL.get(head, 'ScalingSquaring')
 

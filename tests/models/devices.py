@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,32 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import mmreg
+from mmreg.evaluation.analysis.meta_autocast import MetaAutocast
 from mmreg.registry import MODELS
+from mmreg.structures import RegSample
 
 PACKAGE = str(Path(mmreg.__file__).parent)
 #: Operations whose result depends on numbers: a GPU has to be waited for.
 WAITS = ('_local_scalar_dense', 'nonzero', '_unique', 'unique_dim', 'masked_select', 'is_nonzero', 'bincount')
 
+#: Where a wait is known, and why.
+KNOWN = {
+    'spatial/rigid.py': 'how many vertebrae there are, and where each lies, is read from the label map',
+    'models/losses/rigid_bodies.py': 'the same',
+    'models/blocks/textscf/prompt_map.py': 'whether a label map has labels without a prompt',
+    'models/blocks/textscf/covariant.py': 'how many voxels each prompt has, for one matrix product per prompt',
+    'models/registrars/elastix.py': 'elastix works on the processor, with files in memory',
+}
+#: Besides, in predictions: the fixed point of an inverse ends where its error is small, looked at every few iterations.
+KNOWN_IN_PREDICTION = KNOWN | {
+    'spatial/invert.py': 'the fixed point ends early',
+    'spatial/invert_multilevel.py': 'the same, and only the voxels that need it go on',
+}
+
 
 def place(frames: Any) -> str:
     """File and line of the package nearest to where it happened."""
-    ours = [frame for frame in frames if frame.filename.startswith(PACKAGE)]
+    ours = [f for f in frames if f.filename.startswith(PACKAGE) and not f.filename.endswith('meta_autocast.py')]
     return f'{ours[-1].filename[len(PACKAGE) + 1 :]}:{ours[-1].lineno}' if ours else 'autograd'
 
 
@@ -59,31 +76,59 @@ def build(config: str | Path) -> nn.Module:
     return MODELS.build(Config.fromfile(config).model).to('meta')
 
 
-def inputs_of(model: nn.Module, size: tuple[int, ...]) -> dict[str, Tensor]:
-    """Images and label maps of one pair, or of as many as the model takes as a group."""
+def inputs_of(model: nn.Module, size: tuple[int, ...]) -> dict[str, Any]:
+    """Images, label maps and landmarks of one pair, or of as many as the model takes as a group."""
     count = int(getattr(model, 'group', 1))
     channels = getattr(model.backbone.spec, 'image_channels', 1) if hasattr(model, 'backbone') else 1
     images = {name: torch.empty(count, channels, *size, device='meta') for name in ('fixed', 'moving')}
     labels = {name: torch.empty(count, 1, *size, dtype=torch.long, device='meta') for name in LABELS}
-    return images | labels
+    points = {name: [torch.empty(5, len(size), device='meta')] * count for name in LANDMARKS}
+    return images | labels | points
 
 
 LABELS = ('fixed_labels', 'moving_labels', 'fixed_prompt')
+LANDMARKS = ('fixed_landmarks', 'moving_landmarks')
 
 
-def step(model: nn.Module, inputs: dict[str, Tensor], training: bool, autocast: bool = False) -> list[str]:
-    """What one step shows: loss and backward in training, the fields in evaluation mode."""
+def step(model: nn.Module, inputs: dict[str, Any], training: bool, autocast: bool = False) -> list[str]:
+    """What one step shows: loss and backward in training, the samples of a prediction in evaluation mode."""
     model.train(training)
-    with Watch() as watch, torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+    if training and getattr(model, 'objective', None) is None:
+        return []
+    return watched(lambda step: (train if training else predict)(model, inputs, step), autocast)
+
+
+def train(model: nn.Module, inputs: dict[str, Any], step: MetaAutocast) -> None:
+    """Loss and backward; every loss and every field is float32."""
+    with step.forward():
+        terms = model(dict(inputs), None, mode='loss')
+    assert {value.dtype for value in terms.values()} == {torch.float32}
+    loss = sum(value for name, value in terms.items() if name.startswith('loss'))
+    step.gradients(loss, [parameter for parameter in model.parameters() if parameter.requires_grad])
+
+
+def predict(model: nn.Module, inputs: dict[str, Any], step: MetaAutocast) -> None:
+    """Displacement, warped image and warped labels of every pair."""
+    with torch.no_grad(), step.forward():
+        samples = model(dict(inputs), [RegSample() for _ in inputs['fixed']], mode='predict')
+    assert {sample.pred.displacement.dtype for sample in samples} == {torch.float32}
+
+
+def watched(run: Callable[[MetaAutocast], None], autocast: bool = False) -> list[str]:
+    """What ``run`` shows, by kind and place; it ends at the first number that it asks for.
+
+    It is given the mode that knows its forward and its backward pass.
+    """
+    with Watch() as watch, MetaAutocast(torch.bfloat16 if autocast else None) as mode:
         try:
-            if training and getattr(model, 'objective', None) is not None:
-                terms = model(dict(inputs), None, mode='loss')
-                sum(value for name, value in terms.items() if name.startswith('loss')).backward()
-            else:
-                with torch.no_grad():
-                    model(dict(inputs), None, mode='tensor')
+            run(mode)
         except (RuntimeError, NotImplementedError) as error:
             if 'meta' not in str(error).lower():
                 raise
             watch.found[f'wait at {place(traceback.extract_tb(error.__traceback__))}'] += 1
     return sorted(watch.found)
+
+
+def unexpected(found: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What lies at no known place."""
+    return [line for line in found if not any(f'at {place}:' in line for place in known)]

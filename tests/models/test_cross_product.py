@@ -14,13 +14,13 @@ from mmreg.errors import ConfigError
 from mmreg.registry import BACKBONES, FLOW_HEADS, REGISTRARS
 
 from .cross_parts import (
-    NEED_IMAGES,
     OTHER_BACKBONES,
     PARTS,
     config,
     ends_as_one_sentence,
     natural,
     other_backbone,
+    probe,
     refusal,
     spec_of,
 )
@@ -33,10 +33,9 @@ SIZES = {2: (13, 9), 3: (5, 9, 7)}
 def combinations():
     """Every triple in both dimensions; slow where the default run already shows each two of the parts together."""
     for head in HEADS_HERE:
-        probe = 'ImagePyramid' if head in NEED_IMAGES else 'ConvPyramid'
         for backbone in BACKBONES_HERE:
             for integrator in INTEGRATORS_HERE:
-                default = integrator == natural(head) or backbone == probe
+                default = integrator == natural(head) or backbone == probe(head)
                 for ndim in (2, 3):
                     name = f'{backbone}-{head}-{integrator}-{ndim}d'
                     yield pytest.param(

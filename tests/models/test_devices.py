@@ -1,4 +1,7 @@
-"""One training step and one prediction of every config on the ``meta`` device: no copy, no wait, one device."""
+"""One training step and one prediction of every config on the ``meta`` device: no copy, no wait, one device.
+
+At the size of the config's data set, with mixed precision and without. The parts themselves: test_device_parts.py.
+"""
 
 from pathlib import Path
 
@@ -6,44 +9,32 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmreg.evaluation.analysis.costs import size_of
 from tests.models import devices
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 #: The trainings that most users run first, and one of each kind of flow.
 FIRST = ('eoir_lumir', 'eoir_oasis', 'voxelmorph_lumir', 'sitreg_oasis', 'c2fvit_oasis', 'spine_mind_pc_oc')
-#: Where a wait is known, and why.
-KNOWN = {
-    'spatial/rigid.py': 'how many vertebrae there are, and where each lies, is read from the label map',
-    'models/losses/rigid_bodies.py': 'the same',
-    'models/blocks/textscf/prompt_map.py': 'whether a label map has labels without a prompt',
-    'models/blocks/textscf/covariant.py': 'how many voxels each prompt has, for one matrix product per prompt',
-    'models/registrars/elastix.py': 'elastix works on the processor, with files in memory',
-}
-#: Besides, in predictions: the fixed point of an inverse ends where its error is small, looked at every few iterations.
-KNOWN_IN_PREDICTION = KNOWN | {
-    'spatial/invert.py': 'the fixed point ends early',
-    'spatial/invert_multilevel.py': 'the same, and only the voxels that need it go on',
-}
 
 
-def unexpected(found, known):
-    return [line for line in found if not any(f'at {place}:' in line for place in known)]
-
-
-def check(name, voxels):
+def check(name, known_in_training=devices.KNOWN, known_in_prediction=devices.KNOWN_IN_PREDICTION):
+    """At the size of the config's data set: it costs no memory."""
     path = CONFIGS / f'{name}.py'
-    size = (voxels,) * Config.fromfile(path).model.get('ndim', 3)
+    cfg = Config.fromfile(path)
     model = devices.build(path)
-    inputs = devices.inputs_of(model, size)
-    # The presets of `mmreg register` are no trainings: one pair is optimised, with a head that the pipeline chooses.
-    for autocast in () if name.startswith('register_') else (False, True):
-        assert unexpected(devices.step(model, inputs, training=True, autocast=autocast), KNOWN) == []
-    assert unexpected(devices.step(model, inputs, training=False), KNOWN_IN_PREDICTION) == []
+    inputs = devices.inputs_of(model, size_of(cfg, cfg.model.get('ndim', 3)))
+    for autocast in (False, True):
+        # The presets of `mmreg register` are no trainings: one pair is optimised, with a head of the pipeline's choice.
+        if not name.startswith('register_'):
+            assert devices.unexpected(devices.step(model, inputs, True, autocast), known_in_training) == []
+        assert devices.unexpected(devices.step(model, inputs, False, autocast), known_in_prediction) == []
 
 
 @pytest.mark.parametrize('name', FIRST)
 def test_first_trainings(name):
-    check(name, 64)
+    """No wait and no copy at all in training; in prediction none but at the end of SITReg's fixed point."""
+    inverts = ['spatial/invert.py'] if name.startswith('sitreg') else []
+    check(name, known_in_training=[], known_in_prediction=inverts)
 
 
 def with_model():
@@ -54,16 +45,7 @@ def with_model():
 @pytest.mark.slow
 @pytest.mark.parametrize('name', with_model())
 def test_every_config(name):
-    check(name, 64)
-
-
-@pytest.mark.parametrize('name', ['eoir_lumir', 'voxelmorph_lumir'])
-def test_no_wait_and_no_copy_at_all(name):
-    """At the published size; it costs no memory."""
-    model = devices.build(CONFIGS / f'{name}.py')
-    inputs = devices.inputs_of(model, (160, 224, 192))
-    assert devices.step(model, inputs, training=True) == []
-    assert devices.step(model, inputs, training=False) == []
+    check(name)
 
 
 def test_the_watch_sees_what_it_is_for():

@@ -34,7 +34,7 @@ def run(module, *words, **environment):
 def test_the_interpreter_computes_what_pytorch_does(seed):
     """Against float64: float32 keeps six digits, the local correlation (a quotient of differences) five."""
     found = run('tests.spatial.triton_cases', str(seed), TRITON_INTERPRET='1', MMREG_COMPILED='triton')
-    assert len(found) == 56
+    assert len(found) == 64
     wrong = {
         name: error for name, error in found.items() if error > (1e-4 if 'lncc' in name or 'half' in name else 3e-6)
     }
@@ -46,7 +46,8 @@ def test_the_interpreter_computes_what_pytorch_does(seed):
 def test_every_kernel_compiles_without_spills():
     found = run('tests.spatial.triton_builds')
     assert len(found) > 60 and not {name: use for name, use in found.items() if use['spills']}
-    assert max(use['registers'] for use in found.values()) <= 128
+    # Three programs of 128 threads at a time on a multiprocessor; Triton 3.5 needs 152 for the gradients of a warp.
+    assert max(use['registers'] for use in found.values()) <= 168
 
 
 def test_off_by_default(monkeypatch):

@@ -8,9 +8,11 @@ import sys
 
 import torch
 
+from mmreg.models.losses.mind import MIND, MINDSSC
 from mmreg.spatial import box_sum, compose, jacobian_determinant, scaling_and_squaring, warp
 from mmreg.spatial.compiled import use_compiled
 from mmreg.spatial.compiled.gpu.switch import on_gpu
+from mmreg.spatial.compiled.self_similarity import serves_descriptors
 from mmreg.spatial.local_ncc import LocalCorrelation
 from mmreg.spatial.windows import build_window
 
@@ -59,7 +61,7 @@ def cases(seed):
         for window in (3, 4):
             found[f'box_{window}_{ndim}d'] = both(lambda x, w=window: box_sum(x, w), image, needs=(0,))
         found[f'jacobian_{ndim}d'] = error(jacobian_determinant(field.float()), jacobian_determinant(field))
-        found |= correlation(ndim, size, draw)
+        found |= correlation(ndim, size, draw) | self_similarity(ndim, size, draw)
     return found
 
 
@@ -87,6 +89,27 @@ def correlation(ndim, size, draw):
                         )
                 name = f'lncc_{form}_{ndim}d_{masked}_{shift:g}'
                 found[name] = max(error(a, b) for a, b in zip(*results))
+    return found
+
+
+def self_similarity(ndim, size, draw):
+    """MIND-SSC and MIND: values and gradients of both images, also where the spread is held at its limits."""
+    first, second = draw(2, 1, *size), draw(2, 1, *size)
+    flat = first.clone()
+    flat[:, :, : size[0] // 2] = 0.5  # ties, and a spread below its limit
+    mask = (draw(2, 1, *size) > -0.5).double()
+    assert serves_descriptors(12, first.float(), second.float())
+    found = {}
+    for kind, radius, dilation, penalty, image, masked in (
+        (MINDSSC, 2, 2, 'l2', first, False),
+        (MINDSSC, 1, 2, 'l1', first, True),
+        (MINDSSC, 1, 1, 'l2', flat, True),
+        (MIND, 0, 9, 'l2', first, False),
+    ):
+        loss = kind(radius, dilation, penalty)
+        weights = mask if masked else None
+        name = f'{kind.__name__.lower()}_{ndim}d_{radius}_{dilation}_{penalty}_{masked}'
+        found[name] = both(lambda a, b, f=loss, m=weights: f(a, b, m), image, second, needs=(0, 1))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import Tensor
@@ -52,11 +53,15 @@ def dry_run(cfg: Config) -> DryRun:
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=cfg.get('randomness', {}).get('seed', 0))
     batch = next(iter(loader))
     inputs = _on_meta(batch['inputs'] if isinstance(batch, Mapping) and 'inputs' in batch else batch)
-    optimiser = cfg.optim_wrapper.get('optimizer', {}).get('type', 'Adam')
-    memory = memory_of(cfg, inputs, str(optimiser))
+    memory = memory_of(cfg, inputs, optimiser_of(cfg))
     epoch = len(loader)
     total = cfg.train_cfg.get('max_iters') or epoch * int(cfg.train_cfg.get('max_epochs') or 1)
     return DryRun(memory, {name: tuple(x.shape) for name, x in inputs.items()}, (epoch, int(total)))
+
+
+def optimiser_of(cfg: Config) -> str:
+    """Type of the optimiser."""
+    return str(cfg.optim_wrapper.get('optimizer', {}).get('type', 'Adam'))
 
 
 def memory_of(cfg: Config, inputs: Mapping[str, Tensor], optimizer: str) -> StepMemory | None:
@@ -64,12 +69,21 @@ def memory_of(cfg: Config, inputs: Mapping[str, Tensor], optimizer: str) -> Step
     try:
         with torch.device('meta'):
             model = MODELS.build(cfg.model).to('meta')
-        amp = 'Amp' in str(cfg.optim_wrapper.get('type')) or 'Mixed' in str(cfg.optim_wrapper.get('type'))
-        return step_memory(model, inputs, optimizer, autocast=amp)
+        return step_memory(model, inputs, optimizer, autocast=precision_of(cfg))
     except (NotImplementedError, RuntimeError) as error:
         if 'meta' in str(error).lower() or isinstance(error, NotImplementedError):
             return None
         raise
+
+
+def precision_of(cfg: Config) -> torch.dtype | None:
+    """Type of mixed precision that a training computes in; None without."""
+    wrapper = cfg.optim_wrapper
+    if not any(word in str(wrapper.get('type')) for word in ('Amp', 'Mixed')):
+        return None
+    # MMEngine's own wrapper leaves the choice to autocast, which takes float16 on a GPU.
+    usual = 'bfloat16' if 'Mixed' in str(wrapper.type) else 'float16'
+    return getattr(torch, str(wrapper.get('dtype') or usual))
 
 
 def tell(found: DryRun) -> None:
@@ -91,13 +105,36 @@ def tell(found: DryRun) -> None:
 
 def warning_of(memory: StepMemory) -> str | None:
     """A sentence where the GPU will not hold the step; None where it will, or there is none."""
+    device = gpu()
+    if device is None or memory.total < device[1]:
+        return None
+    name, room = device
+    return f'{name} has {room / _GIB:.1f} GiB and a step needs about {memory.total / _GIB:.1f} GiB; what helps: {HELP}.'
+
+
+def gpu() -> tuple[str, int] | None:
+    """Name and memory, bytes, of the GPU in use; None where there is none."""
     if not torch.cuda.is_available():
         return None
-    room = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-    if memory.total < room:
-        return None
-    name = torch.cuda.get_device_name()
-    return f'{name} has {room / _GIB:.1f} GiB and a step needs about {memory.total / _GIB:.1f} GiB; what helps: {HELP}.'
+    device = torch.cuda.current_device()
+    return torch.cuda.get_device_name(device), torch.cuda.get_device_properties(device).total_memory
+
+
+class StepWarning(Hook):
+    """Says before the first step of a training that the GPU will not hold it, from the batch that is there anyway."""
+
+    def __init__(self, cfg: Config):
+        self.cfg, self.done = cfg, False
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Count the first batch that is trained on."""
+        if self.done or gpu() is None or not isinstance(data_batch, Mapping):
+            return
+        self.done = True
+        with torch.random.fork_rng(devices=[]):  # the weights of a second model are no business of the training
+            memory = memory_of(self.cfg, _on_meta(data_batch.get('inputs', data_batch)), optimiser_of(self.cfg))
+        if memory is not None and (warning := warning_of(memory)) is not None:
+            console.say(f'warning: {warning}')
 
 
 def _on_meta(batch: Any) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from .meta_autocast import MetaAutocast
+
 #: Numbers that an optimiser keeps per weight, by the first letters of its type; two for those that are not named.
 _STATES = {'SGD': 1, 'Adagrad': 1, 'RMSprop': 1, 'Adam': 2, 'NAdam': 2, 'RAdam': 2, 'Adamax': 2, 'Lion': 1}
 _USUAL = 2
@@ -71,7 +73,7 @@ class _Live(TorchDispatchMode):
 
 
 def step_memory(
-    model: nn.Module, inputs: Mapping[str, Tensor], optimizer: str = 'Adam', autocast: bool = False
+    model: nn.Module, inputs: Mapping[str, Tensor], optimizer: str = 'Adam', autocast: torch.dtype | None = None
 ) -> StepMemory:
     """Memory of one training step of a registrar on the device ``meta``.
 
@@ -79,7 +81,7 @@ def step_memory(
         model: A registrar with losses, on ``meta``.
         inputs: Images and label maps ``(N, C, *spatial)`` on ``meta``.
         optimizer: Its type.
-        autocast: Mixed precision (bfloat16).
+        autocast: Type of mixed precision, None without.
 
     Raises:
         NotImplementedError: the model asks for values of its images.
@@ -88,13 +90,13 @@ def step_memory(
     there = [*model.parameters(), *model.buffers()]
     live = _Live({tensor.untyped_storage()._cdata for tensor in there})
     model.train()
-    with live:
+    with MetaAutocast(autocast) as step, live:
         batch = {name: torch.empty_like(value) for name, value in inputs.items()}
-        with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        with step.forward():
             terms = model(batch, None, mode='loss')
             loss = sum(value for name, value in terms.items() if name.startswith('loss'))
         del terms
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)  # type: ignore[arg-type]
+        gradients = step.gradients(loss, parameters)  # type: ignore[arg-type]
         del loss, batch
     trained = sum(_bytes(p) for p in parameters)
     kept = sum(_bytes(g) for g in gradients if g is not None)

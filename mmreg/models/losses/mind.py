@@ -105,18 +105,21 @@ class _SelfSimilarityLoss(ImageLoss):
         self, patches: Patches, mask: Tensor | None, warped: Tensor, fixed: Tensor, need: tuple[bool, bool]
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
         count = len(patches.pairs)
+        shares = None if mask is None else _shares(mask, count)
+        share = 1 / (count * warped.numel())
         if serves_descriptors(count, warped, fixed, radius=patches.radius):
-            voxels = warped.numel() if mask is None else float(mask.sum())
             return descriptor_difference(
-                *((warped, fixed), mask, need, 1 / (count * voxels) if voxels > 0 else 1.0, self.penalty == 'l2'),
+                *((warped, fixed), shares, need, share if shares is None else 1.0, self.penalty == 'l2'),
                 *(patches.pairs, patches.radius, patches.dilation, (LOWEST, HIGHEST, FLOOR)),
             )
-        weight: Tensor | float = 1 / (count * warped.numel())
-        if mask is not None:
-            total = mask.sum() * count
-            weight = mask / torch.where(total > 0, total, torch.ones_like(total))
         sides = MeasuredPatches(warped, patches), MeasuredPatches(fixed, patches)
-        return difference_of_descriptors(*sides, need, weight, self.penalty == 'l2')
+        return difference_of_descriptors(*sides, need, share if shares is None else shares, self.penalty == 'l2')
+
+
+def _shares(mask: Tensor, count: int) -> Tensor:
+    """The mask ``(N, 1, *spatial)`` over ``count`` times its sum, without waiting for it; zeros stay."""
+    total = mask.sum() * count
+    return mask / torch.where(total > 0, total, torch.ones_like(total))
 
 
 @LOSSES.register_module()

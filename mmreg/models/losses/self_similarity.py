@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmreg.spatial import box_sum
+from mmreg.spatial.folding_back import fold_back
 
 Offset = tuple[int, ...]
 Pairs = tuple[tuple[Offset, Offset], ...]
@@ -68,18 +69,7 @@ class Patches:
         if self.radius == 0:
             return x
         total = box_sum(F.pad(x, [self.radius] * 2 * (x.ndim - 2)), 2 * self.radius + 1)
-        return fold(total, self.radius)
-
-
-def fold(x: Tensor, margin: int) -> Tensor:
-    """Transpose of padding ``(N, C, *S)`` by repetition: what lies in the margins is added to the border voxels."""
-    for axis in range(2, x.ndim):
-        n = x.shape[axis] - 2 * margin
-        inner = x.narrow(axis, margin, n)
-        inner.narrow(axis, 0, 1).add_(x.narrow(axis, 0, margin).sum(axis, keepdim=True))
-        inner.narrow(axis, n - 1, 1).add_(x.narrow(axis, margin + n, margin).sum(axis, keepdim=True))
-        x = inner
-    return x
+        return fold_back(total, [self.radius] * (x.ndim - 2))
 
 
 def descriptor(image: Tensor, patches: Patches) -> Tensor:
@@ -152,7 +142,7 @@ class MeasuredPatches:
             p, q = patches.pairs[k]
             patches.shifted(gradient, p).add_(step)
             patches.shifted(gradient, q).sub_(step)
-        return fold(gradient, patches.dilation).contiguous()
+        return fold_back(gradient, [patches.dilation] * (gradient.ndim - 2)).contiguous()
 
     def _by_spread(self, by_clamped: Tensor) -> Tensor:
         """Derivative by the spread before it was clamped, the way over the mean spread included."""

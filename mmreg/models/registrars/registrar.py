@@ -16,6 +16,7 @@ from mmreg.models.objective import Objective
 from mmreg.models.padding import crop, pad, padding_to
 from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, REGISTRARS
 from mmreg.spatial import sample, warp, warp_labels, world_matrix
+from mmreg.spatial.constants import constant
 from mmreg.structures import Fields, RegSample
 
 _LANDMARKS = ('fixed_landmarks', 'moving_landmarks')
@@ -144,7 +145,7 @@ class Registrar(BaseModel):
         result: dict[str, Any] = {}
         for key, value in inputs.items():
             if key in _LANDMARKS:
-                result[key] = [points + points.new_tensor([before for before, _ in widths]) for points in value]
+                result[key] = [points + constant([before for before, _ in widths], points) for points in value]
             elif isinstance(value, Tensor) and value.shape[2:] == size:
                 result[key] = pad(value, widths)
             else:
@@ -235,9 +236,10 @@ def set_affine(
         grid: Voxel -> world mm of the fixed grid, on which the moving image lies as well; without it no ``affine``.
         before: Padding in front of every axis.
     """
-    shift = torch.eye(len(matrix), dtype=torch.float64, device=matrix.device)
-    shift[:-1, -1] = torch.tensor(before, dtype=torch.float64)
-    result.affine_voxel = torch.linalg.inv(shift) @ matrix.double() @ shift
+    there, back = (torch.eye(len(matrix), dtype=torch.float64, device=matrix.device) for _ in range(2))
+    for axis, width in enumerate(before):  # number by number: a tensor of them would be a copy from the host
+        there[axis, -1], back[axis, -1] = width, -width
+    result.affine_voxel = back @ matrix.double() @ there
     if grid is not None:
         to_world = torch.tensor(grid, dtype=torch.float64, device=matrix.device)
         result.affine = world_matrix(result.affine_voxel, to_world, to_world)

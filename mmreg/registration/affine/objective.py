@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmreg.spatial.constants import constant
 from mmreg.spatial.grid import half_extent
 
 from .images import AffineLevel
@@ -92,7 +93,7 @@ class AffineObjective:
             mapped = torch.from_numpy(self._to_voxels(matrix))[:-1].to(self.points.world) @ self.points.world
             edges = zip(self.moving.size, self.moving.spacing)
             reach = [(n - 1) / 2 - min(self.spacing / step, 0.1 * n) if n > 1 else 0.5 for n, step in edges]
-            inside = (mapped.abs() <= mapped.new_tensor(reach)[:, None]).all(0).to(mapped.dtype)
+            inside = (mapped.abs() <= constant(reach, mapped)[:, None]).all(0).to(mapped.dtype)
             kept = self.points.weights * inside
             if kept.sum() < least * self.points.weights.sum():
                 return self
@@ -129,11 +130,11 @@ class AffineObjective:
         Being inside fades from one to zero within the voxel outside the border.
         """
         sizes = self.moving.size
-        reach = position.new_tensor([(n - 1) / 2 for n in sizes])[:, None]
+        reach = constant([(n - 1) / 2 for n in sizes], position)[:, None]
         inside = (1 - (position.abs() - reach).clamp(0, 1)).unbind(1)
         weights = reduce(torch.mul, inside)
         # The sampler wants the last axis first.
-        grid = (position / position.new_tensor([half_extent(n) for n in sizes])[:, None]).flip(1).movedim(1, -1)
+        grid = (position / constant([half_extent(n) for n in sizes], position)[:, None]).flip(1).movedim(1, -1)
         image = self.moving.image
         channels = image.shape[1]
         if self.moving.weight is not None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmreg.spatial import gaussian_filter, sample
+from mmreg.spatial.constants import constant
 
 from .levels import Stage
 from .rules import TRUNCATE
@@ -44,8 +45,9 @@ def pull(
         ``(N, ndim, *grid)`` voxels of the field, and the mean distance of all points before it, mm.
     """
     displacement = integrator(field)
-    ratio = field.new_tensor([(m - 1) / (n - 1) if n > 1 else 1.0 for n, m in zip(stage.images.size, stage.field.size)])
-    spacing = field.new_tensor(stage.field.spacing)
+    sizes = zip(stage.images.size, stage.field.size)
+    ratio = constant([(m - 1) / (n - 1) if n > 1 else 1.0 for n, m in sizes], field)
+    spacing = constant(stage.field.spacing, field)
     increment, lengths = torch.zeros_like(displacement), []
     for n, (start, target) in enumerate(zip(data['fixed_landmarks'], data['moving_landmarks'])):
         points, wanted = start.to(field) * ratio, target.to(field) * ratio

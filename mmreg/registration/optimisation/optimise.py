@@ -198,8 +198,9 @@ class _Run:
             leaves = self.head.leaves
             found = torch.autograd.grad(loss * len(data['fixed']), leaves, allow_unused=True)
         gradients = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(found, leaves)]
-        plain = {key: float(value) for key, value in terms.items() if not key.startswith('loss_')}
-        return {'loss': float(loss.detach()), **plain}, gradients
+        values = {'loss': loss} | {key: value for key, value in terms.items() if not key.startswith('loss_')}
+        # One wait for the GPU, not one for each term.
+        return dict(zip(values, torch.stack([value.detach() for value in values.values()]).tolist())), gradients
 
     @property
     def device_type(self) -> str:

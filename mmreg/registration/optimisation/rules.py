@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError
 from mmreg.spatial import gaussian_filter
+from mmreg.spatial.constants import constant
 
 from .settings import Settings
 
@@ -45,7 +46,7 @@ class Rule:
     def _scaled(self, vectors: Tensor) -> Tensor:
         if all(m == 1 for m in self.mobility):
             return vectors
-        return vectors * vectors.new_tensor(self.mobility).view(1, -1, *[1] * (vectors.dim() - 2))
+        return vectors * constant(self.mobility, vectors).view(1, -1, *[1] * (vectors.dim() - 2))
 
     def direction(self, gradient: Tensor) -> Tensor:
         """Uphill, ``(N, ndim, *spatial)`` of any length: the running mean itself."""

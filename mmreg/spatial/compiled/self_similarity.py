@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .gpu import self_similarity as gpu
+from .gpu.switch import on_gpu
 from .library import call, serves
 
 Offset = tuple[int, ...]
@@ -20,7 +22,8 @@ MOST_RADIUS = 128
 def serves_descriptors(pairs: int, *images: Tensor, radius: int = 0) -> bool:
     """Whether the kernels can take images ``(N, 1, *spatial)`` of two or three axes, compared at so many pairs."""
     shaped = all(4 <= x.dim() <= 5 and x.shape[1] == 1 for x in images)
-    return shaped and pairs <= MOST_PAIRS and radius <= MOST_RADIUS and serves(*images)
+    small = shaped and pairs <= MOST_PAIRS and radius <= MOST_RADIUS
+    return small and (on_gpu(*images) or serves(*images))
 
 
 def descriptor_difference(
@@ -52,6 +55,8 @@ def descriptor_difference(
     Returns:
         The sum ``()`` and the two gradients, None where not wanted.
     """
+    if on_gpu(*images):
+        return gpu.descriptor_difference(images, mask, need, weight, squared, pairs, radius, dilation, limits)
     like = images[0]
     missing = 5 - like.dim()
     size = [len(like), *[1] * missing, *like.shape[2:]]

@@ -77,14 +77,18 @@ def test_correlation_of_blocks_by_hand():
     assert float(CorrelationSimilarity(fixed, 24, information=True)(fixed[None], torch.ones(1, 24))) > 2
 
 
-@pytest.mark.parametrize('similarity', ['mi', 'ncc', 'lncc'])
-def test_slope_of_the_objective(similarity):
-    """The derivative by the parameters against a step, for a volume with masks and another grid."""
+def phantom_levels():
+    """One level of two volumes on different grids."""
     true = rigid((6, -4, 3), (3, 2, -4))
     fixed = draw(field_of_view(3), seed=1)
     moving = draw(field_of_view(3, spacing=(2, 3, 2.5), codes='LPI'), true)
-    levels = [make_levels(v, None, [5.0], 'cpu', 'image')[0] for v in (fixed, moving)]
-    objective = make_objective(*levels, AffineSettings(similarity=similarity), 0, 5.0, 6000, 0)
+    return [make_levels(v, None, [5.0], 'cpu', 'image')[0] for v in (fixed, moving)]
+
+
+@pytest.mark.parametrize('similarity', ['mi', 'ncc', 'lncc'])
+def test_slope_of_the_objective(similarity):
+    """The derivative by the parameters against a step, for a volume with masks and another grid."""
+    objective = make_objective(*phantom_levels(), AffineSettings(similarity=similarity), 0, 5.0, 6000, 0)
     basis = generators('affine', 3, objective.points.radius)
     place = np.linspace(-1, 1, len(basis))
     _, slope = objective.value_and_gradient(np.eye(4), basis, place)

@@ -15,20 +15,20 @@ def _line(voxel, stride, length):
 
 
 @triton.jit
-def box_kernel(x, out, total, stride, length, before, after, BLOCK: tl.constexpr):
-    """``out = sum over [-before, after]`` along the axis with that stride and length, zeros outside."""
+def box_kernel(x, out, total, stride, length, BEFORE: tl.constexpr, AFTER: tl.constexpr, BLOCK: tl.constexpr):
+    """``out = sum over [-BEFORE, AFTER]`` along the axis with that stride and length, zeros outside."""
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = voxel < total
     place = _line(voxel, stride, length)
     found = tl.zeros([BLOCK], tl.float32)
-    for step in range(-before, after + 1):
+    for step in range(-BEFORE, AFTER + 1):
         there = inside & (place + step >= 0) & (place + step < length)
         found += tl.load(x + voxel + step * stride, mask=there, other=0.0)
     tl.store(out + voxel, found, mask=inside)
 
 
 @triton.jit
-def moments_kernel(first, second, less, out, total, voxels, stride, length, reach, BLOCK: tl.constexpr):
+def moments_kernel(first, second, less, out, total, voxels, stride, length, REACH: tl.constexpr, BLOCK: tl.constexpr):
     """Along the first axis: sums of both images, their squares and their product, five volumes of ``out``."""
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = voxel < total
@@ -41,7 +41,7 @@ def moments_kernel(first, second, less, out, total, voxels, stride, length, reac
     a2 = tl.zeros([BLOCK], tl.float32)
     b2 = tl.zeros([BLOCK], tl.float32)
     ab = tl.zeros([BLOCK], tl.float32)
-    for step in range(-reach, reach + 1):
+    for step in range(-REACH, REACH + 1):
         there = inside & (place + step >= 0) & (place + step < length)
         # What lies outside counts as 0, which is -less once that is taken off.
         a = tl.load(first + voxel + step * stride, mask=there, other=0.0) - less_a
@@ -59,8 +59,8 @@ def moments_kernel(first, second, less, out, total, voxels, stride, length, reac
 
 
 @triton.jit
-def lines_kernel(x, less, out, total, voxels, stride, length, reach, COUNT: tl.constexpr, WHOLE: tl.constexpr,
-                 BLOCK: tl.constexpr):  # fmt: skip
+def lines_kernel(x, less, out, total, voxels, stride, length, REACH: tl.constexpr, COUNT: tl.constexpr,
+                 WHOLE: tl.constexpr, BLOCK: tl.constexpr):  # fmt: skip
     """Along the middle axis: ``COUNT`` volumes at once. ``WHOLE``: lines outside hold ``WHOLE`` voxels of -less."""
     voxel = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = voxel < total
@@ -69,12 +69,12 @@ def lines_kernel(x, less, out, total, voxels, stride, length, reach, COUNT: tl.c
     if WHOLE:
         a = -tl.load(less + 2 * volume, mask=inside, other=0.0)
         b = -tl.load(less + 2 * volume + 1, mask=inside, other=0.0)
-    low = tl.maximum(reach - place, 0)
-    high = tl.maximum(place + reach - (length - 1), 0)
+    low = tl.maximum(REACH - place, 0)
+    high = tl.maximum(place + REACH - (length - 1), 0)
     missing = (low + high).to(tl.float32)
     for q in tl.static_range(COUNT):
         found = tl.zeros([BLOCK], tl.float32)
-        for step in range(-reach, reach + 1):
+        for step in range(-REACH, REACH + 1):
             there = inside & (place + step >= 0) & (place + step < length)
             found += tl.load(x + q * total + voxel + step * stride, mask=there, other=0.0)
         if WHOLE:

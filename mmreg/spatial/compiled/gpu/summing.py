@@ -23,7 +23,7 @@ def box(x: Tensor, before: Sequence[int], after: Sequence[int]) -> Tensor:
         if low == high == 0:
             continue
         out = torch.empty(x.shape, device=x.device)
-        box_kernel[(-(-total // BLOCK),)](source, out, total, stride, length, low, high, BLOCK=BLOCK)
+        box_kernel[(-(-total // BLOCK),)](source, out, total, stride, length, BEFORE=low, AFTER=high, BLOCK=BLOCK)
         source = out
     return source if source is not x else source.clone()
 
@@ -84,12 +84,12 @@ def _moments(first: Tensor, second: Tensor, less: Tensor, window: Sequence[int],
 
     sizes, grid = list(first.shape[2:]), (-(-total // BLOCK),)
     out = torch.empty(_MOMENTS * total, device=first.device)
-    moments_kernel[grid](first, second, less, out, total, voxels, 1, sizes[-1], window[-1] // 2, BLOCK=BLOCK)
+    moments_kernel[grid](first, second, less, out, total, voxels, 1, sizes[-1], REACH=window[-1] // 2, BLOCK=BLOCK)
     stride, whole = sizes[-1], window[-1]
     for length, size in zip(reversed(sizes[:-1]), reversed(list(window)[:-1])):
         source, out = out, torch.empty_like(out)
         lines_kernel[grid](
-            source, less, out, total, voxels, stride, length, size // 2, COUNT=_MOMENTS, WHOLE=whole, BLOCK=BLOCK
+            source, less, out, total, voxels, stride, length, REACH=size // 2, COUNT=_MOMENTS, WHOLE=whole, BLOCK=BLOCK
         )
         stride, whole = stride * length, whole * size
     return out
@@ -105,7 +105,7 @@ def _windowed(
     for length, size in zip(reversed(sizes), reversed(window)):
         out = torch.empty_like(maps)
         lines_kernel[(-(-total // BLOCK),)](
-            maps, less, out, total, voxels, stride, length, size // 2, COUNT=count, WHOLE=0, BLOCK=BLOCK
+            maps, less, out, total, voxels, stride, length, REACH=size // 2, COUNT=count, WHOLE=0, BLOCK=BLOCK
         )
         maps, stride = out, stride * length
     return maps

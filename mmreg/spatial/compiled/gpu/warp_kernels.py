@@ -44,6 +44,23 @@ def _places(field, sample, voxel, inside, field_step, voxels, depth, height, wid
 
 
 @triton.jit
+def _axes(field, sample, voxel, inside, field_step, voxels, depth, height, width, BORDER: tl.constexpr,
+          FLAT: tl.constexpr):  # fmt: skip
+    """What :func:`_axis` tells of the place that each voxel looks at, along the three axes."""
+    z, y, x = _places(field, sample, voxel, inside, field_step, voxels, depth, height, width, FLAT)
+    return _axis(z, depth, BORDER), _axis(y, height, BORDER), _axis(x, width, BORDER)
+
+
+@triton.jit
+def _corner(z, y, x, height, width, CORNER: tl.constexpr):
+    """Of the corner of a cell: its place in a volume, its weights along the three axes, whether it exists."""
+    zi, wz, in_z = (z[1], z[3], z[5]) if CORNER // 4 else (z[0], z[2], z[4])
+    yi, wy, in_y = (y[1], y[3], y[5]) if (CORNER // 2) % 2 else (y[0], y[2], y[4])
+    xi, wx, in_x = (x[1], x[3], x[5]) if CORNER % 2 else (x[0], x[2], x[4])
+    return (zi * height + yi) * width + xi, wz, wy, wx, in_z & in_y & in_x
+
+
+@triton.jit
 def warp_kernel(
     image, field, out, channels, voxels, depth, height, width, image_step, field_step,
     BORDER: tl.constexpr, COMPOSED: tl.constexpr, FLAT: tl.constexpr, BLOCK: tl.constexpr,
@@ -52,55 +69,48 @@ def warp_kernel(
     voxel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     sample = tl.program_id(1)
     inside = voxel < voxels
-    z, y, x = _places(field, sample, voxel, inside, field_step, voxels, depth, height, width, FLAT)
-    y0, y1, wy0, wy1, in_y0, in_y1, _ = _axis(y, height, BORDER)
-    x0, x1, wx0, wx1, in_x0, in_x1, _ = _axis(x, width, BORDER)
-    z0, z1, wz0, wz1, in_z0, in_z1, _ = _axis(z, depth, BORDER)
+    z, y, x = _axes(field, sample, voxel, inside, field_step, voxels, depth, height, width, BORDER, FLAT)
     source = image + sample.to(tl.int64) * image_step
     target = out + sample.to(tl.int64) * channels * voxels
     own = field + sample.to(tl.int64) * field_step
-    for c in range(channels):
+    c = 0
+    while c < channels:
         plane = source + c * voxels
         total = tl.zeros([BLOCK], tl.float32)
         for corner in tl.static_range(4 if FLAT else 8):
-            xi, wx, in_x = (x1, wx1, in_x1) if corner % 2 else (x0, wx0, in_x0)
-            yi, wy, in_y = (y1, wy1, in_y1) if (corner // 2) % 2 else (y0, wy0, in_y0)
-            zi, wz, in_z = (z1, wz1, in_z1) if corner // 4 else (z0, wz0, in_z0)
-            there = inside & in_x & in_y & in_z
-            value = tl.load(plane + (zi * height + yi) * width + xi, mask=there, other=0.0).to(tl.float32)
+            place, wz, wy, wx, exists = _corner(z, y, x, height, width, corner)
+            there = inside & exists
+            value = tl.load(plane + place, mask=there, other=0.0).to(tl.float32)
             total += wx * wy * wz * value
         if COMPOSED:
             total += tl.load(own + c * voxels + voxel, mask=inside, other=0.0).to(tl.float32)
         tl.store(target + c * voxels + voxel, total, mask=inside)
+        c += 1
 
 
 @triton.jit
 def warp_backward_kernel(
     grad, image, field, to_image, to_field, channels, voxels, depth, height, width, image_step, field_step,
-    BORDER: tl.constexpr, FLAT: tl.constexpr, BY_IMAGE: tl.constexpr, BY_FIELD: tl.constexpr, BLOCK: tl.constexpr,
+    BORDER: tl.constexpr, FLAT: tl.constexpr, BY_IMAGE: tl.constexpr,
+    BY_FIELD: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Adds the gradients of ``image(x + field(x))`` to ``to_image`` and ``to_field``, which may be one memory."""
     voxel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     sample = tl.program_id(1)
     inside = voxel < voxels
-    z, y, x = _places(field, sample, voxel, inside, field_step, voxels, depth, height, width, FLAT)
-    y0, y1, wy0, wy1, in_y0, in_y1, free_y = _axis(y, height, BORDER)
-    x0, x1, wx0, wx1, in_x0, in_x1, free_x = _axis(x, width, BORDER)
-    z0, z1, wz0, wz1, in_z0, in_z1, free_z = _axis(z, depth, BORDER)
+    z, y, x = _axes(field, sample, voxel, inside, field_step, voxels, depth, height, width, BORDER, FLAT)
     source = image + sample.to(tl.int64) * image_step
     slope_z = tl.zeros([BLOCK], tl.float32)
     slope_y = tl.zeros([BLOCK], tl.float32)
     slope_x = tl.zeros([BLOCK], tl.float32)
-    for c in range(channels):
+    c = 0
+    while c < channels:
         start = sample.to(tl.int64) * channels * voxels + c * voxels
         above = tl.load(grad + start + voxel, mask=inside, other=0.0).to(tl.float32)
         plane = source + c * voxels
         for corner in tl.static_range(4 if FLAT else 8):
-            xi, wx, in_x = (x1, wx1, in_x1) if corner % 2 else (x0, wx0, in_x0)
-            yi, wy, in_y = (y1, wy1, in_y1) if (corner // 2) % 2 else (y0, wy0, in_y0)
-            zi, wz, in_z = (z1, wz1, in_z1) if corner // 4 else (z0, wz0, in_z0)
-            there = inside & in_x & in_y & in_z
-            place = (zi * height + yi) * width + xi
+            place, wz, wy, wx, exists = _corner(z, y, x, height, width, corner)
+            there = inside & exists
             if BY_FIELD:
                 value = above * tl.load(plane + place, mask=there, other=0.0).to(tl.float32)
                 slope_x += value * wy * wz * (1.0 if corner % 2 else -1.0)
@@ -109,11 +119,12 @@ def warp_backward_kernel(
                     slope_z += value * wx * wy * (1.0 if corner // 4 else -1.0)
             if BY_IMAGE:
                 tl.atomic_add(to_image + start + place, above * wx * wy * wz, mask=there)
+        c += 1
     if BY_FIELD:
         if BORDER:  # a position that is held at the border does not move
-            slope_x = tl.where(free_x, slope_x, 0.0)
-            slope_y = tl.where(free_y, slope_y, 0.0)
-            slope_z = tl.where(free_z, slope_z, 0.0)
+            slope_x = tl.where(x[6], slope_x, 0.0)
+            slope_y = tl.where(y[6], slope_y, 0.0)
+            slope_z = tl.where(z[6], slope_z, 0.0)
         target = to_field + sample.to(tl.int64) * (2 if FLAT else 3) * voxels + voxel
         if FLAT:
             tl.atomic_add(target, slope_y, mask=inside)

@@ -39,8 +39,8 @@ def warp_backward(
     grid = (-(-voxels // BLOCK), len(image))
     warp_backward_kernel[grid](
         grad.contiguous(), image, field, grad if to_image is None else to_image, grad if to_field is None else to_field,
-        image.shape[1], voxels, *size, image_step, field_step,
-        BORDER=border, FLAT=flat, BY_IMAGE=to_image is not None, BY_FIELD=to_field is not None, BLOCK=BLOCK,
+        image.shape[1], voxels, *size, image_step, field_step, BORDER=border, FLAT=flat,
+        BY_IMAGE=to_image is not None, BY_FIELD=to_field is not None, BLOCK=BLOCK,
     )  # fmt: skip
 
 
