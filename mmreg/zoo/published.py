@@ -24,6 +24,7 @@ _OASIS = Needs('T1-weighted MR', True, 'LIA', 1.0, (160, 192, 224), _MIN_MAX, 'a
 _IXI = Needs('T1-weighted MR', True, None, 1.0, (160, 192, 224), _MIN_MAX, 'auto')
 _OASIS_2D = Needs('a slice of T1-weighted MR', True, None, 1.0, (160, 192), _MIN_MAX)
 _LUMIR = Needs('T1-weighted MR', True, None, 1.0, (160, 224, 192), _MIN_MAX, 'auto')
+_ANY = Needs('CT or MR', None, None, None, (175, 175, 175), _MIN_MAX, 'auto')
 _LKU_2D = {'model.ndim': 2, 'model.backbone.channels': 8}
 
 PUBLISHED: tuple[Entry, ...] = (
@@ -106,6 +107,14 @@ PUBLISHED: tuple[Entry, ...] = (
     Entry(
         'eoir_lumir', 'EOIR', 'eoir', 'eoir_lumir', 'LUMIR', _LUMIR, 909232, _SEE_PAGE, 'XiangChen1994/EOIR',
         note='behind a link of its page',
+    ),
+    Entry(
+        'unigradicon', 'uniGradICON', 'unigradicon', 'unigradicon_oasis', 'CT and MR of lungs, knees, brains, abdomens',
+        _ANY, 70680916, _SEE_PAGE, 'uncbiag/uniGradICON', note='a file (.trch) of its releases',
+    ),
+    Entry(
+        'sitreg_lumir', 'SITReg', 'sitreg', 'sitreg_lumir', 'LUMIR', _LUMIR, 15076110, _SEE_PAGE, 'honkamj/SITReg',
+        published='LUMIR validation: Dice 0.7742', note='behind a link of its page',
     ),
 )  # fmt: skip
 
