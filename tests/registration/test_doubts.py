@@ -42,6 +42,8 @@ def test_one_line_with_units_and_sensible_digits():
 def test_an_affine_is_told_and_alone_is_all_that_moves():
     found = numbers(displacement_mean_mm=(0, 0.0), displacement_max_mm=(0, 0.0))
     assert 'moves 0 mm on average' in headline('a', found)
+    found['affine_mm'] = {'mean': 0.0, 'max': 0.0}
+    assert headline('a', found) == 'a   moves 0 mm on average, 0 mm at most', 'the headers were kept'
     found['affine_mm'] = {'mean': 5.25, 'max': 12.0}
     assert headline('a', found) == 'a   affine 5.25 mm on average, 12.0 mm at most'
     found |= numbers(displacement_mean_mm=(0, 1.5), displacement_max_mm=(0, 4.0))

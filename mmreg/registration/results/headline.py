@@ -41,12 +41,12 @@ def _field(metrics: Mapping[str, Any]) -> dict[str, str]:
         found['folds'] = share(metrics['folds_percent']['after'])
     if 'jacobian_min' in metrics:
         found['Jacobian'] = f'{metrics["jacobian_min"]["after"]:.2f} to {metrics["jacobian_max"]["after"]:.2f}'
-    affine = metrics.get('affine_mm')
-    if affine:
+    affine = metrics.get('affine_mm') or {'mean': 0.0, 'max': 0.0}
+    if affine['max']:
         found['affine'] = _lengths(affine['mean'], affine['max'])
     if 'displacement_mean_mm' in metrics:
         mean, largest = (metrics[f'displacement_{which}_mm']['after'] for which in ('mean', 'max'))
-        if largest or not affine:  # nothing but an affine: it is all that moves
+        if largest or not affine['max']:  # nothing but an affine: it is all that moves
             found['moves'] = _lengths(mean, largest)
     if 'inverse_residual_mm' in metrics:
         found['inverse error'] = millimetres(metrics['inverse_residual_mm']['mean'])
