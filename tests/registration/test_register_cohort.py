@@ -88,7 +88,7 @@ def test_two_processes_of_torchrun(folder):
     assert list(results) == ['case_000', 'case_001', 'case_003', 'case_004']
     assert set(table(folder / 'out' / 'failures.csv')) == {'case_002'}
     written = sorted(p.name for p in (folder / 'out').iterdir() if p.is_file())
-    assert written == ['failures.csv', 'index.html', 'results.csv', 'summary.csv']
+    assert written == ['done.jsonl', 'failures.csv', 'index.html', 'results.csv', 'summary.csv']
     write_list(folder, 5)
     made = {name: (folder / 'out' / name / 'plan.json').stat().st_mtime_ns for name in results}
     assert [o.status for o in cohort(folder, affine='auto').run()] == ['skipped'] * 2 + ['done'] + ['skipped'] * 2

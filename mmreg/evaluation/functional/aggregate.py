@@ -39,4 +39,6 @@ def summarise(values: Iterable[float]) -> Summary:
 
 def nan_mean(values: Iterable[float]) -> float:
     """Mean without NaN; NaN (and no warning) where nothing is left."""
-    return summarise(values).mean
+    found = np.asarray(list(values), np.float64)
+    found = found[~np.isnan(found)]
+    return float(found.mean()) if len(found) else float('nan')

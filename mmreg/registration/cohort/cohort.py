@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +18,11 @@ from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.progress import ProgressCallback
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.possible import refuse_impossible
-from mmreg.registration.types import AffineLike
+from mmreg.registration.types import AffineLike, WantedInverse
 
 from .cases import CohortCase
-from .outcome import Outcome, failed, result_line
+from .done import DoneIndex
+from .outcome import Outcome, failed, names_of_files, result_line
 from .places import Places, write_layout
 from .shards import Shard
 from .tables import CohortTables
@@ -49,7 +51,8 @@ class Cohort:
         landmark_frame: The same.
         batch_size: So many pairs with equal working grids are displaced together.
         shard: Which process this is; it takes its share of the cases.
-        inverse: Whether the inverse displacement is computed, which the results of ``'files'`` hold.
+        inverse: Whether the inverse displacement is brought too, which the results of ``'files'`` hold; ``'own'``: only
+            where a network has one itself.
         watch: Called with where the case in hand is.
     """
 
@@ -63,12 +66,13 @@ class Cohort:
     landmark_frame: str | None = None
     batch_size: int = 1
     shard: Shard = field(default_factory=Shard)
-    inverse: bool = True
+    inverse: WantedInverse = True
     watch: ProgressCallback = None
 
     def __post_init__(self) -> None:
         self._places = Places(self.layout, self.cases)
         self._settings: dict[str, Any] | None = None
+        self._done = DoneIndex(self.out_dir)
         self._tables_due = 0.0
 
     def run(self, report: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
@@ -83,7 +87,7 @@ class Cohort:
         try:
             for outcome in self._outcomes(mine):
                 outcomes.append(outcome)
-                self.keep_tables(outcomes)
+                self.keep(outcomes)
                 report(outcome)
                 outcome.trace = ''
         finally:
@@ -95,8 +99,10 @@ class Cohort:
         """Register a single case, if it is not finished; no table is written."""
         return next(iter(self._outcomes([case])))
 
-    def keep_tables(self, outcomes: Sequence[Outcome]) -> None:
-        """Replace the tables after the last of ``outcomes``, unless that was done a moment ago."""
+    def keep(self, outcomes: Sequence[Outcome]) -> None:
+        """Note the last of ``outcomes``, and replace the tables unless that was done a moment ago."""
+        if outcomes[-1].request and self.layout == 'files':  # nothing else belongs into a submission
+            self._done.add(outcomes[-1], self.place(outcomes[-1].case))
         if outcomes[-1].status != 'skipped' and time.monotonic() >= self._tables_due:
             self.write_tables(outcomes)
 
@@ -114,7 +120,7 @@ class Cohort:
         start = time.monotonic()
         self.tables.write(outcomes, shard or self.shard)
         now = time.monotonic()
-        self._tables_due = now + (now - start) / _TABLE_SHARE if now - start > 0.1 else now
+        self._tables_due = now + (now - start) / _TABLE_SHARE
 
     @property
     def tables(self) -> CohortTables:
@@ -156,7 +162,7 @@ class Cohort:
     def _outcomes(self, cases: Sequence[CohortCase]) -> Iterator[Outcome]:
         waiting: list[CohortCase] = []
         for case in cases:
-            finished = self._finished(case)
+            finished = self.finished(case)
             if finished is not None:
                 yield finished
                 continue
@@ -166,26 +172,29 @@ class Cohort:
                 waiting = []
         yield from self._register(waiting)
 
-    def _finished(self, case: CohortCase) -> Outcome | None:
+    def finished(self, case: CohortCase) -> Outcome | None:
+        """A case whose result is there, made from the same files and settings; None where it has to be registered."""
         if self.overwrite:
             return None
-        if self.layout != 'files':
-            return Outcome(case, 'skipped') if self._has_file(case) else None
-        plan = read_marker(self.place(case))
-        if plan is None or plan.get('request') != case.fingerprint(self.settings()):
-            return None
-        try:
-            return Outcome(case, 'skipped', result_line(case, plan), files=frozenset(plan['files']))
-        except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
-            return None
-
-    def _has_file(self, case: CohortCase) -> bool:
-        """Whether the file of a challenge layout is there, made from the same files and settings."""
         try:
             place = self.place(case)
         except InputError:
-            return False  # fails, with its reason, when its turn comes
-        return place.is_file() and read_note(place) == case.fingerprint(self.settings())
+            return None  # fails, with its reason, when its turn comes
+        request = case.fingerprint(self.settings())
+        known = self._done.find(case, request, place)
+        if known is not None:
+            return known
+        if self.layout != 'files':
+            there = place.is_file() and read_note(place) == request
+            return Outcome(case, 'skipped', request=request) if there else None
+        plan = read_marker(place)
+        if plan is None or plan.get('request') != request:
+            return None
+        try:
+            line = result_line(case, plan)
+            return Outcome(case, 'skipped', line, files=names_of_files(plan['files']), request=request)
+        except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
+            return None
 
     def _register(self, cases: Sequence[CohortCase]) -> Iterator[Outcome]:
         """Start some cases, displace those that fit together as one batch, finish each."""
@@ -222,22 +231,24 @@ class Cohort:
             return
         for (case, started), one_moved in zip(group, moved):
             try:
-                yield Outcome(case, 'done', self._finish(case, started, one_moved), files=self._files(case))
+                line, request = self._finish(case, started, one_moved)
+                yield Outcome(case, 'done', line, files=self._files(case), request=request)
             except Exception as error:
                 yield failed(case, error)
 
     def _files(self, case: CohortCase) -> frozenset[str]:
         folder = self.place(case)
-        return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()
+        return names_of_files(os.listdir(folder)) if folder.is_dir() else frozenset()
 
-    def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> dict[str, Any]:
+    def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> tuple[dict[str, Any], str]:
+        """Write the result; its line, and the digest that it is known by."""
         files = self.layout == 'files'
-        inverse = files and self.inverse
+        inverse = self.inverse if files else False
         result = self.pipeline.finish(started, moved, inverse=inverse, metrics=files, watch=self.watch)
         refuse_impossible(result)
-        result.provenance['request'] = case.fingerprint(self.settings())
+        request = result.provenance['request'] = case.fingerprint(self.settings())
         if files:
             result.save(self.place(case), outputs=self.outputs, watch=self.watch)
         else:
             write_layout(self.layout, self.place(case), result)
-        return result_line(case, result.provenance)
+        return result_line(case, result.provenance), request

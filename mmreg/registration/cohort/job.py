@@ -10,7 +10,7 @@ from pathlib import Path
 from mmreg.registration.options import RunOptions
 from mmreg.registration.pipeline import Pipeline
 from mmreg.registration.register import make_pipeline
-from mmreg.registration.types import AffineLike
+from mmreg.registration.types import AffineLike, WantedInverse
 
 from .cases import CohortCase
 from .cohort import Cohort
@@ -33,7 +33,7 @@ class CohortJob:
         affine: For all cases that name none.
         landmark_frame: Frame of landmark tables.
         batch_size: So many pairs are displaced together.
-        inverse: Whether the inverse displacement is computed.
+        inverse: Whether the inverse displacement is brought too.
         plugins: Files that register parts; executed in every process.
         key: Tells jobs apart.
     """
@@ -46,7 +46,7 @@ class CohortJob:
     affine: AffineLike = None
     landmark_frame: str | None = None
     batch_size: int = 1
-    inverse: bool = True
+    inverse: WantedInverse = True
     plugins: tuple[str, ...] = ()
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 

@@ -12,6 +12,7 @@ from mmreg.errors import ConfigError, DataError
 #: Tables of a cohort and its page lie beside the folders of its cases.
 RESERVED = re.compile(
     r'(results|failures|summary)(\.part\d+of\d+)?\.csv|index(\.part\d+of\d+)?\.html'
+    r'|done\.jsonl'
     r'|(con|prn|aux|nul|com\d|lpt\d)(\..*)?',
     re.IGNORECASE,
 )
@@ -20,28 +21,30 @@ LONGEST = 200
 _SHOWN = 8
 
 
-def check_case_ids(source: str | Path, names: Sequence[str]) -> None:
+def check_case_ids(source: str | Path, names: Sequence[str], kind: str = 'pair', column: str = 'case_id') -> None:
     """Refuse ids that cannot name a folder, and such that a file system may take for one another.
 
     Args:
         source: The list, for errors.
         names: Ids in its order.
+        kind: What they are ids of, for errors.
+        column: What the list calls them, for errors.
 
     Raises:
         ConfigError: names everything that is wrong, at once.
         DataError: two cases share an id.
     """
-    problems = [f'{name[:60]!r} (pair {n}, {why})' for n, name in enumerate(names, 1) if (why := _problem(name))]
+    problems = [f'{name[:60]!r} ({kind} {n}, {why})' for n, name in enumerate(names, 1) if (why := _problem(name))]
     if problems:
         raise ConfigError(
-            f'{source}: found {_listed(problems)} as case_id, which cannot name a folder, expected letters and digits'
+            f'{source}: found {_listed(problems)} as {column}, which cannot name a folder, expected letters and digits'
         )
     twice = colliding(names)
     if twice:
         count, name = len(twice[0]), twice[0][0]
         rest = '' if len(twice) == 1 else f' (and {len(twice) - 1} more names twice)'
-        found = f'{count} pairs named {name!r}' if len(set(twice[0])) == 1 else f'the case ids {_quoted(twice[0])}'
-        raise DataError(f'{source}: found {found}{rest}, expected a case_id of its own for each')
+        found = f'{count} {kind}s named {name!r}' if len(set(twice[0])) == 1 else f'the names {_quoted(twice[0])}'
+        raise DataError(f'{source}: found {found}{rest}, expected a {column} of its own for each')
 
 
 def check_places(what: str, places: Iterable[tuple[str, str]]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ COLUMNS = (
     *(f'{name}{when}' for name in _PAIRED for when in ('_before', '')), *_SINGLE, 'overlap_percent', 'warnings',
     *(f'{name}{when}' for name in _SIMILAR for when in ('_before', '')), *_FIELD, 'inverse_error_mm',
 )  # fmt: skip
+#: Columns that hold words.
+TEXTS = ('case_id', 'fixed', 'moving', 'preset', 'warnings')
 
 
 @dataclass
@@ -34,6 +37,7 @@ class Outcome:
         reason: Why it failed.
         trace: The stack of the error.
         files: Names of the files in its folder.
+        request: Digest of the files and settings that the result was made from.
     """
 
     case: CohortCase
@@ -42,6 +46,7 @@ class Outcome:
     reason: str = ''
     trace: str = ''
     files: frozenset[str] = frozenset()
+    request: str = ''
 
 
 def failed(case: CohortCase, error: Exception) -> Outcome:
@@ -68,6 +73,11 @@ def line_metrics(line: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Means of the paired metrics in a line of ``results.csv``, as in the ``metrics`` of a result."""
     found = {name: {'before': line.get(f'{name}_before'), 'after': line.get(name)} for name in _PAIRED}
     return {name: numbers for name, numbers in found.items() if None not in numbers.values()}  # type: ignore[misc]
+
+
+def names_of_files(names: Iterable[str]) -> frozenset[str]:
+    """Names of the files of a case; those of all cases are mostly the same, and in memory once."""
+    return frozenset(map(sys.intern, names))
 
 
 def names_of(case: CohortCase) -> dict[str, Any]:

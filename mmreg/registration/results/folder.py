@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import shutil
@@ -43,11 +42,12 @@ def replacing_folder(target: str | Path, earlier: bool = True) -> Iterator[Path]
         kind = 'a link that leads nowhere' if target.is_symlink() and not target.exists() else 'a file'
         raise DataError(f'{target}: found {kind}, expected the name of a folder for the results')
     made = missing_folders(target)
-    temporary = target.parent / f'.{_short(target.name)}.{os.getpid()}-{threading.get_ident()}.tmp'
+    waiting = target.parent / f'.{_short(target.name)}.tmp'
+    temporary = waiting / f'{os.getpid()}-{threading.get_ident()}'
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(target)
-        temporary.mkdir()
+        _remove_leftovers(waiting)
+        _make(temporary)
     except (OSError, ValueError) as error:
         remove_folders(made)
         raise DataError(f'{target}: the folder cannot be made ({getattr(error, "strerror", error)})') from error
@@ -64,6 +64,8 @@ def replacing_folder(target: str | Path, earlier: bool = True) -> Iterator[Path]
         raise told from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):  # another process writes the same
+            waiting.rmdir()
         if not done:
             remove_folders(made)
 
@@ -142,12 +144,24 @@ def _listed(target: Path) -> list[str]:
         return []
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Temporary folders of processes that were killed."""
-    for folder in target.parent.glob(f'.{glob.escape(_short(target.name))}.*-*.tmp'):
-        owner = folder.name.removesuffix('.tmp').rpartition('.')[2].partition('-')[0]
+def _remove_leftovers(waiting: Path) -> None:
+    """Temporary folders of processes that were killed; ``waiting`` holds those of one target, so that it is short."""
+    if not waiting.is_dir():
+        return
+    for folder in list(waiting.iterdir()):
+        owner = folder.name.partition('-')[0]
         if owner.isdigit() and not is_alive(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(temporary: Path) -> None:
+    """Make it, also where another process, which is done with the same target, removes the folder around it."""
+    for _ in range(100):
+        with suppress(FileNotFoundError):
+            temporary.parent.mkdir(exist_ok=True)
+            temporary.mkdir()
+            return
+    temporary.mkdir()
 
 
 @contextmanager

@@ -69,9 +69,22 @@ class DaskEngine(Engine):
         """Every case, by whichever worker is free; the tables are written here."""
         cohort = job.cohort(cases)
         outcomes: list[Outcome] = []
-        waiting, forgotten = list(reversed(cases)), dict.fromkeys((case.case_id for case in cases), 0)
+        waiting, forgotten = [], dict.fromkeys((case.case_id for case in cases), 0)
         running: dict[Any, CohortCase] = {}
+
+        def told(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            cohort.keep(outcomes)
+            report(outcome)
+
         try:
+            for case in cases:  # what is finished need not travel
+                finished = cohort.finished(case)
+                if finished is None:
+                    waiting.append(case)
+                else:
+                    told(finished)
+            waiting.reverse()
             while waiting or running:
                 self._submit(job, waiting, running)
                 for future in self._finished(running):
@@ -81,9 +94,7 @@ class DaskEngine(Engine):
                         forgotten[case.case_id] += 1
                         waiting.append(case)
                         continue
-                    outcomes.append(outcome or failed(case, DataError('the scheduler lost this case again and again')))
-                    cohort.keep_tables(outcomes)
-                    report(outcomes[-1])
+                    told(outcome or failed(case, DataError('the scheduler lost this case again and again')))
         finally:
             outcomes = cohort.in_order(outcomes)
             if outcomes:
@@ -94,7 +105,7 @@ class DaskEngine(Engine):
         """Hand in what there is room for."""
         if self._client.status != 'running':
             self._client = self._connected(_RECONNECT)
-        room = max(_LEAST, _PER_WORKER * len(self._client.scheduler_info()['workers'])) - len(running)
+        room = max(_LEAST, _PER_WORKER * len(self._client.nthreads())) - len(running)
         for _ in range(min(room, len(waiting))):
             case = waiting.pop()
             running[self._client.submit(run_case, job, case, pure=False, retries=RETRIES)] = case

@@ -1,0 +1,156 @@
+"""What a long list costs beside its registrations: time and memory per pair, and how soon a rerun goes on.
+
+    python benchmarks/cohort_scale.py [--pairs 1000] [--engine local|dask] [--workers 2] [--profile]
+
+Pairs of 8 x 8 voxels, one iteration each, no affine, only the displacement is written. The list is run up to its
+middle, and stopped; a new process goes on to the end; a third one finds everything finished. Printed are, per tenth of
+the list, milliseconds per pair (CPU of this process, and wall) and its memory, and the seconds that the second and the
+third process took before their first new pair, or their end. With --engine dask the registrations are the workers', and
+the CPU time is that of handing out, gathering and tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import multiprocessing
+import pstats
+import resource
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZE = 8
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--pairs', type=int, default=1000)
+    parser.add_argument('--engine', choices=('local', 'dask'), default='local')
+    parser.add_argument('--workers', type=int, default=2, help='of Dask')
+    parser.add_argument('--profile', action='store_true', help='of the second half: functions by their own time')
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_list(folder, args.pairs)
+        print(f'{args.pairs} pairs, {args.engine}')
+        print(f'{"pairs":>12}{"CPU ms":>9}{"wall ms":>9}{"MiB":>7}   per pair, this process')
+        first = in_new_process(folder, args, args.pairs // 2)
+        second = in_new_process(folder, args, None, args.profile)
+        third = in_new_process(folder, args, None)
+        for half in (first, second):
+            for row in half['rows']:
+                print(f'{row["pairs"]:>12}{row["cpu_ms"]:9.2f}{row["wall_ms"]:9.2f}{row["mib"]:7.0f}')
+        half = args.pairs // 2
+        print(f'going on after {half}: {second["until_new_cpu"]:.2f} CPU s ({second["until_new"]:.2f} s) for what is '
+              f'done, {1000 * second["until_new_cpu"] / half:.2f} ms each')  # fmt: skip
+        print(f'nothing left to do: {third["cpu"]:.2f} CPU s ({third["wall"]:.2f} s), tables and page of all included')
+        page = folder / 'out' / 'index.html'
+        print(f'index.html: {page.stat().st_size / 1e6:.2f} MB')
+
+
+def make_list(folder: Path, count: int) -> None:
+    """A table of ``count`` pairs of about as many images as its square root, twice."""
+    from mmreg.io import Geometry, Volume, write_volume
+
+    several = int(np.ceil(np.sqrt(count)))
+    grid = np.indices((SIZE, SIZE)) - SIZE / 2
+    for role in 'fm':
+        for number in range(several):
+            shift = 0.5 * np.sin(number + (role == 'm'))
+            image = 100 * np.exp(-(((grid - shift) / 2) ** 2).sum(0)).astype(np.float32)
+            write_volume(folder / f'{role}{number}.nii', Volume(image, Geometry.from_parts((SIZE, SIZE))))
+    rows = [f'f{n // several}.nii,m{n % several}.nii,case{n:05d}' for n in range(count)]
+    (folder / 'pairs.csv').write_text('\n'.join(['fixed,moving,case_id', *rows]) + '\n')
+
+
+def in_new_process(folder: Path, args: argparse.Namespace, stop: int | None, profile: bool = False) -> dict[str, Any]:
+    """What :func:`work` says, from a process of its own: its memory is that of this part of the work."""
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        text = pool.apply(work, (str(folder), args.engine, args.workers, stop, profile))
+    return json.loads(text)
+
+
+def work(folder: str, name: str, workers: int, stop: int | None, profile: bool) -> str:
+    """Go through the list, up to ``stop`` new pairs; JSON of what it cost."""
+    from mmreg.plugins import register_all_modules
+    from mmreg.registration.cohort.cases import read_cases
+    from mmreg.registration.cohort.engines.base import Engine, LocalEngine
+    from mmreg.registration.cohort.engines.dask import DaskEngine
+    from mmreg.registration.cohort.job import CohortJob
+    from mmreg.registration.options import RunOptions
+
+    register_all_modules()
+    quick = {'optimisation.levels': [{'spacing': 1.0, 'iterations': 1}]}
+    options = RunOptions(preset='generic', affine='none', cfg_options=quick)
+    engine: Engine = DaskEngine(workers=workers) if name == 'dask' else LocalEngine()
+    with engine:
+        began, cpu = time.perf_counter(), time.process_time()
+        cases = read_cases(Path(folder) / 'pairs.csv')
+        job = CohortJob(options, Path(folder) / 'out', affine='none', outputs=('displacement',))
+        counting = Counting(max(1, len(cases) // 10), stop)
+        with profiled() if profile else nullcontext(), suppress(KeyboardInterrupt):
+            engine.run(job, cases, counting)
+        found = {'rows': counting.rows, 'wall': time.perf_counter() - began, 'cpu': time.process_time() - cpu}
+    if counting.first is not None:
+        found |= {'until_new': counting.first[0] - began, 'until_new_cpu': counting.first[1] - cpu}
+    return json.dumps(found)
+
+
+class Counting:
+    """Notes time and memory per tenth of the list; stops after so many new pairs."""
+
+    def __init__(self, every: int, stop: int | None):
+        self.every, self.stop = every, stop
+        self.rows: list[dict[str, Any]] = []
+        self.first: tuple[float, float] | None = None
+        self._seen = self._new = 0
+        self._last = (0, 0.0, 0.0)
+
+    def __call__(self, outcome: Any) -> None:
+        assert outcome.status != 'failed', outcome.reason
+        self._seen += 1
+        if outcome.status != 'done':
+            return
+        self._new += 1
+        now = time.perf_counter(), time.process_time()
+        if self.first is None:
+            self.first, self._last = now, (self._seen, *now)
+        elif self._seen - self._last[0] >= self.every - 1:
+            count = self._seen - self._last[0]
+            wall, cpu = (1000 * (new - old) / count for new, old in zip(now, self._last[1:]))
+            span = f'{self._last[0]}-{self._seen}'
+            self.rows.append({'pairs': span, 'cpu_ms': cpu, 'wall_ms': wall, 'mib': memory()})
+            self._last = (self._seen, *now)
+        if self._new == self.stop:
+            raise KeyboardInterrupt
+
+
+def memory() -> float:
+    """Resident memory of this process, MiB (on Linux; elsewhere its peak)."""
+    status = Path('/proc/self/statm')
+    if status.is_file():
+        return int(status.read_text().split()[1]) * resource.getpagesize() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def profiled() -> Iterator[None]:
+    """Prints the functions that took the most time."""
+    profile = cProfile.Profile(time.process_time)
+    profile.enable()
+    yield
+    profile.disable()
+    for order in ('tottime', 'cumulative'):
+        pstats.Stats(profile).sort_stats(order).print_stats(45)
+
+
+if __name__ == '__main__':
+    main()
