@@ -1,13 +1,15 @@
-"""A template of simulated subjects whose generating shape is known, and their labels carried from one to another.
+"""A template of simulated subjects whose generating shape is known, labels carried between them, motion found again.
 
-    python benchmarks/population.py [--resolution 2] [--subjects 8] [--rounds 4] [--peers-python PYTHON] [--out DIR]
+    python benchmarks/population.py [--resolution 2] [--subjects 8] [--rounds 4] [--atlases 5] [--frames 6]
+        [--peers-python PYTHON] [--out DIR] [--pictures DIR]
 
 Subjects are the MNI152 T1 template (packaged with nilearn) bent and re-lit at random. Measured for the template of
 mmreg, that of ANTsPy's build_template (where PYTHON has antspyx; CPU seconds in the same run), and the single subject
 that lies nearest: the distance of its shape to the generating one in mm (mean length of the displacement that a
 registration to it finds, without its affine part, where the brain is; one yardstick for all), correlation with it
-after an affine, and sharpness (mean length of the gradient over the mean intensity). Then a leave-one-out of
-multi-atlas segmentation: Dice of each way of fusion.
+after an affine, and sharpness (mean length of the gradient over the mean intensity). Then a series of the template
+moved rigidly, with noise: how far the motion that is found is from the true one, and from none. Then a leave-one-out of
+multi-atlas segmentation: Dice of each way of fusion. --pictures writes those of the documentation.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ def main() -> None:
     parser.add_argument('--resolution', type=int, default=2, help='voxel size, mm (default: 2)')
     parser.add_argument('--subjects', type=int, default=8)
     parser.add_argument('--rounds', type=int, default=4)
+    parser.add_argument('--atlases', type=int, default=5, help='subjects of the leave-one-out')
+    parser.add_argument('--frames', type=int, default=6, help='of the series')
+    parser.add_argument('--pictures', type=Path, help='folder for the pictures of the documentation')
     parser.add_argument('--peers-python', help='interpreter that has antspyx')
     parser.add_argument('--out', type=Path, help='keep everything here')
     args = parser.parse_args()
@@ -63,12 +68,18 @@ def run(args: argparse.Namespace, folder: Path) -> None:
         words = [args.peers_python, '-c', ANTS, json.dumps([str(path) for path in images]), str(out), str(args.rounds)]
         told = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
         rows.append(('ANTsPy build_template', told['cpu'], *measured(out, truth)))
-    print(f'\n{args.subjects} subjects, {args.resolution} mm, {args.rounds} rounds')
+    print(f'\n{args.subjects} subjects, {args.resolution} mm, {args.rounds} rounds', flush=True)
     print(f'{"":24}{"CPU s":>8}{"shape mm":>10}{"corr":>8}{"sharpness":>11}')
     for name, seconds, distance, correlation, sharpness in rows:
-        print(f'{name:24}{seconds:8.0f}{distance:10.2f}{correlation:8.4f}{sharpness:11.4f}')
-    words = ['propagate', '--leave-one-out', '--atlases', *map(str, images), '--labels', *map(str, labels)]
+        print(f'{name:24}{seconds:8.0f}{distance:10.2f}{correlation:8.4f}{sharpness:11.4f}', flush=True)
+    series(folder, truth, args.frames)
+    some = slice(0, args.atlases)
+    words = ['propagate', '--leave-one-out', '--atlases', *map(str, images[some]), '--labels', *map(str, labels[some])]
+    began = cpu_seconds()
     call([*words, '-o', str(folder / 'loo'), '--fusion', 'majority', 'weighted', 'staple', 'joint'])
+    print(f'{cpu_seconds() - began:.0f} CPU s', flush=True)
+    if args.pictures:
+        draw(args.pictures, folder, images, labels, truth, nearest)
 
 
 def make_subjects(folder: Path, count: int, resolution: int) -> tuple[list[Path], list[Path], Path]:
@@ -88,6 +99,65 @@ def make_subjects(folder: Path, count: int, resolution: int) -> tuple[list[Path]
         write_volume(images[-1], Volume(subject['image'][0], geometry))
         write_volume(labels[-1], Volume(subject['labels'][0].astype(np.int32), geometry))
     return images, labels, folder / 'truth.nii.gz'
+
+
+def series(folder: Path, truth: Path, count: int) -> None:
+    """Frames that turn and shift by known amounts; prints how well `mmreg series` finds them."""
+    from mmreg.io import Volume, affine_transform, read_image, resample_to, write_volume
+    from mmreg.transforms.files import load_transform
+
+    image, generator = read_image(truth), np.random.default_rng(0)
+    front = np.argwhere(image.array > image.array.mean())[::7]
+    points, noise = image.geometry.voxel_to_world(front), 0.03 * float(image.array.max())
+    files, maps = [], []
+    for number in range(count):
+        matrix = rigid(generator.uniform(-5, 5, 3) * (number > 0), generator.uniform(-4, 4, 3) * (number > 0))
+        frame = resample_to(image, image.geometry, transform=affine_transform(np.linalg.inv(matrix)))
+        noisy = frame.array + generator.normal(0, noise, frame.array.shape)
+        files.append(folder / 'series' / f'frame{number}.nii.gz')
+        write_volume(files[-1], Volume(np.maximum(noisy, 0).astype(np.float32), image.geometry))
+        maps.append(affine_transform(matrix))
+    began = cpu_seconds()
+    call(['series', *map(str, files), '-o', str(folder / 'motion'), '--reference', '1'])
+    found = [load_transform(folder / 'motion' / 'transforms' / f'frame{number}.h5') for number in range(1, count)]
+    true = [one.transform_points(points) for one in maps[1:]]
+    wrong = [np.linalg.norm(one.transform_points(points) - there, axis=1).mean() for one, there in zip(found, true)]
+    moved = [np.linalg.norm(points - there, axis=1).mean() for there in true]
+    told = f'found to within {np.mean(wrong):.3f} mm on average, {np.max(wrong):.3f} at most'
+    seconds = cpu_seconds() - began
+    print(f'series of {count} frames: moved {np.mean(moved):.2f} mm, {told}, {seconds:.0f} CPU s', flush=True)
+
+
+def rigid(degrees: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """``(4, 4)``: turned about the axes x, y, z, then shifted, mm."""
+    from scipy.spatial.transform import Rotation
+
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler('xyz', degrees, degrees=True).as_matrix()
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def draw(out: Path, folder: Path, images: list[Path], labels: list[Path], truth: Path, nearest: Path) -> None:
+    """The pictures of the documentation."""
+    import csv
+
+    from mmreg.io import Volume, read_image, read_labels
+    from mmreg.populations.pictures import curves_png, labels_png, slices_png
+
+    out.mkdir(parents=True, exist_ok=True)
+    template = {f'subject {n}': read_image(path) for n, path in enumerate(images[:3])}
+    template |= {'nearest': read_image(nearest), 'template': read_image(folder / 'template' / 'template.nii.gz')}
+    (out / 'template.png').write_bytes(slices_png({**template, 'generating shape': read_image(truth)}))
+    first = folder / 'loo' / images[0].name.split('.')[0]
+    maps = {'true': labels[0], 'majority': first / 'labels.nii.gz', 'joint': first / 'labels_joint.nii.gz'}
+    whole = {name: read_labels(path) for name, path in maps.items()}
+    (out / 'propagate.png').write_bytes(labels_png(
+        {name: Volume(one.array.astype(np.int32), one.geometry) for name, one in whole.items()}
+    ))  # fmt: skip
+    rows = list(csv.DictReader((folder / 'motion' / 'motion.csv').read_text().splitlines()))
+    curves = {f'rotation {axis}': [float(row[f'rotation_{axis}_deg']) for row in rows] for axis in 'xyz'}
+    (out / 'series.png').write_bytes(curves_png(curves, 'frame', 'degrees'))
 
 
 def shape_distance(path: Path, truth: Path) -> tuple[float, float]:

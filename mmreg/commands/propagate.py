@@ -13,7 +13,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
-from .shared.group_options import GroupProgress, add_group, group_options
+from .shared.group_options import GroupProgress, add_group, group_options, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import stopping_on_sigterm
 
@@ -52,15 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _propagate(args: argparse.Namespace) -> int:
+    from mmreg.io.label_tables import label_title
     from mmreg.populations.propagation.leave_one_out import leave_one_out, mean_dice
     from mmreg.populations.propagation.propagate import Work, carried, check_atlases
     from mmreg.populations.scans import read_scans
 
     if bool(args.target) == args.leave_one_out:
         raise ConfigError('found neither or both of TARGET and --leave-one-out, expected one of them.')
-    settings = PropagationSettings(tuple(args.fusion), args.select)
+    settings, options, names = settings_of(PropagationSettings, args), group_options(args), names_of(args)
     settings.check()
-    options = group_options(args)
     atlases = read_scans(args.atlases, args.labels, least=3 if args.leave_one_out else 1)
     check_atlases(atlases)
     target = None if args.leave_one_out else read_scans([args.target], least=1)[0]
@@ -72,19 +72,22 @@ def _propagate(args: argparse.Namespace) -> int:
     stages = 1 + (settings.select is not None)
     total = stages * (len(atlases) * (len(atlases) - 1) if target is None else len(atlases))
     with stopping_on_sigterm(), engine_of(args) as engine, GroupProgress(total, args.debug) as progress:
-        work = Work(settings, options, engine, progress.advance, tuple(args.plugin))
+        work = Work(settings, options, engine, progress.advance, tuple(args.plugin), names)
         if target is None:
             lines = leave_one_out(atlases, args.out, work)
         else:
             result = carried(target, atlases, Path(args.out), work)
     if target is None:
-        console.table(('fusion', 'label', 'Dice'), [(f, label, f'{dice:.4f}') for f, label, dice in mean_dice(lines)])
-        console.say(f'written to {args.out}: leave_one_out.csv and a folder per atlas')
+        rows = [(fusion, label_title(label, names), f'{dice:.4f}') for fusion, label, dice in mean_dice(lines)]
+        console.table(('fusion', 'label', 'Dice'), rows)
+        console.say(f'written to {args.out}: leave_one_out.csv, index.html, and a folder per atlas')
         return 0
     console.table(
         ('atlas', 'similarity', 'used', 'agreement'),
         [(x['scan_id'], _text(x.get('similarity')), x['used'], _text(x.get('agreement'))) for x in result.lines],
     )
+    for warning in result.warnings:
+        console.say(f'warning: {warning}')
     console.say(f'written to {args.out}: labels.nii.gz, disagreement.nii.gz, atlases.csv, index.html')
     return 1 if any(line.get('reason') for line in result.lines) else 0
 

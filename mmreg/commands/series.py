@@ -13,7 +13,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
-from .shared.group_options import GroupProgress, add_group, group_options
+from .shared.group_options import GroupProgress, add_group, group_options, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import stopping_on_sigterm
 
@@ -55,11 +55,10 @@ def _series(args: argparse.Namespace) -> int:
     from mmreg.populations.series.align import align_series
     from mmreg.populations.series.frames import read_series
 
-    names = [field.name for field, _ in descriptions(SeriesSettings)]
-    settings = SeriesSettings(**{name: getattr(args, name) for name in names})
-    options = group_options(args)
+    settings, options, names = settings_of(SeriesSettings, args), group_options(args), names_of(args)
     if args.longitudinal:
         return _visits(args, options)
+    settings.check_options(options)
     with stopping_on_sigterm():
         series = read_series(args.frames, Path(args.out))
         settings.check(len(series.frames))
@@ -67,7 +66,14 @@ def _series(args: argparse.Namespace) -> int:
         total = len(series.frames) - 1 + extra
         with engine_of(args) as engine, GroupProgress(total, args.debug) as progress:
             result = align_series(
-                series, args.out, settings, options, engine=engine, told=progress.advance, plugins=args.plugin
+                series,
+                args.out,
+                settings,
+                options,
+                engine=engine,
+                told=progress.advance,
+                plugins=args.plugin,
+                label_names=names,
             )
     moved = [row['from_reference_mm'] for row in result.rows if 'from_reference_mm' in row]
     if moved:
@@ -82,20 +88,21 @@ def _series(args: argparse.Namespace) -> int:
 
 
 def _visits(args: argparse.Namespace, options: Any) -> int:
+    from mmreg.io.label_tables import label_title
     from mmreg.populations.scans import read_scans
     from mmreg.populations.series.longitudinal import within_subject
     from mmreg.populations.template.build import stages
     from mmreg.populations.template.settings import TemplateSettings
 
-    visits = read_scans(args.frames)
+    visits, names = read_scans(args.frames), names_of(args)
     total = len(stages(TemplateSettings(rounds=3))) * len(visits)
     with stopping_on_sigterm(), engine_of(args) as engine, GroupProgress(total, args.debug) as progress:
         result = within_subject(
-            visits, args.out, options, engine=engine, plugins=args.plugin,
+            visits, args.out, options, engine=engine, plugins=args.plugin, label_names=names,
             told=lambda stage, outcome: progress.advance(f'round {stage.number + 1} of {stage.of}', outcome),
         )  # fmt: skip
     rows = [
-        (x['visit'], x['label'], f'{x["volume_ml"]:.5g}', f'{x["change_percent"]:.3g}',
+        (x['visit'], label_title(x['label'], names), f'{x["volume_ml"]:.5g}', f'{x["change_percent"]:.3g}',
          '-' if x['change_percent_per_year'] is None else f'{x["change_percent_per_year"]:.3g}')
         for x in result.lines
     ]  # fmt: skip

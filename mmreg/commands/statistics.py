@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 
-from .shared.options import Parser, add_debug
+from .shared.group_options import names_of
+from .shared.options import Parser, add_debug, add_described
 from .shared.running import stopping_on_sigterm
 
 EXAMPLES = """examples:
@@ -37,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--permutations', type=int, default=1000, metavar='N',
                         help='of the test (default: 1000; all of them where there are no more)')  # fmt: skip
     parser.add_argument('--seed', type=int, default=0, help='of the permutations (default: 0)')
+    add_described(parser, RunOptions, ['label_names'])
     add_debug(parser)
     return parser
 
@@ -48,18 +51,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _statistics(args: argparse.Namespace) -> None:
+    from mmreg.io.label_tables import label_title
     from mmreg.populations.statistics.compare import cohort_statistics, read_groups
     from mmreg.populations.statistics.volumes import TemplateSpace
 
+    names = names_of(args)
     space = TemplateSpace.read(args.template, args.mask, args.regions)
     groups = None if args.groups is None else read_groups(args.groups)
     with stopping_on_sigterm():
         found = cohort_statistics(
-            space, args.out, groups, smooth_mm=args.smooth, permutations=args.permutations, seed=args.seed
+            space,
+            args.out,
+            groups,
+            smooth_mm=args.smooth,
+            permutations=args.permutations,
+            seed=args.seed,
+            label_names=names,
         )
     if found is not None:
         rows = [
-            (line['label'], f'{line["difference_percent"]:.3g}', f'{line["t"]:.3g}', f'{line["p_fwe"]:.3g}')
+            (
+                label_title(line['label'], names),
+                f'{line["difference_percent"]:.3g}',
+                f'{line["t"]:.3g}',
+                f'{line["p_fwe"]:.3g}',
+            )
             for line in found.regions
         ]
         console.table(('label', f'{found.names[1]} - {found.names[0]}, %', 't', 'p'), rows)

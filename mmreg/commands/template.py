@@ -11,7 +11,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
-from .shared.group_options import GroupProgress, add_group, group_options
+from .shared.group_options import GroupProgress, add_group, group_options, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import stopping_on_sigterm
 
@@ -50,15 +50,13 @@ def _template(args: argparse.Namespace) -> int:
     from mmreg.populations.scans import read_scans
     from mmreg.populations.template.build import build_template, stages
 
-    names = [field.name for field, _ in descriptions(TemplateSettings)]
-    settings = TemplateSettings(**{name: getattr(args, name) for name in names})
+    settings, options, names = settings_of(TemplateSettings, args), group_options(args), names_of(args)
     settings.check()
-    options = group_options(args)
     scans = read_scans(args.scans, args.labels)
     total = len(stages(settings)) * len(scans)
     with stopping_on_sigterm(), engine_of(args) as engine, GroupProgress(total, args.debug) as progress:
         result = build_template(
-            scans, args.out, settings, options, engine=engine, plugins=args.plugin,
+            scans, args.out, settings, options, engine=engine, plugins=args.plugin, label_names=names,
             told=lambda stage, outcome: progress.advance(
                 f'round {stage.number + 1} of {stage.of}, {stage.kind}', outcome
             ),
@@ -72,8 +70,8 @@ def _template(args: argparse.Namespace) -> int:
             for row in result.rows
         ],
     )  # fmt: skip
-    for name, reason in result.failures.items():
-        console.say(f'failed: {name}: {reason}')
+    for warning in result.warnings:
+        console.say(f'warning: {warning}')
     console.say(f'written to {args.out}: template.nii.gz, transforms, tables, index.html')
     return 1 if result.failures else 0
 

@@ -27,11 +27,22 @@ def intensity_scale(array: np.ndarray) -> float:
         120.0
     """
     known = array[np.isfinite(array)]
-    if not known.size or known.min() <= _AIR:
+    if not known.size or in_hounsfield_units(array):
         return 1.0
     front = known[known > known.mean()]
     scale = float(np.median(front)) if front.size else 0.0
     return scale if scale > 0 else 1.0
+
+
+def in_hounsfield_units(array: np.ndarray) -> bool:
+    """Whether an image has the air of a CT.
+
+    Example:
+        >>> in_hounsfield_units(np.array([-1000.0, 40.0])), in_hounsfield_units(np.array([-3.0, 40.0]))
+        (True, False)
+    """
+    known = array[np.isfinite(array)]
+    return bool(known.size) and float(known.min()) <= _AIR
 
 
 class ImageAverage:

@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from mmreg.io.label_tables import label_title
 from mmreg.utils.atomic import write_text
 from mmreg.utils.console import printable
 
@@ -68,13 +69,32 @@ class Page:
     warnings: Sequence[str] = field(default=())
 
 
-def table_section(title: str, columns: Sequence[str], lines: Iterable[Mapping[str, Any]], text: str = '') -> Section:
+def table_section(
+    title: str,
+    columns: Sequence[str],
+    lines: Iterable[Mapping[str, Any]],
+    text: str = '',
+    pictures: Sequence[Picture] = (),
+) -> Section:
     """A part with a table: numbers with four digits, underlines in the names of columns as blanks."""
     given = list(lines)
     if len(given) > _MOST_ROWS:
         text = f'{text} The first {_MOST_ROWS} of {len(given)} rows; the table beside this page has all.'.strip()
     rows = [[_cell(line.get(name)) for name in columns] for line in given[:_MOST_ROWS]]
-    return Section(title, text, columns=[name.replace('_', ' ') for name in columns], rows=rows)
+    return Section(title, text, pictures, [name.replace('_', ' ') for name in columns], rows)
+
+
+def named_lines(lines: Iterable[Mapping[str, Any]], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Lines of a table whose labels have their names beside their numbers, where they have some.
+
+    Example:
+        >>> named_lines([{'label': 17}, {'label': 3}], {17: 'Left-Hippocampus'})
+        [{'label': 'Left-Hippocampus (17)'}, {'label': 3}]
+    """
+    return [
+        {**line, 'label': label_title(line['label'], names) if line['label'] in names else line['label']}
+        for line in lines
+    ]
 
 
 def write_page(path: str | Path, page: Page) -> None:

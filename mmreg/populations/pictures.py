@@ -59,6 +59,13 @@ def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tupl
     return _png(figure)
 
 
+def labels_png(images: Mapping[str, Volume]) -> bytes:
+    """The middle slices of label maps, which share their colours; see :func:`slices_png`."""
+    highest = max(1, *(int(volume.array.max()) for volume in images.values()))
+    shown = {name: Volume(volume.array.astype('float32'), volume.geometry) for name, volume in images.items()}
+    return slices_png(shown, 'nipy_spectral', (0, highest))
+
+
 def curves_png(curves: Mapping[str, Sequence[float]], across: str, unit: str, start: int = 1) -> bytes:
     """Curves over the numbers of rounds or frames.
 

@@ -20,6 +20,10 @@ def sampled_on(volume: Volume, grid: Geometry, transform: Transform) -> tuple[np
     return resample_to(volume, grid, transform=transform).array, covered
 
 
+#: Scans of one contrast correlate better than this once they lie on each other, where they show something.
+ALIKE = 0.2
+
+
 def correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Correlation of two arrays of values where both are finite; NaN where either does not vary.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreg.errors import ConfigError, DataError
-from mmreg.io import Geometry, ImageFile, Volume, read_geometry
+from mmreg.io import Geometry, ImageFile, Volume, read_geometry, read_image_header
 from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.registration.cohort.names import check_case_ids
 
@@ -86,8 +86,10 @@ def read_scans(given: Sequence[str | Path], labels: Sequence[str | Path] | None 
         raise DataError(
             f'{source}: found {len(scans)} {"scan" if len(scans) == 1 else "scans"}, expected {least} or more'
         )
-    check_case_ids(source, [scan.scan_id for scan in scans])
+    check_case_ids(source, [scan.scan_id for scan in scans], 'scan', 'scan_id')
     _check_dimensions(scans)
+    for scan in scans:
+        _check_files(scan)
     return scans
 
 
@@ -170,6 +172,19 @@ def _weight(text: str | None, where: str) -> float:
     if not 0 < weight < 1e6:
         raise DataError(f'{where}: found the weight {text!r}, expected a number above 0')
     return weight
+
+
+def _check_files(scan: Scan) -> None:
+    """Refuse label maps and masks that are missing or of another dimension, and frames that a file does not have."""
+    geometry = scan.geometry
+    for name, path in (('labels', scan.labels), ('mask', scan.mask)):
+        found = None if path is None else read_geometry(path, frames=True)
+        if found is not None and found.ndim != geometry.ndim:
+            raise DataError(f'{path}: found {name} in {found.ndim}-D, expected {geometry.ndim}-D as in {scan.image}')
+    if scan.image.frame is not None and not Path(scan.image).is_dir():
+        frames = max(1, read_image_header(scan.image.path).frames)
+        if not 1 <= scan.image.frame <= frames:
+            raise DataError(f'{scan.image}: found the frame {scan.image.frame} asked for, expected 1 to {frames}')
 
 
 def _check_dimensions(scans: Collection[Scan]) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmreg.errors import DataError
 from mmreg.utils.described import split_keywords, with_keywords
 
@@ -22,12 +24,12 @@ from .progress import ProgressCallback, tell
 from .provenance import describe_run
 from .results.coverage import overlap_percent
 from .results.follow import follow, on_fixed_grid
-from .results.inverse import inverse_of
+from .results.inverse import Inverse, inverse_of, own_inverse
 from .results.judge import judge
 from .results.possible import longer_than_image
 from .results.result import RegistrationResult
 from .sources.maps import map_on_fixed_grid
-from .types import AffineLike, ImageLike
+from .types import AffineLike, ImageLike, WantedInverse
 from .working.pair import SourceResult, WorkingPair, to_fixed_grid
 from .working.preparation import working_grid
 from .working.stacks import stack_axis
@@ -111,7 +113,7 @@ class Pipeline:
         case_id: str | None = None,
         affine: AffineLike = None,
         landmark_frame: str | None = None,
-        inverse: bool = True,
+        inverse: WantedInverse = True,
         metrics: bool = True,
         out_dir: str | Path | None = None,
         watch: ProgressCallback = None,
@@ -122,7 +124,8 @@ class Pipeline:
         Args:
             {keywords}
             case_id: Name of the pair; made from the two file names by default.
-            inverse: Compute the inverse displacement.
+            inverse: Also bring the inverse displacement: a network's own where it has one, else computed; ``'own'``:
+                only where a network has one.
             metrics: Compute numbers and warnings.
             out_dir: Folder to write everything to; nothing is written where None.
             watch: Called with where the registration is (:class:`mmreg.registration.progress.ProgressEvent`).
@@ -186,7 +189,7 @@ class Pipeline:
         started: StartedPair,
         moved: SourceResult,
         *,
-        inverse: bool = True,
+        inverse: WantedInverse = True,
         metrics: bool = True,
         watch: ProgressCallback = None,
     ) -> RegistrationResult:
@@ -199,7 +202,7 @@ class Pipeline:
             result = on_fixed_grid(pair.case_id, displacement, pair.images, matrix, started.options.fill)
             if inverse and not longer_than_image(displacement, result.geometry):
                 tell(watch, 'inverse')
-                result.inverse = inverse_of(displacement, result.geometry, divide=True)
+                result.inverse = _inverse(displacement, moved, on, inverse)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
             follow(result, pair.labels, pair.points)
             result.maps = {name: map_on_fixed_grid(values, on) for name, values in moved.maps.items()}
@@ -216,6 +219,16 @@ class Pipeline:
         result.timings = {**timings, 'total': sum(timings.values())}
         result.provenance = describe_run(started.options, started.method, result, on, moved)
         return result
+
+
+def _inverse(displacement: np.ndarray, moved: SourceResult, on: WorkingPair, wanted: WantedInverse) -> Inverse | None:
+    """What undoes a displacement ``(ndim, *S)`` on the fixed grid: as the model says, else as computed."""
+    geometry = on.pair.fixed.geometry
+    if moved.inverse is not None:
+        own = own_inverse(displacement, geometry, to_fixed_grid(moved.inverse, on))
+        if own is not None:
+            return own
+    return None if wanted == 'own' else inverse_of(displacement, geometry, divide=True)
 
 
 def _check_landmarks(pair: Pair, options: RunOptions) -> None:

@@ -25,9 +25,9 @@ def describe_run(
 
     Keys: ``format``, ``case_id``, ``created``, ``inputs`` (path and SHA-256 each), ``preset`` (name, file, who chose
     it and why), ``checkpoint``, ``preparation``, ``device``, ``grids`` (fixed, moving, working), ``affine`` (matrix),
-    ``alignment`` (how it was found), ``options`` (of the run), ``seed``, ``training_seed``,
-    ``versions`` (now), ``training_versions``, ``source`` (settings besides the config), ``curves`` (first and last
-    value per level), ``timings``, ``warnings``,
+    ``alignment`` (how it was found), ``inverse`` (``'computed'``, or the ``'model'``'s own), ``options`` (of the run),
+    ``seed``, ``training_seed``, ``versions`` (now), ``training_versions``, ``source`` (settings besides the config),
+    ``curves`` (first and last value per level), ``timings``, ``warnings``,
     ``metrics``, and the whole merged configs as text: ``config`` and, where a network was refined, ``refinement``.
     """
     grids = {'fixed': result.geometry, 'moving': result.moving.geometry, 'working': on.grid}
@@ -43,6 +43,7 @@ def describe_run(
         'grids': {name: {'shape': list(grid.shape), 'affine': plain(grid.affine)} for name, grid in grids.items()},
         'affine': plain(result.affine),
         'alignment': on.alignment.record,
+        'inverse': None if result.inverse is None else result.inverse.origin,
         'options': options.described_values(),
         'seed': options.seed,
         'training_seed': method.meta.get('seed'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import SimpleITK as sitk
@@ -18,3 +18,5 @@ ImageLike: TypeAlias = str | os.PathLike[str] | Volume | sitk.Image | tuple[Any,
 LandmarksLike: TypeAlias = str | Path | Landmarks | np.ndarray
 #: A word, a file, a ``(ndim+1, ndim+1)`` matrix fixed world -> moving world in RAS+ mm, or None for the headers alone.
 AffineLike: TypeAlias = np.ndarray | str | Path | None
+#: Whether an inverse displacement is wanted; ``'own'``: only where a network has one itself.
+WantedInverse: TypeAlias = bool | Literal['own']

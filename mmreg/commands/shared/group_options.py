@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmreg.errors import ConfigError
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
+from mmreg.utils.described import descriptions
 
 from .engine_options import add_engine
 from .options import add_common, add_described
 from .rate import RateColumn
 from .run_options import run_options
 
+_Settings = TypeVar('_Settings')
 #: Of a registration, what makes sense for all of a group.
 _SHARED = ('preset', 'model', 'checkpoint', 'refine', 'smoothness', 'device', 'seed')
+#: What only the page and tables of the group look at.
+_SHOWN = ('label_names',)
 
 
 def add_group(parser: argparse.ArgumentParser) -> None:
     """The folder, how pairs are registered, the engine, and what every command has."""
     parser.add_argument('--out', '-o', metavar='DIR', required=True, help='folder for the results; a rerun goes on')
     add_described(parser.add_argument_group('how each pair is registered'), RunOptions, _SHARED)
+    add_described(parser.add_argument_group('the page'), RunOptions, _SHOWN)
     add_engine(parser.add_argument_group('who does it'))
     add_common(parser)
 
@@ -39,9 +45,25 @@ def group_options(args: argparse.Namespace) -> RunOptions:
     out = Path(args.out)
     if out.exists() and not out.is_dir():
         raise ConfigError(f'{out}: found a file, expected the name of a folder for the results.')
-    options = run_options(args)
+    options = run_options(args, label_names=None)
     options.check()
     return options
+
+
+def settings_of(kind: type[_Settings], args: argparse.Namespace) -> _Settings:
+    """The settings of a group from options of the same names."""
+    return kind(**{field.name: getattr(args, field.name) for field, _ in descriptions(kind)})
+
+
+def names_of(args: argparse.Namespace) -> Mapping[int, str]:
+    """Value -> name of the labels, by ``--label-names``; empty without.
+
+    Raises:
+        DataError: a table that cannot be read.
+    """
+    from mmreg.io.label_tables import read_label_names
+
+    return {} if args.label_names is None else read_label_names(args.label_names)
 
 
 class GroupProgress:

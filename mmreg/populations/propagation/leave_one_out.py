@@ -11,6 +11,7 @@ import numpy as np
 from mmreg.io.tables import write_table
 from mmreg.populations.scans import Scan
 
+from .page import write_leave_one_out_page
 from .propagate import Work, carried, check_atlases, on_grid_of
 
 COLUMNS = ('scan_id', 'fusion', 'label', 'dice')
@@ -21,7 +22,7 @@ def leave_one_out(atlases: Sequence[Scan], out_dir: str | Path, work: Work) -> l
 
     Args:
         atlases: Three or more scans with label maps.
-        out_dir: A folder per atlas, and ``leave_one_out.csv``.
+        out_dir: A folder per atlas, ``leave_one_out.csv`` and ``index.html``.
         work: How.
 
     Returns:
@@ -47,6 +48,7 @@ def leave_one_out(atlases: Sequence[Scan], out_dir: str | Path, work: Work) -> l
             ]
     if lines:
         write_table(Path(out_dir) / 'leave_one_out.csv', COLUMNS, lines, digits=6)
+        write_leave_one_out_page(Path(out_dir), atlases, mean_dice(lines), work.label_names)
     return lines
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ import numpy as np
 
 from mmreg.errors import DataError
 from mmreg.evaluation.functional.similarity import foreground
-from mmreg.io import Volume, read_image, read_labels, resample_to, write_volume
+from mmreg.io import Geometry, Volume, read_image, read_labels, resample_to, write_volume
 from mmreg.io.tables import write_json, write_table
-from mmreg.populations.sampling import correlation
+from mmreg.populations.sampling import ALIKE, correlation
 from mmreg.populations.scans import Scan, has_labels
 from mmreg.populations.told import Told, silent
 from mmreg.registration.cohort.cases import CohortCase
@@ -24,7 +24,8 @@ from mmreg.registration.results.folder import MARKER
 from mmreg.version import __version__
 
 from .fusion import Fused, Votes, disagreement, fuse, normalised
-from .page import write_propagation_page
+from .page import LABEL_COLUMNS, write_propagation_page
+from .result import PropagationResult
 from .settings import PropagationSettings
 
 ATLAS_COLUMNS = ('scan_id', 'image', 'labels', 'similarity', 'used', 'agreement', 'reason')
@@ -40,6 +41,7 @@ class Work:
         engine: Who does it.
         told: Called after each registration.
         plugins: Files that register parts.
+        label_names: Value -> name, for the pages.
     """
 
     settings: PropagationSettings
@@ -47,21 +49,7 @@ class Work:
     engine: Engine = field(default_factory=LocalEngine)
     told: Told = silent
     plugins: tuple[str, ...] = ()
-
-
-@dataclass
-class PropagationResult:
-    """What became of one target.
-
-    Attributes:
-        fused: Way of fusion -> label map on the target's grid.
-        lines: Per atlas what was made of it.
-        out_dir: Where everything lies.
-    """
-
-    fused: dict[str, Fused]
-    lines: list[dict[str, Any]]
-    out_dir: Path
+    label_names: Mapping[int, str] = field(default_factory=dict)
 
 
 def propagate(
@@ -74,6 +62,7 @@ def propagate(
     engine: Engine | None = None,
     told: Told = silent,
     plugins: Sequence[str] = (),
+    label_names: Mapping[int, str] | None = None,
 ) -> PropagationResult:
     """Carry the labels of atlases to a scan.
 
@@ -86,6 +75,7 @@ def propagate(
         engine: Who registers; this process by default.
         told: Called after each registration.
         plugins: Files that register parts.
+        label_names: Value -> name, for the page.
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.
@@ -111,7 +101,7 @@ def propagate(
     settings.check()
     options.check()
     check_atlases(atlases)
-    work = Work(settings, options, engine or LocalEngine(), told, tuple(plugins))
+    work = Work(settings, options, engine or LocalEngine(), told, tuple(plugins), label_names or {})
     return carried(target, atlases, Path(out_dir), work)
 
 
@@ -217,9 +207,28 @@ def _write(
         write_volume(out_dir / f'labels{stem}.nii.gz', Volume(fused.labels, grid))
         write_volume(out_dir / f'disagreement{stem}.nii.gz', Volume(disagreement(fused), grid))
     write_table(out_dir / 'atlases.csv', ATLAS_COLUMNS, lines.values(), digits=6, nan='')
-    write_propagation_page(out_dir, target, result.fused, list(lines.values()))
+    labelled = [line for name, fused in result.fused.items() for line in _label_lines(name, fused, grid)]
+    write_table(out_dir / 'labels.csv', LABEL_COLUMNS, labelled, digits=6)
+    result.warnings += [
+        f'{line["scan_id"]} looks different from the scan: it correlates with it by {line["similarity"]:.2f} only. '
+        'Look at it; with another contrast, only majority and staple do not compare intensities.'
+        for line in lines.values()
+        if line['used'] == 'yes' and not line['similarity'] >= ALIKE
+    ]
+    write_propagation_page(result, target, labelled, work.label_names)
     plan = {'mmreg': __version__, 'target': str(target.image), 'settings': asdict(work.settings)}
     write_json(out_dir / MARKER, {**plan, 'options': work.options.described_values()})
+
+
+def _label_lines(name: str, fused: Fused, grid: Geometry) -> list[dict[str, Any]]:
+    """Per label its volume (area in 2-D, times 1 mm) and how far the atlases agree in it."""
+    voxel = float(np.prod(grid.spacing)) / 1000
+    found = []
+    for value in np.unique(fused.labels[fused.labels != 0]).tolist():
+        there = fused.labels == value
+        share = float(np.clip(fused.share[there], 0, 1).mean())
+        found.append({'fusion': name, 'label': value, 'volume_ml': float(there.sum() * voxel), 'agreement': share})
+    return found
 
 
 def on_grid_of(target: Scan, labels: str) -> np.ndarray:

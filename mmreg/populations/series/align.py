@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import numpy as np
 
 from mmreg.errors import DataError
 from mmreg.evaluation.functional.similarity import foreground
-from mmreg.io import Transform, Volume, affine_transform, compose, resample_to, write_volume
+from mmreg.io import Transform, Volume, affine_transform, resample_to, write_volume
 from mmreg.io.resample import outside_value
 from mmreg.io.tables import write_json
 from mmreg.populations.averages import ImageAverage
 from mmreg.populations.kept import keep_volume
+from mmreg.populations.page import named_lines
 from mmreg.populations.sampling import sampled_on
 from mmreg.populations.scans import Scan
 from mmreg.populations.told import Told, silent
@@ -24,7 +25,7 @@ from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
 from mmreg.registration.options import RunOptions
 from mmreg.registration.results.folder import MARKER
-from mmreg.transforms.files import load_transform
+from mmreg.transforms.files import load_chain, load_transform
 from mmreg.version import __version__
 
 from .carry import carry
@@ -126,6 +127,7 @@ def align_series(
     engine: Engine | None = None,
     told: Told = silent,
     plugins: Sequence[str] = (),
+    label_names: Mapping[int, str] | None = None,
 ) -> SeriesResult:
     """Bring the frames of a series together, and say how they moved.
 
@@ -137,6 +139,7 @@ def align_series(
         engine: Who registers; this process by default.
         told: Called after each registration.
         plugins: Files that register parts.
+        label_names: Value -> name, for the page.
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.
@@ -156,13 +159,14 @@ def align_series(
     """
     settings, options = settings or SeriesSettings(), options or RunOptions()
     settings.check(len(series.frames))
+    settings.check_options(options)
     options.check()
     engine, out_dir = engine or LocalEngine(), Path(out_dir)
     work = _Aligner(series, out_dir, settings, options, engine, told, tuple(plugins))
     transforms, reference, drift = work.run()
     result = SeriesResult(transforms, [], work.failures, out_dir, drift)
     if engine.is_first:
-        _write(result, series, reference, settings)
+        _write(result, series, reference, settings, label_names or {})
     engine.wait()
     return result
 
@@ -176,7 +180,9 @@ def mean_of(frames: Sequence[Scan], transforms: dict[str, Transform], grid: Volu
         return Volume(mean.result(), grid.geometry)
 
 
-def _write(result: SeriesResult, series: Series, reference: Scan, settings: SeriesSettings) -> None:
+def _write(
+    result: SeriesResult, series: Series, reference: Scan, settings: SeriesSettings, label_names: Mapping[int, str]
+) -> None:
     """The aligned series, its mean, tables, what is carried along, the page, and the plan last."""
     grid, out_dir = reference.read(), result.out_dir
     names, points = parameter_names(grid.ndim), _points_of(reference)
@@ -203,7 +209,7 @@ def _write(result: SeriesResult, series: Series, reference: Scan, settings: Seri
     mean = Volume(np.asarray(np.mean(aligned, axis=0, dtype=np.float64), np.float32), grid.geometry)
     write_volume(out_dir / 'mean.nii.gz', mean)
     carried = carry(result.transforms, series.frames, reference, settings.labels, settings.landmarks, out_dir)
-    write_series_page(out_dir, result, names, mean, aligned, carried)
+    write_series_page(out_dir, result, names, mean, aligned, named_lines(carried, label_names))
     write_json(out_dir / MARKER, {'mmreg': __version__, 'settings': asdict(settings), 'drift_mm': result.drift_mm,
                                   'reference': reference.scan_id, 'failures': result.failures})  # fmt: skip
 
@@ -223,7 +229,7 @@ def _affine_part(transform: Transform, points: np.ndarray) -> np.ndarray:
 
 
 def _joined(first: Transform, then: Transform) -> Transform:
-    """One map after the other; matrices are multiplied, so that long chains stay exact."""
+    """One map after the other, with the way back where both know it; matrices are multiplied, which is exact."""
     if first.affine is not None and then.affine is not None:
         return affine_transform(then.affine @ first.affine)
-    return compose(first, then)
+    return load_chain([first, then])

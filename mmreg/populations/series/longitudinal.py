@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from mmreg.errors import DataError
 from mmreg.io import Volume, write_volume
 from mmreg.io.tables import write_table
-from mmreg.populations.page import Page, Picture, Section, table_section, write_page
+from mmreg.populations.page import Page, Picture, Section, named_lines, table_section, write_page
 from mmreg.populations.pictures import slices_png
 from mmreg.populations.scans import Scan
 from mmreg.populations.statistics.volumes import TemplateSpace
@@ -52,6 +52,7 @@ def within_subject(
     engine: Engine | None = None,
     told: Told = lambda stage, outcome: None,
     plugins: Sequence[str] = (),
+    label_names: Mapping[int, str] | None = None,
 ) -> LongitudinalResult:
     """A template between the visits of one person, and how volumes changed from the first visit on.
 
@@ -66,6 +67,7 @@ def within_subject(
         engine: Who registers.
         told: Called after each registration.
         plugins: Files that register parts.
+        label_names: Value -> name, for the pages.
 
     Source: Reuter, Schmansky, Rosas, Fischl, Within-subject template estimation for unbiased longitudinal image
     analysis, NeuroImage 2012.
@@ -76,7 +78,10 @@ def within_subject(
     years = _years(visits)
     out_dir = Path(out_dir)
     settings = TemplateSettings(rounds=rounds, align='rigid', schedule=(1.0,))
-    result = build_template(visits, out_dir / 'template', settings, options, engine=engine, told=told, plugins=plugins)
+    result = build_template(
+        visits, out_dir / 'template', settings, options, engine=engine, told=told, plugins=plugins,
+        label_names=label_names,
+    )  # fmt: skip
     if engine is not None and not engine.is_first:
         return LongitudinalResult([], out_dir, result.failures)
     space = TemplateSpace.read(out_dir / 'template')
@@ -96,7 +101,7 @@ def within_subject(
         maps[visit.scan_id] = change
         lines += [_line(visit, year, line, baseline) for line in space.region_lines(visit.scan_id, values)]
     write_table(out_dir / 'change.csv', COLUMNS, lines, digits=7)
-    _write_page(out_dir, space, maps, lines)
+    _write_page(out_dir, space, maps, named_lines(lines, label_names or {}))
     return LongitudinalResult(lines, out_dir, result.failures)
 
 

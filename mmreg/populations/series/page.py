@@ -58,8 +58,12 @@ def write_series_page(
         ),
     ]
     if volumes:
-        labels = sorted({line['label'] for line in volumes})
-        curves = {f'label {v}': [float(x['volume_ml']) for x in volumes if x['label'] == v] for v in labels}
+        labels = list(dict.fromkeys(line['label'] for line in volumes))
+        titles = {label: label if isinstance(label, str) else f'label {label}' for label in labels}
+        curves = {
+            title: [float(line['volume_ml']) for line in volumes if line['label'] == label]
+            for label, title in titles.items()
+        }
         chart = Picture(curves_png(curves, 'frame', 'ml'), 'Volume of each label.', chart=True)
         sections.append(Section('Labels', pictures=[chart]))
     sections.append(table_section('Frames', columns, result.rows))

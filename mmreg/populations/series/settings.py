@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmreg.errors import ConfigError
+from mmreg.registration.options import RunOptions
 from mmreg.utils.described import described
 
 MOTIONS = ('rigid', 'similarity', 'affine', 'deformable')
 WAYS = ('reference', 'mean', 'previous')
+#: Options that only a deformable motion looks at.
+_DEFORMING = ('preset', 'model', 'checkpoint', 'refine', 'fast', 'smoothness', 'cfg_options')
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,17 @@ class SeriesSettings:
             raise ConfigError(f'cycle was given with to={self.to}, expected to=previous.')
         if self.rounds < 1:
             raise ConfigError(f'rounds is {self.rounds}, expected 1 or more.')
+
+    def check_options(self, options: RunOptions) -> None:
+        """Refuse what says how deformations are found where none is looked for.
+
+        Raises:
+            ConfigError: naming it.
+        """
+        unused = [name for name in _DEFORMING if getattr(options, name) not in (getattr(RunOptions(), name), {})]
+        if unused and self.motion != 'deformable':
+            told = f'{", ".join(unused)} {"was" if len(unused) == 1 else "were"} given'
+            raise ConfigError(f'{told} with motion={self.motion}, expected motion=deformable.')
 
     def first(self, frames: int) -> int:
         """Position of the reference frame, from 0."""

@@ -32,6 +32,7 @@ def cohort_statistics(
     smooth_mm: float = 0.0,
     permutations: int = 1000,
     seed: int = 0,
+    label_names: Mapping[int, str] | None = None,
 ) -> GroupDifference | None:
     """Write maps and tables of the local volumes of a cohort.
 
@@ -42,6 +43,7 @@ def cohort_statistics(
         smooth_mm: Standard deviation of a Gaussian on the logarithms, mm.
         permutations: Of the test.
         seed: Of the test.
+        label_names: Value -> name, for the page.
 
     Raises:
         DataError: groups that cannot be compared.
@@ -60,7 +62,7 @@ def cohort_statistics(
         >>> cohort_statistics(TemplateSpace.read(folder), folder / 'out', groups).permutations
         6
     """
-    if permutations < 20 or smooth_mm < 0:
+    if permutations < 20 or not 0 <= smooth_mm < 1e4:
         raise ConfigError(f'permutations is {permutations} and smooth {smooth_mm:g}, expected 20 and 0 mm or more.')
     members = None if groups is None else _members(space.scan_ids, groups)
     out_dir = Path(out_dir)
@@ -72,7 +74,7 @@ def cohort_statistics(
         write_volume(out_dir / 't.nii.gz', Volume(found.t, grid))
         write_volume(out_dir / 'p_fwe.nii.gz', Volume(found.p, grid))
         write_table(out_dir / 'groups.csv', COMPARED_COLUMNS, found.regions, digits=6)
-    write_statistics_page(out_dir, space, found)
+    write_statistics_page(out_dir, space, found, lines, label_names or {})
     plan = {'mmreg': __version__, 'template': str(space.folder), 'smooth_mm': smooth_mm, 'seed': seed}
     write_json(out_dir / MARKER, {**plan, 'permutations': permutations, 'scans': list(space.scan_ids)})
     return found

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mmreg.io import Volume, read_image
-from mmreg.populations.page import Page, Picture, Section, table_section, write_page
+from mmreg.populations.page import Page, Picture, Section, named_lines, table_section, write_page
 from mmreg.populations.pictures import slices_png
 
 from .difference import GroupDifference
 from .volumes import TemplateSpace
 
 _LEVEL = 0.05
+_VOLUMES = ('label', 'mean_volume_ml', 'sd_volume_ml', 'mean_log_jacobian', 'sd_log_jacobian')
+_COMPARED = ('label', 'first_mean', 'second_mean', 'difference_percent', 't', 'p_fwe')
 
 
-def write_statistics_page(out_dir: Path, space: TemplateSpace, difference: GroupDifference | None) -> None:
-    """Write ``index.html``: mean and spread of the logarithm of the Jacobian, and where groups differ."""
+def write_statistics_page(
+    out_dir: Path,
+    space: TemplateSpace,
+    difference: GroupDifference | None,
+    lines: Sequence[Mapping[str, Any]],
+    names: Mapping[int, str],
+) -> None:
+    """Write ``index.html``: mean and spread of the logarithm of the Jacobian, regions, and where groups differ.
+
+    Args:
+        out_dir: Where it goes, and where the maps are.
+        space: The template and its scans.
+        difference: What the comparison of groups found; None without one.
+        lines: Per scan and region its volume and mean.
+        names: Value -> name of labels.
+    """
     grid = space.template.geometry
     mean, spread = (read_image(out_dir / f'{name}.nii.gz', check=False) for name in ('mean', 'sd'))
     most = max(0.05, float(np.percentile(np.abs(mean.array[space.mask]), 99)))
@@ -29,6 +47,7 @@ def write_statistics_page(out_dir: Path, space: TemplateSpace, difference: Group
         Picture(slices_png({'spread': spread}, 'magma', (0, max(most, 0.1))), 'Its standard deviation over the scans.'),
     ]
     sections = [Section('Local volumes', _EXPLAINED, pictures)]
+    sections.append(table_section('Volumes of regions', _VOLUMES, named_lines(_over_scans(lines), names), _REGIONS))
     summary = f'{len(space.scan_ids)} scans in the space of their template.'
     if difference is not None:
         first, second = difference.names
@@ -42,9 +61,21 @@ def write_statistics_page(out_dir: Path, space: TemplateSpace, difference: Group
         )
         caption = "Student's t, and where it is significant over all voxels together."
         sections.append(Section('Groups', text, [Picture(slices_png(maps, 'RdBu_r', (-largest, largest)), caption)]))
-        columns = ('label', 'first_mean', 'second_mean', 'difference_percent', 't', 'p_fwe')
-        sections.append(table_section('Regions', columns, difference.regions))
+        sections.append(table_section('Regions', _COMPARED, named_lines(difference.regions, names)))
     write_page(out_dir / 'index.html', Page('Local volumes', summary, sections))
 
 
+def _over_scans(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Per region mean and standard deviation over the scans."""
+    found: list[dict[str, Any]] = []
+    for label in sorted({line['label'] for line in lines}):
+        row: dict[str, Any] = {'label': label}
+        for name, short in (('volume_ml', 'volume_ml'), ('mean_log_jacobian', 'log_jacobian')):
+            values = np.array([line[name] for line in lines if line['label'] == label], np.float64)
+            row |= {f'mean_{short}': float(values.mean()), f'sd_{short}': float(values.std(ddof=1))}
+        found.append(row)
+    return found
+
+
+_REGIONS = 'Mean and standard deviation over the scans; the table regions.csv has every scan.'
 _EXPLAINED = 'Above 0 a scan is larger there than the template, the affine part included.'

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,7 +20,7 @@ from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Geometry, Volume, read_image
 from mmreg.io.tables import write_json
 from mmreg.populations.affine_means import centred
-from mmreg.populations.averages import sharpened
+from mmreg.populations.averages import in_hounsfield_units, sharpened
 from mmreg.populations.fields import inverted
 from mmreg.populations.kept import keep_matrix, keep_volume, read_state, request_of
 from mmreg.populations.scans import Scan, has_labels
@@ -32,7 +32,7 @@ from mmreg.registration.cohort.outcome import Outcome
 from mmreg.registration.options import RunOptions
 
 from . import finish
-from .round import Placed, average, grid_of, lengths_mm, mean_shape, read_matrix, recentred
+from .round import MeanShape, Placed, average, grid_of, lengths_mm, mean_shape, read_matrix
 from .settings import TemplateSettings
 from .symmetry import upright
 
@@ -79,12 +79,14 @@ class TemplateResult:
         rows: Per round: scans, failures, how far shape and intensity changed.
         failures: Per scan that has no place in the template: why.
         out_dir: Where everything lies.
+        warnings: What deserves a look.
     """
 
     template: Volume
     rows: list[dict[str, Any]]
     failures: dict[str, str]
     out_dir: Path
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -96,6 +98,7 @@ class _Builder:
     engine: Engine
     told: Told
     plugins: tuple[str, ...]
+    label_names: Mapping[int, str]
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -106,7 +109,8 @@ class _Builder:
 
     def run(self) -> TemplateResult:
         """All rounds, and what follows them."""
-        if self.engine.is_first:
+        first = self.rounds / stages(self.settings)[0].name / 'round.json'
+        if self.engine.is_first and read_state(first, self.request) is None:
             keep_volume(self._target(0), self._start())
         self.engine.wait()
         failures: dict[str, str] = {}
@@ -119,7 +123,12 @@ class _Builder:
                 assert state is not None
             self.rows.append(state['row'])
             failures = state['failures']
-        return TemplateResult(read_image(self.out_dir / 'template.nii.gz'), self.rows, failures, self.out_dir)
+        warnings: list[str] = []
+        if self.engine.is_first:
+            warnings = finish.write_page(self.out_dir, self._target(0), self.label_names)
+        self.engine.wait()
+        template = read_image(self.out_dir / 'template.nii.gz')
+        return TemplateResult(template, self.rows, failures, self.out_dir, warnings)
 
     def _round(self, stage: TemplateRound) -> None:
         """Register all scans, and let the first process do what follows."""
@@ -134,11 +143,17 @@ class _Builder:
         return self.rounds / f'target_{number + 1:02d}.nii.gz'
 
     def _start(self) -> Volume:
-        """The image of the first round, in the orientation of the template."""
+        """The image of the first round, in the orientation of the template; refuses scans that have no average."""
+        middling = _middling(self.scans)
         if self.settings.start is not None:
             volume = read_image(self.settings.start)
+            ndim = self.scans[0].geometry.ndim
+            if volume.ndim != ndim:
+                raise DataError(
+                    f'{self.settings.start}: found {volume.ndim}-D as start, expected {ndim}-D as the scans'
+                )
         else:
-            volume = _middling(self.scans).read()
+            volume = self.scans[middling].read()
         return volume.reoriented('RAS'[: volume.ndim])
 
     def _registered(self, stage: TemplateRound) -> list[Outcome]:
@@ -150,7 +165,7 @@ class _Builder:
             options = RunOptions(only=self.settings.align, device=options.device, seed=options.seed, fill=options.fill)
         job = CohortJob(
             options, folder / 'scans', outputs=('transforms',) if affine_stage else ('displacement', 'transforms'),
-            affine='auto', inverse=False, plugins=self.plugins,
+            affine='auto', inverse=False if affine_stage else 'own', plugins=self.plugins,
         )  # fmt: skip
         target = str(self._target(stage.number).absolute())
         fixed = {'id': 'template', 'image': target}
@@ -179,9 +194,8 @@ class _Builder:
         row = self._row(stage, len(scans), failures, shape_change, target, found)
         if self._is_last(stage):
             rows = [*self.rows, row]
-            start = self._target(0)
             finish.write_results(
-                finish.Finished(self.out_dir, placed, found, coverage, failures, rows, self.with_labels, start),
+                finish.Finished(self.out_dir, placed, found, coverage, failures, rows, self.with_labels),
                 {
                     'settings': asdict(self.settings),
                     'options': self.options.described_values(),
@@ -210,10 +224,10 @@ class _Builder:
             return placed, mean_motion(np.linalg.inv(matrices[0]) @ placed[0].affine, target.geometry)
         grid = target.geometry
         mean = mean_shape([(folders[scan.scan_id], scan.weight) for scan in scans], self.settings.symmetric)
-        back = inverted(mean)
+        shape = MeanShape(mean, inverted(mean))
         change = lengths_mm(mean, grid, foreground(target.array))
         return [
-            Placed(scan, matrix, recentred(folders[scan.scan_id], back), grid) for scan, matrix in zip(scans, matrices)
+            shape.placed(scan, matrix, folders[scan.scan_id], grid) for scan, matrix in zip(scans, matrices)
         ], change
 
     def _upright(self, placed: Sequence[Placed], target: Volume) -> list[Placed]:
@@ -283,6 +297,7 @@ def build_template(
     engine: Engine | None = None,
     told: Told = lambda stage, outcome: None,
     plugins: Sequence[str] = (),
+    label_names: Mapping[int, str] | None = None,
 ) -> TemplateResult:
     """Build an unbiased template.
 
@@ -298,6 +313,7 @@ def build_template(
         engine: Who registers the scans; this process by default.
         told: Called after each scan of each round.
         plugins: Files that register parts.
+        label_names: Value -> name, for the page.
 
     Raises:
         InputError: one sentence for whatever is wrong with an input.
@@ -318,13 +334,19 @@ def build_template(
     settings, options = settings or TemplateSettings(), options or RunOptions()
     settings.check()
     options.check()
-    builder = _Builder(scans, Path(out_dir), settings, options, engine or LocalEngine(), told, tuple(plugins))
+    who = engine or LocalEngine()
+    builder = _Builder(scans, Path(out_dir), settings, options, who, told, tuple(plugins), label_names or {})
     return builder.run()
 
 
-def _middling(scans: Sequence[Scan]) -> Scan:
-    """The scan of middling size, by the volume of its foreground; what cannot be read is told by its registration."""
+def _middling(scans: Sequence[Scan]) -> int:
+    """Number of the scan of middling size, by the volume of its foreground; what cannot be read is told later.
+
+    Raises:
+        DataError: some are in Hounsfield units, and others are not.
+    """
     sizes: list[tuple[float, int]] = []
+    units: dict[bool, list[str]] = {True: [], False: []}
     for number, scan in enumerate(scans):
         try:
             volume = scan.read()
@@ -332,9 +354,15 @@ def _middling(scans: Sequence[Scan]) -> Scan:
             continue
         array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
         sizes.append((float(foreground(array).sum()) * float(np.prod(volume.geometry.spacing)), number))
-    if not sizes:
-        return scans[0]
-    return scans[sorted(sizes)[(len(sizes) - 1) // 2][1]]
+        units[in_hounsfield_units(array)].append(scan.scan_id)
+    if all(units.values()):
+        few = min(units, key=lambda unit: len(units[unit]))
+        told = 'in Hounsfield units' if few else 'without the air of a CT'
+        raise DataError(
+            f'scans: found {", ".join(units[few][:8])} {told} among {len(units[not few])} others, expected one '
+            'contrast, since an average of several shows none of them'
+        )
+    return sorted(sizes)[(len(sizes) - 1) // 2][1] if sizes else 0
 
 
 def _file_state(path: str | Path | None) -> list[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +35,14 @@ class Placed:
         affine: ``(ndim+1, ndim+1)`` template world -> scan world, RAS mm.
         displacement: Reads what precedes the affine, ``(ndim, *S)`` voxels of ``grid``; None: nothing does.
         grid: Its grid.
+        inverse: Reads what a network itself says of the way back, the same; None: it says nothing.
     """
 
     scan: Scan
     affine: np.ndarray
     displacement: Callable[[], np.ndarray] | None = None
     grid: Geometry | None = None
+    inverse: Callable[[], np.ndarray] | None = None
 
     def transform(self) -> Transform:
         """Template world -> scan world."""
@@ -80,14 +83,26 @@ def mean_shape(placed: Sequence[tuple[Path, float]], symmetric: bool) -> np.ndar
     return (mean + mirrored(mean)) / 2 if symmetric else mean
 
 
-def recentred(folder: Path, back: np.ndarray) -> Callable[[], np.ndarray]:
-    """Reads the displacement of a scan as seen from the mean shape.
+@dataclass(frozen=True)
+class MeanShape:
+    """The mean displacement of a round and its inverse, ``(ndim, *S)`` voxels."""
 
-    Args:
-        folder: Result of the scan.
-        back: Inverse of the mean displacement, ``(ndim, *S)`` voxels.
-    """
-    return lambda: composed(read_field(folder), back)
+    mean: np.ndarray
+    back: np.ndarray
+
+    def placed(self, scan: Scan, affine: np.ndarray, folder: Path, grid: Geometry) -> Placed:
+        """A scan as seen from the mean shape, from the folder of its result."""
+        own = folder / 'inverse_displacement.nii.gz'  # there where the network has one itself
+
+        def inverse() -> np.ndarray:
+            return composed(self.mean, read_displacement_image(own)[0])
+
+        forward = partial(_recentred, folder, self.back)
+        return Placed(scan, affine, forward, grid, inverse if own.is_file() else None)
+
+
+def _recentred(folder: Path, back: np.ndarray) -> np.ndarray:
+    return composed(read_field(folder), back)
 
 
 def average(

@@ -16,6 +16,10 @@ FINE, MOST_VOXELS = 1.0, 1.2e7
 TOLERANCE, ITERATIONS = 1e-3, 100
 #: It is kept on the coarsest grid on which it is off by no more than this, mm, on average.
 GOOD = 0.06
+#: An inverse that is off by more than this on average is inexact, voxels.
+INEXACT = 0.1
+#: Who said what an inverse is.
+COMPUTED, OWN = 'computed', 'model'
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,14 @@ class Inverse:
         geometry: Its grid.
         factors: Its voxels per voxel of the displacement, per axis.
         residual: How well it undoes the displacement.
+        origin: ``'computed'`` from the displacement, or the ``'model'``'s own.
     """
 
     displacement: np.ndarray
     geometry: Geometry
     factors: tuple[int, ...]
     residual: InverseResidual
+    origin: str = COMPUTED
 
     @property
     def on_original_grid(self) -> np.ndarray:
@@ -84,11 +90,35 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry, divide: bool = Fals
         fitted = chosen != factors
         kept = torch.from_numpy(nearest(exact[0].numpy(), geometry, factors, chosen))[None] if fitted else exact
         error = compose(field, resize_field(kept, size=list(grid.shape), values='aligned'), 'border')[0].numpy()
-        length = np.linalg.norm(np.einsum('ab,b...->a...', grid.matrix, error), axis=0)
-        residual = InverseResidual(float(length.mean()), float(length.max()), int(found.iterations))
+        residual = _residual(error, grid, int(found.iterations))
         if residual.mean <= GOOD:
             break
     return Inverse(kept[0].numpy(), geometry.divided(chosen), chosen, residual)
+
+
+def own_inverse(displacement: np.ndarray, geometry: Geometry, inverse: np.ndarray) -> Inverse | None:
+    """What a model itself says of the way back, with how far that is off; None where it is inexact.
+
+    Args:
+        displacement: ``(ndim, *S)`` voxels of ``geometry``.
+        geometry: Its grid.
+        inverse: The same, of the other direction.
+    """
+    import torch
+
+    from mmreg.spatial import compose
+
+    forward, backward = (torch.from_numpy(np.ascontiguousarray(one))[None] for one in (displacement, inverse))
+    residual = _residual(compose(forward, backward, 'border')[0].numpy(), geometry, 0)
+    if not residual.mean <= INEXACT * float(np.mean(geometry.spacing)):
+        return None
+    return Inverse(inverse, geometry, (1,) * geometry.ndim, residual, OWN)
+
+
+def _residual(error: np.ndarray, geometry: Geometry, iterations: int) -> InverseResidual:
+    """Of what is left of ``(ndim, *S)`` voxels there and back."""
+    length = np.linalg.norm(np.einsum('ab,b...->a...', geometry.matrix, error), axis=0)
+    return InverseResidual(float(length.mean()), float(length.max()), iterations)
 
 
 def nearest(fine: np.ndarray, geometry: Geometry, factors: Sequence[int], wanted: Sequence[int]) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from mmreg.io import Geometry
 
 from .headline import millimetres, share
-from .inverse import InverseResidual
+from .inverse import INEXACT, InverseResidual
 
 #: Less of the fixed image inside the moving image's field of view than this is worth a warning, in percent.
 LOW_OVERLAP = 50.0
@@ -61,7 +61,7 @@ def warnings_in_words(
             f'implausible deformation: it moves tissue up to {far:.1f} mm beyond the affine and is rough (SDlogJ '
             f'{rough:.2f}); look at the overview, and try a larger --smoothness or another --preset.'
         )
-    if residual is not None and residual.mean > 0.1 * voxel:
+    if residual is not None and residual.mean > INEXACT * voxel:
         found.append(
             f'the inverse is inexact: {millimetres(residual.mean)} on average and {millimetres(residual.max)} at most '
             'from the identity.'

@@ -14,6 +14,7 @@ from mmreg.registration.progress import ProgressCallback, tell
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation
 from mmreg.registration.working.stacks import slices_of, volume_of
+from mmreg.structures import Fields
 
 from .base import Source, split_batch
 from .maps import maps_of, maps_of_stack, raw_maps
@@ -44,17 +45,20 @@ class Network(Source):
         tell(watch, 'network')
         with torch.no_grad():
             fields = self.model(batch, mode='tensor')
-            displacement = fields.displacement.float().cpu()
+            displacement, inverse = fields.displacement.float().cpu(), _way_back(fields)
         seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
         found = split_batch(pairs, displacement, {}, seconds)
-        return [replace(one, maps=maps) for one, maps in zip(found, maps_of(fields, pairs))]
+        backward = [None] * len(pairs) if inverse is None else list(inverse)
+        return [
+            replace(one, maps=maps, inverse=back) for one, maps, back in zip(found, maps_of(fields, pairs), backward)
+        ]
 
     def _stack(self, on: WorkingPair, axis: int, watch: ProgressCallback) -> SourceResult:
         """A 2-D model on a volume, slice by slice."""
         start = time.perf_counter()
         slices = slices_of(self._arrays(on), axis)
         prepared = time.perf_counter()
-        count, parts, maps = len(slices['fixed']), [], []
+        count, parts, back, maps = len(slices['fixed']), [], [], []
         for first in range(0, count, _SLICES):
             tell(watch, 'network', f'slice {first + 1} of {count}', first / count)
             chosen = {key: array[first : first + _SLICES] for key, array in slices.items()}
@@ -62,13 +66,24 @@ class Network(Source):
             with torch.no_grad():
                 fields = self.model(batch, mode='tensor')
             parts.append(fields.displacement.float().cpu())
+            back.append(_way_back(fields))
             maps.append(raw_maps(fields))
         seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
         (found,) = split_batch([on], volume_of(torch.cat(parts), axis)[None], {}, seconds)
-        return replace(found, maps=maps_of_stack(maps, on, axis))
+        known = [one for one in back if one is not None]
+        inverse = volume_of(torch.cat(known), axis) if known else None
+        return replace(found, maps=maps_of_stack(maps, on, axis), inverse=inverse)
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:
         arrays = on.images(self.preparation)
         pair, head = on.pair, self.model.flow_head
         arrays |= label_inputs(self.cfg, head, pair.images, pair.labels, arrays['fixed'], on.grid, on.alignment.matrix)
         return arrays
+
+
+def _way_back(fields: Fields) -> torch.Tensor | None:
+    """The inverse displacement ``(N, ndim, *S)`` of heads that have one on the grid of the displacement, on the CPU."""
+    found = fields.inverse_displacements
+    if not found or found[0].shape != fields.displacement.shape or not torch.isfinite(found[0]).all():
+        return None
+    return found[0].float().cpu()

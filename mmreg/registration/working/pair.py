@@ -117,6 +117,8 @@ class SourceResult:
         maps: Name -> ``(C, *S)`` float32: what else the model says per voxel of the working grid.
         warnings: What a user should know of how it was found.
         minimised: What the optimisation minimised, before and after; None without one.
+        inverse: ``(ndim, *S)`` float32, voxels of the working grid: what the model itself says of the way back; None
+            where it says nothing.
     """
 
     displacement: Tensor
@@ -126,6 +128,7 @@ class SourceResult:
     maps: Mapping[str, Tensor] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     minimised: tuple[float, float] | None = None
+    inverse: Tensor | None = None
 
 
 def stack(arrays: Iterable[Mapping[str, np.ndarray]], device: torch.device) -> dict[str, Tensor]:
