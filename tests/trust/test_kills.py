@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 import torch
 
 from mmreg.utils.checkpoint import read_checkpoint
+from tests.trust import material
 
 pytestmark = pytest.mark.slow
 KILLS = 30
@@ -104,3 +106,50 @@ def test_two_processes_write_into_one_folder(work, runs):
     pids = [runs.start(argv, f'{n}.log') for n in range(2)]
     assert [runs.wait(pid) for pid in pids] == [0, 0], Path('0.log').read_text() + Path('1.log').read_text()
     assert len(table(work / 'both')) == 4 and not halves(work / 'both')
+
+
+GROUPS = {
+    'template': ['template', *(f'scan{n}.nii.gz' for n in range(3)), '--rounds', '2', '--affine-rounds', '1',
+                 '--schedule', '1', '--align', 'rigid', '--labels', *['fixed_labels.nii.gz'] * 3],
+    'propagate': ['propagate', 'fixed.nii.gz', '--atlases', *(f'scan{n}.nii.gz' for n in range(3)),
+                  '--labels', *['fixed_labels.nii.gz'] * 3, '--fusion', 'joint', 'majority', '--select', '2'],
+    'series': ['series', *(f'scan{n}.nii.gz' for n in range(3)), '--motion', 'deformable', '--to', 'mean',
+               '--rounds', '1', '--labels', 'fixed_labels.nii.gz'],
+}  # fmt: skip
+
+
+def results(folder):
+    """Everything that a group's command leaves for its user, but times and the records of each pair."""
+    files = (path for path in sorted(folder.rglob('*')) if path.is_file())
+    found = {str(path.relative_to(folder)): path for path in files if path.name not in ('plan.json', 'done.jsonl')}
+    kept = {name: path for name, path in found.items() if Path(name).suffix in ('.gz', '.h5', '.tfm', '.html')}
+    kept |= {name: path for name, path in found.items() if '/' not in name}
+    pages = {name for name in kept if name.endswith('index.html') and '/' in name}  # with seconds in them
+    return {name: path.read_bytes() for name, path in kept.items() if name not in pages}
+
+
+@pytest.mark.parametrize('command', GROUPS)
+def test_a_group_goes_on_bit_for_bit(command, work, runs):
+    """Killed in the middle of rounds again and again, it ends with the same bytes."""
+    rng = random.Random(command)
+    for number in range(3):
+        sitk.WriteImage(material.image(seed=1, roll=number), f'scan{number}.nii.gz', useCompression=True)
+    argv = [*GROUPS[command], '--preset', 'fast.py', '-o']
+    for name in ('first', 'whole'):
+        began = time.monotonic()
+        assert runs.run([*argv, name], 'whole.log') == 0, Path('whole.log').read_text()[-2000:]
+        length = time.monotonic() - began
+    whole = results(work / 'whole')
+    assert whole.keys() == results(work / 'first').keys() and len(whole) > 8
+    kills = number = 0
+    while kills < KILLS // 3:
+        name, here = f'run{number}', 0
+        number += 1
+        while here < PER_RUN and kills < KILLS // 3:
+            killed = runs.kill_after(runs.start([*argv, name], f'{name}.log'), rng.random() * length)
+            here, kills = here + 1, kills + killed
+        assert runs.run([*argv, name], f'{name}.log') == 0, Path(f'{name}.log').read_text()[-2000:]
+        end = results(work / name)
+        assert end.keys() == whole.keys()
+        assert not [file for file in whole if whole[file] != end[file]]
+        assert not [path.name for path in work.rglob('.*tmp*')]
