@@ -14,6 +14,7 @@ from mmreg.errors import InputError
 from mmreg.io import Volume, affine_transform, read_image, read_transform, write_transform, write_volume
 from mmreg.io.plain import plain
 from mmreg.populations.scans import Scan
+from mmreg.utils.file_state import file_state
 from mmreg.utils.text_files import read_json
 
 
@@ -43,9 +44,7 @@ def request_of(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
     files: list[list[Any]] = []
     for scan in scans:
         for path in (scan.image, scan.labels, scan.mask):
-            found = Path(path) if path is not None else None
-            stat = found.stat() if found is not None and found.exists() else None
-            files.append([str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None])
+            files.append(file_state(path))
         files.append([scan.scan_id, scan.weight, scan.image.frame, scan.image.series])
     text = json.dumps(plain({'files': files, 'settings': settings}), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

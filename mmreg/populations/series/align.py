@@ -28,7 +28,7 @@ from mmreg.registration.results.folder import MARKER
 from mmreg.transforms.files import load_chain, load_transform
 from mmreg.version import __version__
 
-from .carry import carry
+from .carry import carry, check_carried
 from .frames import Series
 from .motion import mean_distance, parameter_names, parameters, power_displacement, sample_points
 from .page import write_series_page
@@ -161,6 +161,7 @@ def align_series(
     settings.check(len(series.frames))
     settings.check_options(options)
     options.check()
+    check_carried(series.frames[settings.first(len(series.frames))], settings.labels, settings.landmarks)
     engine, out_dir = engine or LocalEngine(), Path(out_dir)
     work = _Aligner(series, out_dir, settings, options, engine, told, tuple(plugins))
     transforms, reference, drift = work.run()

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.io import Transform, Volume, read_labels, read_landmarks, resample_to, write_transform, write_volume
+from mmreg.errors import DataError
+from mmreg.io import (
+    Transform,
+    Volume,
+    read_geometry,
+    read_labels,
+    read_landmarks,
+    resample_to,
+    write_transform,
+    write_volume,
+)
 from mmreg.io.tables import write_table
 from mmreg.populations.scans import Scan
 from mmreg.transforms.files import inverted
@@ -62,6 +72,20 @@ def carry(
             out_dir / 'landmarks.csv', ('frame', 'name', 'landmark', *'xyz'[: world.shape[1]]), places, digits=8
         )
     return lines
+
+
+def check_carried(reference: Scan, labels: str | None, landmarks: str | None) -> None:
+    """Refuse labels and points that cannot be carried, before any work.
+
+    Raises:
+        DataError: missing, unreadable, or of another dimension than the frames.
+    """
+    ndim = reference.geometry.ndim
+    found = None if labels is None else read_geometry(labels, frames=True)
+    if found is not None and found.ndim != ndim:
+        raise DataError(f'{labels}: found labels in {found.ndim}-D, expected {ndim}-D as the frames')
+    if landmarks is not None:
+        read_landmarks(landmarks).in_world(reference.geometry)
 
 
 def _volumes(number: int, name: str, labels: Volume) -> list[dict[str, Any]]:

@@ -15,6 +15,8 @@ from mmreg.populations.pictures import curves_png, slices_png
 
 from .result import SeriesResult
 
+#: So many labels are named below their curves.
+_MOST_NAMES = 12
 _MEASURES = ('from_reference_mm', 'from_previous_mm', 'power_fd_mm')
 
 
@@ -64,7 +66,8 @@ def write_series_page(
             title: [float(line['volume_ml']) for line in volumes if line['label'] == label]
             for label, title in titles.items()
         }
-        chart = Picture(curves_png(curves, 'frame', 'ml'), 'Volume of each label.', chart=True)
+        told = f'Volume of each label: {", ".join(list(titles.values())[:_MOST_NAMES])}.'
+        chart = Picture(curves_png(curves, 'frame', 'ml'), told, chart=True)
         sections.append(Section('Labels', pictures=[chart]))
     sections.append(table_section('Frames', columns, result.rows))
     summary = f'{len(result.rows)} frames.'

@@ -30,6 +30,7 @@ from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
 from mmreg.registration.cohort.outcome import Outcome
 from mmreg.registration.options import RunOptions
+from mmreg.utils.file_state import file_state
 
 from . import finish
 from .round import MeanShape, Placed, average, grid_of, lengths_mm, mean_shape, read_matrix
@@ -102,7 +103,8 @@ class _Builder:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        own = {**asdict(self.settings), 'start': _file_state(self.settings.start)}
+        start = self.settings.start
+        own = {**asdict(self.settings), 'start': start if start is None else file_state(start)}
         self.request = request_of(self.scans, {'template': own, 'options': self.options.described_values()})
         self.rounds = self.out_dir / 'rounds'
         self.with_labels = has_labels(self.scans)
@@ -363,11 +365,3 @@ def _middling(scans: Sequence[Scan]) -> int:
             'contrast, since an average of several shows none of them'
         )
     return sorted(sizes)[(len(sizes) - 1) // 2][1] if sizes else 0
-
-
-def _file_state(path: str | Path | None) -> list[Any] | None:
-    if path is None:
-        return None
-    found = Path(path)
-    stat = found.stat() if found.exists() else None
-    return [str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None]

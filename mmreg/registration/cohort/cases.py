@@ -16,6 +16,7 @@ from mmreg.datasets.verify import report
 from mmreg.errors import DataError
 from mmreg.io import ImageFile
 from mmreg.registration.files import PairFiles
+from mmreg.utils.file_state import file_state
 from mmreg.utils.text_files import read_json as read_any_json
 
 from .names import check_case_ids
@@ -51,11 +52,10 @@ class CohortCase:
 
     def fingerprint(self, settings: Mapping[str, Any]) -> str:
         """Digest of the files (path, size, time of change) and of the settings; tells whether a result is current."""
-        files = {}
+        files: dict[str, list[Any]] = {}
         given = {**self.arguments(), **({'affine': self.affine} if self.affine else {})}
         for key, path in given.items():
-            stat = Path(path).stat() if Path(path).exists() else None
-            files[key] = [str(path), stat.st_size if stat else None, stat.st_mtime_ns if stat else None]
+            files[key] = file_state(path)
             if isinstance(path, ImageFile):
                 files[key] += [path.frame, path.series, path.position, path.channels]
         text = json.dumps({'files': files, 'settings': settings}, sort_keys=True, default=str)

@@ -27,8 +27,9 @@ from .places import Places, write_layout
 from .shards import Shard
 from .tables import CohortTables
 
-#: Tables of long lists are not written so often that it would cost more than this share of the time.
-_TABLE_SHARE = 0.05
+#: Tables are written after each of the first cases; then not so often that it would cost more than this share of the
+#: time.
+_FIRST, _TABLE_SHARE = 20, 0.05
 
 
 @dataclass
@@ -120,7 +121,7 @@ class Cohort:
         start = time.monotonic()
         self.tables.write(outcomes, shard or self.shard)
         now = time.monotonic()
-        self._tables_due = now + (now - start) / _TABLE_SHARE
+        self._tables_due = now + (now - start) / _TABLE_SHARE if len(outcomes) > _FIRST else now
 
     @property
     def tables(self) -> CohortTables:
