@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmreg.errors import ConfigError
 from mmreg.populations.series.settings import SeriesSettings
 from mmreg.utils import console
 from mmreg.utils.described import descriptions
@@ -57,6 +58,7 @@ def _series(args: argparse.Namespace) -> int:
 
     settings, options, names = settings_of(SeriesSettings, args), group_options(args), names_of(args)
     if args.longitudinal:
+        _refuse_unused(settings)
         return _visits(args, options)
     settings.check_options(options)
     with stopping_on_sigterm():
@@ -85,6 +87,16 @@ def _series(args: argparse.Namespace) -> int:
         console.say(f'failed: {name}: {reason}')
     console.say(f'written to {args.out}: aligned.nii.gz, mean.nii.gz, motion.csv, transforms, index.html')
     return 1 if result.failures else 0
+
+
+def _refuse_unused(settings: SeriesSettings) -> None:
+    """Visits have none of the settings of a series."""
+    given = [field.name for field, _ in descriptions(SeriesSettings) if getattr(settings, field.name) != field.default]
+    if given:
+        raise ConfigError(
+            f'--{given[0]} was given with --longitudinal, expected none of the options of a series; labels and dates '
+            'of visits stand in their table.'
+        )
 
 
 def _visits(args: argparse.Namespace, options: Any) -> int:

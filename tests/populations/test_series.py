@@ -115,6 +115,7 @@ def test_visits_of_one_person(tmp_path):
         (['{0}', '{1}', '--to', 'previous', '--reference', '2'], 'the chain begins there'),
         (['{0}', '{1}', '--labels', 'nothing.nii.gz'], 'nothing.nii.gz'),
         (['{0}', '{1}', '--labels', '{0}.3d.nii.gz'], 'found labels in 3-D, expected 2-D'),
+        (['{0}', '{1}', '--longitudinal', '--motion', 'affine'], '--motion was given with --longitudinal'),
         (['{0}', '{1}', '--landmarks', 'nothing.csv'], 'nothing.csv: found no such file'),
     ],
 )
