@@ -87,9 +87,11 @@ class GroupProgress:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None and not self._bar.tasks[0].completed:
-            self._bar.live.transient = True  # before an error that is told at the start, a bar says nothing
-        self._bar.stop()
+        if kind is not None and not self._bar.tasks[0].completed:  # an error that is told at the start stands alone
+            self._bar.live.transient = True
+            self._bar.live.stop()
+        else:
+            self._bar.stop()
 
     def advance(self, what: str, outcome: Any) -> None:
         """One more is done.
