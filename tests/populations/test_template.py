@@ -181,7 +181,7 @@ def test_three_dimensions_from_the_command_line(tmp_path):
         (['one.nii.gz', 'two.nii.gz', '--labels', 'one.nii.gz', 'flat.nii.gz'], 'found labels in 2-D, expected 3-D'),
         (['one.nii.gz', 'two.nii.gz', '--labels', 'one.nii.gz', 'pipe.nii.gz'], 'pipe.nii.gz: found a pipe'),
         (['one.nii.gz', 'pipe.nii.gz'], 'pipe.nii.gz: found a pipe'),
-        (['one.nii.gz', 'two.nii.gz', '--start', 'flat.nii.gz'], 'found a start in 2-D, expected 3-D'),
+        (['one.nii.gz', 'two.nii.gz', '--start', 'flat.nii.gz'], 'found 2-D as start, expected 3-D'),
         (['one.nii.gz', 'two.nii.gz', 'ct.nii.gz'], 'found ct in Hounsfield units among 2 others'),
         (['one.nii.gz', 'two.nii.gz', '--label-names', 'missing.txt'], 'missing.txt: found no such file'),
         (['frames.csv'], 'found the frame 7 asked for, expected 1 to 1'),
@@ -193,10 +193,10 @@ def test_three_dimensions_from_the_command_line(tmp_path):
 )
 def test_wrong_input_is_one_sentence(words, told, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    cube, square = np.ones((6, 6, 6), np.float32), np.ones((6, 6), np.float32)
+    cube, square = (np.arange(6.0**n, dtype=np.float32).reshape((6,) * n) for n in (3, 2))
     for name, array in (('one', cube), ('two', cube), ('flat', square)):
         write_volume(f'{name}.nii.gz', Volume(array, Geometry.from_parts(array.shape)))
-    write_volume('ct.nii.gz', Volume(1000 * (cube - 2), Geometry.from_parts(cube.shape)))
+    write_volume('ct.nii.gz', Volume(cube - 1000, Geometry.from_parts(cube.shape)))
     os.mkfifo('pipe.nii.gz')
     (tmp_path / 'frames.csv').write_text('image,frame\none.nii.gz,7\ntwo.nii.gz,1\n')
     (tmp_path / 'strange.csv').write_text('image,colour\none.nii.gz,red\n')
