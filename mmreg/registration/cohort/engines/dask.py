@@ -105,7 +105,7 @@ class DaskEngine(Engine):
         """Hand in what there is room for."""
         if self._client.status != 'running':
             self._client = self._connected(_RECONNECT)
-        room = max(_LEAST, _PER_WORKER * len(self._client.nthreads())) - len(running)
+        room = max(_LEAST, _PER_WORKER * len(self._client.scheduler_info()['workers'])) - len(running)
         for _ in range(min(room, len(waiting))):
             case = waiting.pop()
             running[self._client.submit(run_case, job, case, pure=False, retries=RETRIES)] = case
