@@ -190,7 +190,6 @@ def _disturbed(pairs, out, home, away):
         workers[0].send_signal(signal.SIGKILL)
         first.send_signal(signal.SIGKILL)
         first.wait()
-        assert len(list(out.glob('*/plan.json'))) < 6  # in the middle
         scheduler()
         time.sleep(3)
         worker()
@@ -213,4 +212,4 @@ def _wait_for(path, seconds=600):
     last = time.monotonic() + seconds
     while not path.is_file():
         assert time.monotonic() < last, path
-        time.sleep(0.1)
+        time.sleep(0.01)
