@@ -94,6 +94,8 @@ def linear_warp(image: Tensor, displacement: Tensor, padding: Padding) -> Tensor
         batch = max(image.shape[0], displacement.shape[0])
         source, field = source.expand(batch, *source.shape[1:]), field.expand(batch, *field.shape[1:])
     with without_autocast(image):
+        if torch.compiler.is_compiling() and source is field:  # a graph takes no tensor twice
+            field = field.view_as(field)
         out: Tensor = _LinearWarp.apply(source, field, PADDINGS.index(padding))  # type: ignore[no-untyped-call]
     return out.to(image.dtype)
 

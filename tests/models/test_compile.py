@@ -12,9 +12,21 @@ from . import cross_parts, devices
 
 #: Parts whose graph breaks, and why.
 BREAKS = {
+    'ImagePyramid': 'the taps of its Gaussian are made as a tensor and read',
+    'MatchingHead': 'a generator is handed to an operation',
+    'PyramidHead': 'the same',
+    'SITRegHead': 'writes into a part of a tensor',
     'TextSCFHead': 'asks how many voxels each prompt has (see tests/models/devices.py)',
 }
-SIZES = {2: (16, 24), 3: (16, 8, 8)}
+#: PyTorch's own tracer warns about its own use of autograd functions.
+pytestmark = pytest.mark.filterwarnings('ignore:.*should not be instantiated:DeprecationWarning')
+SIZE = (32, 32)
+#: Not tried yet: what they show is not known.
+UNTRIED = {
+    *('LKUNet', 'StagedUNet', 'SwinPyramid', 'SYMNet', 'TransMorph', 'GraDIRNHead', 'MultiStepHead', 'TimeVaryingHead'),
+    *('LapIRNHead', 'SymmetricHead', 'CoAttentionPyramid', 'GradICONUNet', 'LapIRN', 'PoolingPyramid', 'ResizePyramid'),
+    'SITRegEncoder',
+}
 
 
 def compiled(function):
@@ -39,23 +51,25 @@ def flat(features):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('ndim', [2, 3])
 @pytest.mark.parametrize('parts', cross_parts.each_part_once(), ids='-'.join)
-def test_one_graph(parts, ndim):
-    backbone, head, integrator = parts
-    spec = cross_parts.spec_of(backbone, ndim)
-    model = REGISTRARS.build(cross_parts.config(backbone, head, integrator, ndim, spec.siamese)).eval()
-    images = [torch.rand(1, spec.image_channels, *SIZES[ndim]) for _ in range(2)]
-    if head == 'ConvFlowHead':  # the backbone's turn
-        check(lambda fixed, moving: flat(model.backbone(fixed, moving)), *images)
-    labels = {name: torch.ones(1, 1, *SIZES[ndim], dtype=torch.long) for name in devices.LABELS}
-
-    def fields(fixed, moving):
-        inputs = {'fixed': fixed, 'moving': moving, **labels}
-        return model.fields(inputs).displacements
-
-    if head in BREAKS:
-        with pytest.raises(torch._dynamo.exc.Unsupported):
-            check(fields, *images)
+def test_one_graph(parts):
+    """In 2-D: volumes take the same code."""
+    if untried := UNTRIED & set(parts):
+        pytest.skip(f'{", ".join(untried)}: not tried yet')
+    # The inverse of a displacement ends where its residual is small.
+    if BREAKS.keys() & set(parts) or parts == ('ConvPyramid', 'ConvFlowHead', 'IdentityIntegrator'):
+        with pytest.raises(torch._dynamo.exc.TorchDynamoException):
+            check_parts(*parts)
     else:
-        check(fields, *images)
+        check_parts(*parts)
+
+
+def check_parts(backbone, head, integrator):
+    """The backbone alone, where the head is the usual one, and all three together."""
+    spec = cross_parts.spec_of(backbone, 2)
+    model = REGISTRARS.build(cross_parts.config(backbone, head, integrator, 2, spec.siamese)).eval()
+    images = [torch.rand(1, spec.image_channels, *SIZE) for _ in range(2)]
+    if head == 'ConvFlowHead':
+        check(lambda fixed, moving: flat(model.backbone(fixed, moving)), *images)
+    labels = {name: torch.ones(1, 1, *SIZE, dtype=torch.long) for name in devices.LABELS}
+    check(lambda fixed, moving: model.fields({'fixed': fixed, 'moving': moving, **labels}).displacements, *images)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -91,7 +92,8 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor, weight: Tensor | None = None) -> Tensor:
         """``(N, in_channels, *spatial)`` to ``(N, out_channels, *spatial)``; ``weight`` stands in for the kernel."""
         x = convolve(self.conv, x, weight)
-        if isinstance(self.norm, nn.Identity) and type(self.act) is nn.ReLU and not x._is_view():
+        plain = isinstance(self.norm, nn.Identity) and type(self.act) is nn.ReLU
+        if plain and not torch.compiler.is_compiling() and not x._is_view():
             return functional.relu_(x)  # the convolution does not need what is overwritten
         if fusable(self.norm, self.act):
             return norm_act(x, slope_of(self.act, x), eps_of(self.norm))
