@@ -10,4 +10,4 @@ __card__ = dict(
 )
 
 param_scheduler = [dict(type='PolyLR', power=1.0, eta_min=0, by_epoch=False)]
-train_cfg = dict(max_iters=600, val_interval=300)
+train_cfg = dict(max_iters=2500, val_interval=500)

@@ -10,6 +10,7 @@ from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS
 BACKBONE_FORMS = {
     'CoAttentionPyramid': {'levels': 2, 'heads': 1, 'encoder': {'type': 'EOIREncoder', 'channels': 2}},
     'ConvPyramid': {'channels': (2, 3), 'first_level': 0},
+    'DescriptorPyramid': {'channels': (2, 3), 'first_level': 0},
     'GradICONUNet': {'channels': (2, 4), 'up_channels': (2, 4)},
     'ImagePyramid': {'levels': 2},
     'LKUNet': {'channels': 1, 'kernel': 5},
