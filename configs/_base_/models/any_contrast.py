@@ -1,7 +1,7 @@
-# A small network for images of any contrast: a siamese encoder of self-similarity, which is the same for an image and its
-# negative, and whose finest features have half the image's resolution; local correlation on warped features at every
-# level, a velocity per level. It learns from labels and corresponding points of synthesised images; `label_values` is
-# said by the data set's config.
+# A small network for images of any contrast: a siamese encoder of self-similarity, which is the same for an image and
+# its negative, and whose finest features have half the image's resolution; local correlation on warped features at
+# every level, a velocity per level. It learns from labels and corresponding points of synthesised images;
+# `label_values` is said by the data set's config.
 model = dict(
     type='Registrar',
     ndim=3,
