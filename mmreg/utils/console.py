@@ -104,6 +104,8 @@ def _warnings_in_one_line() -> Iterator[None]:
     """What readers say of files is shown once, as a sentence; other warnings stay as they are."""
     with warnings.catch_warnings():
         warnings.simplefilter('default', DataWarning)
+        # Numbers beyond all measure overflow on their way to the checks that name them.
+        warnings.filterwarnings('ignore', '.* encountered in ', RuntimeWarning)
         others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *where: Any) -> None:
