@@ -73,9 +73,10 @@ def _box(x: Tensor, before: tuple[int, ...], after: tuple[int, ...]) -> Tensor:
     shape = (*[1] * missing, *x.shape[2:])
     volume = x.reshape(-1, *shape)
     out = torch.empty(volume.shape, dtype=x.dtype, device=x.device)
-    block = BLOCK if torch.get_num_threads() == 1 else BLOCK_THREADED
-    if x.device.type != 'cpu':
+    if x.device.type != 'cpu' or torch.compiler.is_compiling():  # a graph cannot ask for threads
         block = max(x.numel(), 1) * math.prod(windows)
+    else:
+        block = BLOCK if torch.get_num_threads() == 1 else BLOCK_THREADED
     if windows[0] == 1:
         _box_slices(volume.flatten(0, 1), out.flatten(0, 1), windows[1:], starts[1:], block)
         return out.view(x.shape)
