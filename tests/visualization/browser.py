@@ -57,7 +57,9 @@ def run_page(path, script, extra='', size=(1280, 900)):
     probed.write_text(head + extra + _PROBE % script + mark + tail, encoding='utf-8')
     with tempfile.TemporaryDirectory() as profile:
         flags = ('--virtual-time-budget=20000', f'--window-size={size[0]},{size[1]}', '--dump-dom')
-        done = subprocess.run([*command(profile, *flags), probed.as_uri()], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(
+            [*command(profile, *flags), probed.as_uri()], capture_output=True, encoding='utf-8', timeout=120
+        )
     probed.unlink()
     found = re.search(r'data-probe="([^"]*)"', done.stdout)
     assert found, done.stderr[-2000:]

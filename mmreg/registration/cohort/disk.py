@@ -43,7 +43,11 @@ def check_disk(job: CohortJob, cases: Sequence[CohortCase], tell: Callable[[str]
     free = shutil.disk_usage(_existing(out_dir)).free
     words = f'about {in_words(needed)} of disk, {in_words(each)} each'
     if needed > free:
-        raise DataError(f'{out_dir}: found {in_words(free)} of free disk, expected {words}; --outputs leaves files out')
+        pairs = f'{len(waiting)} pair{"s" if len(waiting) > 1 else ""}'
+        raise DataError(
+            f'{out_dir}: found {in_words(free)} of free disk, expected about {in_words(needed)} for {pairs} '
+            f'({in_words(each)} each); --outputs leaves files out'
+        )
     if tell is not None:
         tell(f'{len(waiting)} pairs: {words}, {in_words(free)} are free')
     return needed

@@ -127,7 +127,7 @@ class _Run:
                 if self._pulled(stage, data) < NEAR * stage.field.finest:
                     break
         else:
-            self._take_back(data, before, origin)
+            self._take_back(number, data, before, origin)
         self.result.seconds[f'level {number}'] = time.perf_counter() - began
         assert self.head.field is not None
         return self.head.field.detach()
@@ -148,12 +148,15 @@ class _Run:
             self.head.field, self.head.inverse = field, inverse
         return found
 
-    def _take_back(self, data: Mapping[str, Any], before: list[float], origin: Tensor | None) -> None:
+    def _take_back(self, number: int, data: Mapping[str, Any], before: list[float], origin: Tensor | None) -> None:
         """Pairs that a level made worse by its own loss go on from where it began.
 
         Every step is of a given length: where nothing is left to gain, or nothing to see, steps follow rounding.
         """
         worse = [after > start for start, after in zip(before, self._of_each(data))]
+        self.result.taken_back = self.result.taken_back or [[] for _ in worse]
+        for levels, one in zip(self.result.taken_back, worse):
+            levels += [number] * one
         if origin is None or self.head.field is None or not any(worse):
             return
         pairs = torch.tensor(worse, device=origin.device).view(-1, *[1] * (origin.dim() - 1))

@@ -45,6 +45,7 @@ class Optimised:
         seconds: Wall-clock time, ``'total'``, one entry per level, and ``'inverse'``.
         likeness: Per level whose settings ask for it, how alike the images of each pair were at its start, 0 to 1.
         folds: Fraction of voxels with a Jacobian determinant of 0 or less, per pair.
+        taken_back: Per pair the levels that its own loss called worse than where they began.
     """
 
     displacement: Tensor
@@ -54,3 +55,4 @@ class Optimised:
     seconds: dict[str, float] = field(default_factory=dict)
     likeness: list[list[float]] = field(default_factory=list)
     folds: list[float] = field(default_factory=list)
+    taken_back: list[list[int]] = field(default_factory=list)

@@ -39,7 +39,7 @@ def refuse_impossible(result: RegistrationResult) -> None:
         if folds > MOST_FOLDS:
             found = f'is folded in {folds:.0f} % of the voxels, expected at most {MOST_FOLDS:.0f} %'
     if found:
-        reason = _NETWORK if (result.provenance or {}).get('checkpoint') else _PRESET
+        reason = _PRESET if (result.provenance or {}).get('preset') else _NETWORK
         raise DataError(f'{result.moving.name}: its displacement {found}; {reason}')
 
 

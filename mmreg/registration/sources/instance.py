@@ -74,7 +74,9 @@ class InstanceOptimisation(Source):
         displacement = restrained(displacement, opinions)
         values = minimised(self.model, inputs, self.optimisation, displacement)
         results = split_batch(pairs, in_space(displacement.cpu(), pairs[0].axis), found.curves, seconds)
-        return [_judged(*one) for one in zip(results, opinions, values)]
+        judged = [_judged(*one) for one in zip(results, opinions, values)]
+        count = len({level for level, _, _ in found.curves['loss']})
+        return [_told(result, levels, count) for result, levels in zip(judged, found.taken_back)] or judged
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
@@ -120,6 +122,15 @@ def _judged(result: SourceResult, opinion: Opinion | None, value: Minimised | No
         result = replace(result, warnings=() if opinion.warning is None else (opinion.warning,))
         notes['second_opinion'] = asdict(opinion)
     return replace(result, notes=notes)
+
+
+def _told(result: SourceResult, taken_back: Sequence[int], levels: int) -> SourceResult:
+    """The result with the levels that helped nothing; a warning where that is all of them."""
+    if not taken_back:
+        return result
+    words = 'no level of the optimisation lowered what it minimises: nothing was deformed. Another preset may suit.'
+    warnings = (*result.warnings, words) if len(taken_back) == levels else result.warnings
+    return replace(result, warnings=warnings, notes={**result.notes, 'taken_back': list(taken_back)})
 
 
 def build_source(
