@@ -31,6 +31,7 @@ def compare(options: argparse.Namespace) -> None:
         summary_lines,
         write_comparison,
     )
+    from mmreg.io.files import named
     from mmreg.io.tables import read_rows
 
     check_seed(options.seed)
@@ -39,12 +40,17 @@ def compare(options: argparse.Namespace) -> None:
     summary = [line for metric in results.metrics for line in summary_lines(results, metric)]
     arguments = options.reference, options.per_label, options.test, options.seed
     tests = lines_of_tests(results, *arguments) if len(results.methods) > 1 else []
+    for metric in options.trade_off or ():
+        if metric not in results.metrics:
+            raise ConfigError(f'--trade-off: found {metric!r}, expected two of {", ".join(results.metrics)}.')
+    if options.out:
+        out = named(options.out, 'a folder')
+        write_comparison(Path(out), results, summary, tests, options.test, options.trade_off)
     console.table(SUMMARY, [short(line) for line in summary if line[1] == MEAN], title='over cases')
     if tests:
         title = f'paired {options.test} test, second minus first, Holm over the tests of a metric'
         console.table(TEST_COLUMNS, [short(line) for line in tests if line[1] == MEAN], title=title)
     if options.out:
-        write_comparison(Path(options.out), results, summary, tests, options.test, options.trade_off)
         console.say(f'tables and figures are in {options.out}')
 
 

@@ -28,6 +28,7 @@ def analyse(options: argparse.Namespace) -> int:
     from mmreg.evaluation.analysis.costs import HEADER, WRITERS, Question, cells, line_of
     from mmreg.plugins import register_all_modules
     from mmreg.registration.model import choose_device
+    from mmreg.utils.config import load_config
     from mmreg.utils.shipped import config_folder
 
     outputs = [Path(name) for name in options.out]
@@ -36,6 +37,8 @@ def analyse(options: argparse.Namespace) -> int:
             raise ConfigError(f'--out {path} ends in {path.suffix!r}, expected one of {", ".join(WRITERS)}.')
     register_all_modules(options.plugin)
     paths = [Path(name) for name in options.configs] or sorted(config_folder().glob('*.py'))
+    for name in options.configs:
+        load_config(name)  # before anything is written
     options.device = str(choose_device(options.device))
     names = ('size', 'batch', 'repeats', 'device', 'meta', 'cfg_options', 'debug')
     ask = Question(**{name: getattr(options, name) for name in names})

@@ -88,7 +88,10 @@ def prepare(args: argparse.Namespace) -> Config:
 
     from .shared import launch
     from .shared.first_look import look_at_data
+    from .shared.options import check_folder
 
+    for option in ('out', 'show_dir', 'save_fields'):
+        check_folder(getattr(args, option), option)
     cfg = launch.read(args)
     launch.require_keys(cfg, ('model', 'test_dataloader', 'test_evaluator'), 'test', args.config)
     launch.set_randomness(cfg, None, False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from mmreg.errors import ConfigError
 from mmreg.models.blocks.branches import reparameterise
 from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import REGISTRARS
@@ -32,6 +33,8 @@ def reparameterise_checkpoint(
     """
     cfg = load_config(config)
     merge_options(cfg, cfg_options)
+    if cfg.get('model') is None:
+        raise ConfigError(f'{config} has no model, expected the config of a network.')
     model = REGISTRARS.build(cfg.model)
     warn_of_other_settings(model, load_weights(model, source), source)
     reparameterise(model)

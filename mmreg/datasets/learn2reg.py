@@ -277,7 +277,9 @@ def _is_pair(entry: dict[str, Any]) -> bool:
 
 def _as_entries(value: Any, where: str) -> list[dict[str, Any]]:
     """A list of entries; some JSONs number them in an object, some list bare paths."""
-    items = list(value.values()) if isinstance(value, dict) else list(value)
+    if not isinstance(value, dict | list):
+        raise DataError(f'{where} is a {type(value).__name__}, expected a list of entries')
+    items = list(value.values()) if isinstance(value, dict) else value
     entries = [{'image': item} if isinstance(item, str) else item for item in items]
     if not all(isinstance(entry, dict) for entry in entries):
         raise DataError(

@@ -47,6 +47,10 @@ def group_options(args: argparse.Namespace) -> RunOptions:
         raise ConfigError(f'{out}: found a file, expected the name of a folder for the results.')
     options = run_options(args, label_names=None)
     options.check()
+    if args.plugin:  # before anything is written
+        from mmreg.plugins import register_all_modules
+
+        register_all_modules(args.plugin)
     return options
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NoReturn
 
 from mmreg.errors import ConfigError
@@ -151,3 +152,16 @@ def add_described(
             text = f'{text} (default: {default or "none"})'
         name = f'--{field.name.replace("_", "-")}'
         parser.add_argument(name, *short, default=default, help=text.replace('%', '%%'), **own)
+
+
+def check_folder(path: str | None, option: str) -> None:
+    """Refuse a folder for results that cannot be one, before anything is written.
+
+    Raises:
+        ConfigError: a file stands where it or a folder above it would be.
+    """
+    if path is None:
+        return
+    there = next((part for part in (Path(path), *Path(path).parents) if part.exists()), None)
+    if there is not None and not there.is_dir():
+        raise ConfigError(f'--{option.replace("_", "-")} {path}: {there} is a file, expected the name of a folder.')

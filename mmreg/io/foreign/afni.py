@@ -62,6 +62,8 @@ def write_matrix(path: Path, transform: Transform, spaces: Spaces) -> None:
 def read_warp(path: Path, spaces: Spaces) -> Transform:
     """A warp of 3dQwarp: displacements in LPS mm."""
     field = read_field(path)
+    if field.grid.ndim != 3:
+        raise DataError(f'{path}: found a {field.grid.ndim}-D field, expected a 3-D warp of AFNI')
     _refuse_oblique(path, field.grid)
     return field_transform(field.positions + field.vectors * _LPS, field.grid, path)
 
