@@ -131,8 +131,13 @@ def test_table_of_configs_goes_on_after_a_failure(tmp_path, capsys):
 
 
 def test_nothing_but_failures_is_an_exit_code(tmp_path, capsys):
-    assert complexity_cli.main([str(tmp_path / 'none.py'), '--meta']) == 1
-    assert 'there is no such config file' in ' '.join(capsys.readouterr().out.split())
+    broken = tmp_path / 'broken.py'
+    broken.write_text("model = dict(type='NoSuchModel')\n")
+    assert complexity_cli.main([str(broken), '--meta']) == 1
+    assert 'NoSuchModel' in ''.join(capsys.readouterr().out.split())
+    table = tmp_path / 'table.csv'
+    assert complexity_cli.main([str(tmp_path / 'none.py'), '--meta', '--out', str(table)]) == 2
+    assert 'there is no such config file' in capsys.readouterr().err and not table.exists()
     assert complexity_cli.main([str(tmp_path / 'none.py'), '--out', 'table.xlsx']) == 2
     assert "ends in '.xlsx', expected one of .csv, .json, .md, .png" in capsys.readouterr().err
 
