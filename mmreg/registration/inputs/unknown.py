@@ -6,6 +6,8 @@ import numpy as np
 
 from mmreg.io import check_finite
 
+from .views import reaches_border
+
 
 def split_unknown(array: np.ndarray, ndim: int, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     """The image with numbers everywhere, and where it had none.
@@ -26,13 +28,9 @@ def split_unknown(array: np.ndarray, ndim: int, name: str) -> tuple[np.ndarray, 
     """
     nan = np.isnan(array)
     unknown = nan if array.ndim == ndim else nan.any(axis=-1)
-    if not unknown.any() or not _reaches_border(unknown):
+    if not unknown.any() or not reaches_border(unknown):
         check_finite(array, name)
         return array, None
     filled = np.where(nan, np.nanmin(array), array)
     check_finite(filled, name)
     return filled, unknown
-
-
-def _reaches_border(where: np.ndarray) -> bool:
-    return any(np.take(where, end, axis).any() for axis in range(where.ndim) for end in (0, -1))

@@ -58,7 +58,7 @@ def view_of(volume: Volume, unknown: np.ndarray | None = None) -> View:
         return _without_lost(View(volume, ~unknown))
     array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
     lowest = float(array.min())
-    if lowest < _NO_HU and float(array.max()) > 50 and _reaches_border(filling := array == lowest):
+    if lowest < _NO_HU and float(array.max()) > 50 and reaches_border(filling := array == lowest):
         return _without_lost(View(volume, ~filling))
     box = _content(array)
     return _without_lost(View(volume if box is None else _cropped(volume, box)))
@@ -73,7 +73,8 @@ def _without_lost(view: View) -> View:
     return View(Volume(mended, volume.geometry), measured if view.mask is None else measured & view.mask)
 
 
-def _reaches_border(where: np.ndarray) -> bool:
+def reaches_border(where: np.ndarray) -> bool:
+    """Whether some of the voxels ``(*S)`` bool, but not all there are, lie on a face of the grid."""
     faces = [np.take(where, end, axis).any() for axis in range(where.ndim) for end in (0, -1)]
     return any(faces) and not where.all()
 

@@ -72,7 +72,8 @@ class _Run:
         self.full = _working_grid(inputs)
         self.stages = make_stages(self.settings, self.full)
         self.make_rule = make_rule(self.settings)
-        self.result = Optimised(displacement=inputs['fixed'].new_empty(0))
+        images = inputs['fixed']
+        self.result = Optimised(displacement=images.new_empty(0), taken_back=[[] for _ in images])
 
     def __call__(self, start: Tensor | None) -> Optimised:
         began = time.perf_counter()
@@ -111,18 +112,19 @@ class _Run:
         rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
         smooth = field_smoother(stage, self._alike(stage, data))
         values: list[float] = []
-        before, origin = self._of_each(data), self.head.field
+        steered = bool(self.settings.landmark_pull) and 'fixed_landmarks' in data
+        before, origin = [] if steered else self._of_each(data), self.head.field
         for iteration in range(level.iterations):
             losses, gradients = self._evaluate(data)
             with torch.no_grad():
                 self.head.move(rule(self.head.increment_gradient(*gradients), level.share(iteration)), smooth)
-                if self.settings.landmark_pull and 'fixed_landmarks' in data:
+                if steered:
                     losses['landmarks'] = self._pulled(stage, data)
             self._record(number, iteration, stage, losses)
             values.append(losses['loss'])
             if self._converged(values):
                 break
-        if self.settings.landmark_pull and 'fixed_landmarks' in data:
+        if steered:
             for _ in range(SETTLING):
                 if self._pulled(stage, data) < NEAR * stage.field.finest:
                     break
@@ -154,7 +156,6 @@ class _Run:
         Every step is of a given length: where nothing is left to gain, or nothing to see, steps follow rounding.
         """
         worse = [after > start for start, after in zip(before, self._of_each(data))]
-        self.result.taken_back = self.result.taken_back or [[] for _ in worse]
         for levels, one in zip(self.result.taken_back, worse):
             levels += [number] * one
         if origin is None or self.head.field is None or not any(worse):

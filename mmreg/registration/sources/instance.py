@@ -74,9 +74,9 @@ class InstanceOptimisation(Source):
         displacement = restrained(displacement, opinions)
         values = minimised(self.model, inputs, self.optimisation, displacement)
         results = split_batch(pairs, in_space(displacement.cpu(), pairs[0].axis), found.curves, seconds)
-        judged = [_judged(*one) for one in zip(results, opinions, values)]
         count = len({level for level, _, _ in found.curves['loss']})
-        return [_told(result, levels, count) for result, levels in zip(judged, found.taken_back)] or judged
+        judged = map(_judged, results, opinions, values)
+        return [_told(result, levels, count) for result, levels in zip(judged, found.taken_back)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""

@@ -126,19 +126,23 @@ def _asked(loss: ImageLoss, data: Mapping[str, Any], displacement: Tensor) -> Op
     size = list(data['fixed'].shape[2:])
     whole = resize_field(displacement, size=size, values='aligned')
     at_start, at_end = (_seen(data, part * whole) for part in (0.0, 1.0))
-    mask = at_start * at_end
-    mask = mask if bool(mask.any()) else at_start
+    both = at_start * at_end
+    mask = both if bool(both.any()) else at_start
 
     def value(part: float) -> float:
         return float(loss(warp(data['moving'], part * whole, padding='border'), data['fixed'], mask))
 
-    def stays(part: float) -> float:
-        return float((at_start * _seen(data, part * whole)).sum() / at_start.sum().clamp_min(1))
+    def share_of(left: Tensor) -> float:
+        return float(left.sum() / at_start.sum().clamp_min(1))
 
     before, after = value(0.0), value(1.0)
-    kept, share = 1.0, stays(1.0) if bool(at_start.any()) else 1.0
+    kept, share = 1.0, share_of(both) if bool(at_start.any()) else 1.0
     if after > (1 + _TOLERATED) * before + _SLIGHT or share < _STAYS:
-        parts = (part for part in _PARTS if value(part) <= before and stays(part) >= _STAYS)
+        parts = (
+            part
+            for part in _PARTS
+            if value(part) <= before and share_of(at_start * _seen(data, part * whole)) >= _STAYS
+        )
         kept = next(parts, 0.0)
     return Opinion(type(loss).__name__, before, after, kept, stays=share)
 
