@@ -8,6 +8,8 @@ with a non-zero code; everything else is a bug and keeps its stack trace.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from itertools import islice
 
 
 class InputError(ValueError):
@@ -37,6 +39,17 @@ class EvaluationError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint cannot be read, is not trusted, or belongs to another architecture."""
+
+
+def listed(items: Collection[object], separator: str = ', ', shown: int = 8) -> str:
+    """The first of what was found, and how many more there are: a sentence stays one that can be read.
+
+    Example:
+        >>> listed(['a', 'b', 'c'], shown=2)
+        'a, b and 1 more'
+    """
+    more = len(items) - shown
+    return separator.join(map(str, islice(items, shown))) + (f' and {more} more' if more > 0 else '')
 
 
 def _without_trace(message: str) -> str:

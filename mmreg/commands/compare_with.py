@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 from mmreg.registration.options import SEARCHED
 from mmreg.utils import console
 from mmreg.utils.quiet import quiet
@@ -87,7 +87,7 @@ def _check_grids(cases: Sequence[CohortCase]) -> None:
             wrong.append(f'{case.case_id} ({shapes[0]} and {shapes[1]})')
     if wrong:
         raise DataError(
-            f'{len(wrong)} of {len(cases)} pairs have images of different shapes: {", ".join(wrong[:8])}, expected one '
+            f'{len(wrong)} of {len(cases)} pairs have images of different shapes: {listed(wrong)}, expected one '
             'grid for both (resample before).'
         )
 

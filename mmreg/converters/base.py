@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmreg.errors import CheckpointError
+from mmreg.errors import CheckpointError, listed
 from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, REGISTRARS, TEXT_EMBEDDINGS
 from mmreg.utils.admit import admit, largest_number
 from mmreg.utils.checkpoint import check_architecture
@@ -68,7 +68,7 @@ class Family:
             else:
                 result[ours] = value
         if unknown or not result:
-            shown = ', '.join(unknown[:8]) + (' ...' if len(unknown) > 8 else '')
+            shown = listed(unknown)
             raise CheckpointError(
                 f'{len(unknown)} of {len(published)} keys do not belong to a checkpoint of the family {self.name!r}: '
                 f'{shown or "none found"}; expected keys such as {self.rules[0][0]!r}.'

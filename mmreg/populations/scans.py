@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 from mmreg.io import Geometry, ImageFile, Volume, read_geometry, read_image_header
 from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.registration.cohort.names import check_case_ids
@@ -101,9 +101,7 @@ def has_labels(scans: Sequence[Scan]) -> bool:
     """
     without = [scan.scan_id for scan in scans if scan.labels is None]
     if without and len(without) < len(scans):
-        raise DataError(
-            f'labels: found none of {", ".join(without[:8])}, expected a label map of every scan, or of none'
-        )
+        raise DataError(f'labels: found none of {listed(without)}, expected a label map of every scan, or of none')
     return not without
 
 
@@ -191,4 +189,4 @@ def _check_dimensions(scans: Collection[Scan]) -> None:
     dimensions = {scan.scan_id: scan.geometry.ndim for scan in scans}
     if len(set(dimensions.values())) > 1:
         flat = [name for name, ndim in dimensions.items() if ndim == 2]
-        raise DataError(f'scans: found {", ".join(flat[:8])} in 2-D among 3-D images, expected one dimension')
+        raise DataError(f'scans: found {listed(flat)} in 2-D among 3-D images, expected one dimension')

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 from mmreg.io.pickles import read_npz
 from mmreg.utils.atomic import replacing
 from mmreg.utils.text_files import parse_json
@@ -116,10 +116,9 @@ def rows_by_name(have: Sequence[str], want: Sequence[str], where: str) -> list[i
     known = {phrase(name): row for row, name in enumerate(have)}
     missing = [name for name in want if phrase(name) not in known]
     if missing:
-        shown = ', '.join(repr(name) for name in missing[:3]) + (', ...' if len(missing) > 3 else '')
+        shown = listed([repr(name) for name in missing], shown=3)
         raise ConfigError(
-            f'{where} has no embedding of {shown} ({len(missing)} of {len(want)} names), found '
-            f'{", ".join(have[:4])}{", ..." if len(have) > 4 else ""}.'
+            f'{where} has no embedding of {shown} ({len(missing)} of {len(want)} names), found {listed(have, shown=4)}.'
         )
     return [known[phrase(name)] for name in want]
 

@@ -15,7 +15,7 @@ import torch
 from mmengine.logging.history_buffer import HistoryBuffer
 from torch import Tensor, nn
 
-from mmreg.errors import CheckpointError, InputError
+from mmreg.errors import CheckpointError, InputError, listed
 
 from .file_kinds import kind_of_file, kind_of_folder
 from .text_files import regular_file, within_limits
@@ -244,9 +244,9 @@ def check_architecture(model: nn.Module, weights: Mapping[str, Any], source: str
             f'{tuple(expected[key].shape)} in the model)'
         )
     if missing:
-        parts.append(f'{len(missing)} missing (first {", ".join(missing[:3])})')
+        parts.append(f'{len(missing)} missing ({listed(missing, shown=3)})')
     if unknown:
-        parts.append(f'{len(unknown)} unknown (first {", ".join(unknown[:3])})')
+        parts.append(f'{len(unknown)} unknown ({listed(unknown, shown=3)})')
     raise CheckpointError(
         f'{source} belongs to another architecture: of the {len(expected)} weights of {type(model).__name__}, '
         + '; '.join(parts)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import ConfigError
+from mmreg.errors import ConfigError, listed
 
 from .shipped import SCOPE, find_config
 
@@ -98,7 +98,7 @@ def refuse_variable(cfg: Mapping[str, Any], key: str, effective: frozenset[str])
     places = list(_places(cfg, name, cfg[name]))
     if not places and not hint_of(name):
         return  # something of one's own may read it
-    shown = ', '.join(places[:_SHOWN]) + (f' and {len(places) - _SHOWN} more' if len(places) > _SHOWN else '')
+    shown = listed(places, shown=_SHOWN)
     found = f'its value is at {shown}' if places else hint_of(name)
     raise ConfigError(
         f'--cfg-options {key}: {name} is a variable of the config file, which was copied when the file was read, so '

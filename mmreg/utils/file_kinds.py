@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from mmreg.errors import listed
+
 #: First bytes -> what such a file is.
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b'version https://git-lfs.github.com', 'a pointer of Git LFS: the weights were not fetched (git lfs pull)'),
@@ -57,7 +59,7 @@ def kind_of_folder(path: str | Path) -> str | None:
         if all((folder / name).exists() for name in _UNZIPPED[:2]):
             return f'a checkpoint that was unpacked: give the file itself, or pack the folder {folder.name} as a zip'
     found = [name for name in inside if name.endswith(_CHECKPOINTS)]
-    return f'a folder with {", ".join(found[:3])}: name one of them' if found else None
+    return f'a folder with {listed(found, shown=3)}: name one of them' if found else None
 
 
 def _kind_of_archive(path: Path) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmreg.errors import ConfigError
+from mmreg.errors import ConfigError, listed
 
 
 def _positive(value: Any) -> bool:
@@ -110,7 +110,7 @@ def check_run(cfg: Config | Mapping[str, Any]) -> None:
             problems.append(f'{place}.interval is {str(interval)[:60]!r}, expected a whole number above 0, or -1')
     problems += [*_incomplete(content), *_unknown(content)]
     if problems:
-        raise ConfigError(f'{"; ".join(problems)}.')
+        raise ConfigError(f'{listed(problems, "; ")}.')
 
 
 _MISSING = object()

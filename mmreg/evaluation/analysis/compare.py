@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, listed
 from mmreg.evaluation.functional.aggregate import Summary, nan_mean, summarise
 from mmreg.io.tables import Row
 
@@ -120,8 +120,8 @@ class ResultSet:
                 (found.keys() - reference.keys(), self.methods[0]),
             ):
                 if missing:
-                    names = ', '.join(' '.join(key).strip() for key in sorted(missing)[:5])
-                    raise DataError(f'{who} lacks {len(missing)} values of {metric} that others have: {names} ...')
+                    names = listed([' '.join(key).strip() for key in sorted(missing)], shown=5)
+                    raise DataError(f'{who} lacks {len(missing)} values of {metric} that others have: {names}')
 
 
 def _by_metric(method: str, rows: Sequence[Row]) -> dict[str, Values]:

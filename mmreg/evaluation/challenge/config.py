@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 from mmreg.io.learn2reg import field_stems
 from mmreg.utils.text_files import read_json
 
@@ -125,7 +125,7 @@ def find_configs(ground_truth: Path, challenge: str | None = None) -> list[Path]
     lacks = {path: _lacking(path) for path in files}
     found = [read_config(path) for path, missing in lacks.items() if not missing]
     if not found:
-        seen = '; '.join(f'{path.name} lacks {", ".join(missing)}' for path, missing in lacks.items())
+        seen = listed([f'{path.name} lacks {", ".join(missing)}' for path, missing in lacks.items()], '; ')
         raise ConfigError(
             f'{ground_truth} holds no evaluation config: {seen or "there is no JSON file in it"}; expected JSON files '
             f'with {", ".join(KEYS)}, or one named by --config.'
@@ -192,7 +192,7 @@ def named(pairs: list[ScoredPair], where: str) -> list[ScoredPair]:
         raise ConfigError(f'{where}: {error}') from error
     if len(set(full)) < len(full):
         twice = sorted({stem for stem in stems if stems.count(stem) > 1})
-        raise ConfigError(f'{where}: several pairs would be called {", ".join(twice[:8])}, expected a name for each.')
+        raise ConfigError(f'{where}: several pairs would be called {listed(twice)}, expected a name for each.')
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import zoom
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, listed
 from mmreg.io import read_learn2reg_nifti, read_npz
 from mmreg.io.files import regular_file
 from mmreg.io.learn2reg import ZOOM_ORDER
@@ -47,7 +47,7 @@ def find_fields(folder: Path, configs: Sequence[EvaluationConfig]) -> dict[Score
             problems.append(problem)
     if problems:
         raise DataError(
-            f'{len(problems)} of {len(shapes)} displacement fields cannot be scored: {"; ".join(problems)}.'
+            f'{len(problems)} of {len(shapes)} displacement fields cannot be scored: {listed(problems, "; ")}.'
         )
     return files
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, listed
 from mmreg.io import read_displacement_image
 from mmreg.io.archives import member_bytes, open_archive
 from mmreg.utils.atomic import replacing
@@ -207,4 +207,4 @@ def _stem(path: Path) -> str:
 
 def _refuse(where: str | Path, problems: Sequence[str]) -> None:
     if problems:
-        raise DataError(f'{where} cannot be submitted: {"; ".join(problems)}.')
+        raise DataError(f'{where} cannot be submitted: {listed(problems, "; ")}.')

@@ -11,7 +11,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmreg.errors import ConfigError, EvaluationError
+from mmreg.errors import ConfigError, EvaluationError, listed
 from mmreg.evaluation.functional.aggregate import nan_mean, summarise
 from mmreg.io.tables import Row, write_json, write_rows, write_table
 
@@ -137,7 +137,7 @@ class CaseMetric(BaseMetric):
         """The numbers of all cases put together, in the main process; a failure is handed to all processes."""
         failed = [f'case {result["case_id"]}: {result[_FAILED]}' for result in results if _FAILED in result]
         if failed:
-            return {_FAILED: '; '.join(failed[:3])}
+            return {_FAILED: listed(failed, '; ', 3)}
         if not is_distributed():
             return self.combine_cases(results)
         try:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, listed
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Geometry, Volume, read_image, read_labels, resample_to, write_volume
 from mmreg.io.tables import write_json, write_table
@@ -172,7 +172,7 @@ def _registered(
     failed = {outcome.case.case_id for outcome in outcomes if outcome.status == 'failed'}
     done = [atlas for atlas in atlases if atlas.scan_id not in failed]
     if not done:
-        reasons = '; '.join(str(line.get('reason')) for line in list(lines.values())[:2])
+        reasons = listed(dict.fromkeys(str(line.get('reason')) for line in lines.values()), '; ', 2)
         raise DataError(f'{folder}: found no atlas that could be registered, expected one or more ({reasons})')
     return done
 

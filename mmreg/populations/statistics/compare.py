@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 from mmreg.io import Volume, write_volume
 from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.io.tables import write_json, write_table
@@ -104,7 +104,7 @@ def read_groups(path: str | Path) -> dict[str, str]:
 def _members(scan_ids: Sequence[str], groups: Mapping[str, str]) -> dict[str, str]:
     missing = [name for name in scan_ids if name not in groups]
     if missing:
-        raise DataError(f'groups: found no group of {", ".join(missing[:8])}, expected one of every scan')
+        raise DataError(f'groups: found no group of {listed(missing)}, expected one of every scan')
     members = {name: groups[name] for name in scan_ids}
     sizes = {name: list(members.values()).count(name) for name in sorted(set(members.values()))}
     if len(sizes) != 2 or min(sizes.values()) < 2:

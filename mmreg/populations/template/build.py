@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mmreg.errors import DataError, InputError
+from mmreg.errors import DataError, InputError, listed
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Geometry, Volume, read_image
 from mmreg.io.tables import write_json
@@ -186,7 +186,7 @@ class _Builder:
         folder = self.rounds / stage.name
         scans = [scan for scan in self.scans if scan.scan_id in set(done)]
         if len(scans) < 2:
-            reasons = '; '.join(f'{name}: {reason}' for name, reason in list(failures.items())[:3])
+            reasons = listed([f'{name}: {reason}' for name, reason in failures.items()], '; ', 3)
             raise DataError(f'{folder}: found {len(scans)} registered scans, expected two or more ({reasons})')
         began = time.perf_counter()
         target = read_image(self._target(stage.number))
@@ -361,7 +361,7 @@ def _middling(scans: Sequence[Scan]) -> int:
         few = min(units, key=lambda unit: len(units[unit]))
         told = 'in Hounsfield units' if few else 'without the air of a CT'
         raise DataError(
-            f'scans: found {", ".join(units[few][:8])} {told} among {len(units[not few])} others, expected one '
+            f'scans: found {listed(units[few])} {told} among {len(units[not few])} others, expected one '
             'contrast, since an average of several shows none of them'
         )
     return sorted(sizes)[(len(sizes) - 1) // 2][1] if sizes else 0

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 
 #: Tables of a cohort and its page lie beside the folders of its cases.
 RESERVED = re.compile(
@@ -18,7 +18,6 @@ RESERVED = re.compile(
 )
 #: Bytes of a name; file systems take 255, and names of files that are being written are longer.
 LONGEST = 200
-_SHOWN = 8
 
 
 def check_case_ids(source: str | Path, names: Sequence[str], kind: str = 'pair', column: str = 'case_id') -> None:
@@ -37,7 +36,7 @@ def check_case_ids(source: str | Path, names: Sequence[str], kind: str = 'pair',
     problems = [f'{name[:60]!r} ({kind} {n}, {why})' for n, name in enumerate(names, 1) if (why := _problem(name))]
     if problems:
         raise ConfigError(
-            f'{source}: found {_listed(problems)} as {column}, which cannot name a folder, expected letters and digits'
+            f'{source}: found {listed(problems)} as {column}, which cannot name a folder, expected letters and digits'
         )
     twice = colliding(names)
     if twice:
@@ -64,7 +63,7 @@ def check_places(what: str, places: Iterable[tuple[str, str]]) -> None:
         clashes.append(f'{names[0]} for {_quoted(sharing)}')
     if clashes:
         raise ConfigError(
-            f'{what}: {_listed(clashes)}: these cases would share a file, expected names of their own; '
+            f'{what}: {listed(clashes)}: these cases would share a file, expected names of their own; '
             'register them in several runs, or without --layout.'
         )
 
@@ -93,10 +92,5 @@ def _problem(name: str) -> str | None:
     return f'{size} bytes long, at most {LONGEST}' if size > LONGEST else None
 
 
-def _listed(items: Sequence[str]) -> str:
-    more = f' and {len(items) - _SHOWN} more' if len(items) > _SHOWN else ''
-    return ', '.join(items[:_SHOWN]) + more
-
-
 def _quoted(names: Sequence[str]) -> str:
-    return _listed([repr(name) for name in names])
+    return listed([repr(name) for name in names])

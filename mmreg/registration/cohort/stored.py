@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import ConfigError, DataError, listed
 from mmreg.evaluation.challenge.config import ScoredPair, named
 from mmreg.evaluation.challenge.fields import ENDINGS, inner_folder
 from mmreg.evaluation.challenge.package import ITK_NAMES, candidates, prediction_problem, read_prediction
@@ -48,7 +48,7 @@ class StoredFields:
             problems += [f'{case.case_id}: {problem}'] if problem else []
         if problems:
             raise DataError(
-                f'{folder}: {len(problems)} of {len(cases)} fields cannot be used: {"; ".join(problems[:8])}; expected '
+                f'{folder}: {len(problems)} of {len(cases)} fields cannot be used: {listed(problems, "; ")}; expected '
                 'disp_<fixed>_<moving>.nii.gz or disp_<case>.nii.gz in voxels, or <case>/displacement.nii.gz in mm.'
             )
 
