@@ -13,7 +13,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
-from .shared.group_options import GroupProgress, add_group, group_options, names_of, settings_of
+from .shared.group_options import GroupProgress, add_group, group_options, listed, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import stopping_on_sigterm
 
@@ -52,13 +52,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _propagate(args: argparse.Namespace) -> int:
+    if bool(args.target) == args.leave_one_out:
+        raise ConfigError('found neither or both of TARGET and --leave-one-out, expected one of them.')
+    to = listed([args.target]) if args.target else 'each other'
+    console.say(f'carrying labels of {listed(args.atlases)} to {to}')
     from mmreg.io.label_tables import label_title
     from mmreg.populations.propagation.leave_one_out import leave_one_out, mean_dice
     from mmreg.populations.propagation.propagate import Work, carried, check_atlases
     from mmreg.populations.scans import read_scans
 
-    if bool(args.target) == args.leave_one_out:
-        raise ConfigError('found neither or both of TARGET and --leave-one-out, expected one of them.')
     settings, options, names = settings_of(PropagationSettings, args), group_options(args), names_of(args)
     settings.check()
     atlases = read_scans(args.atlases, args.labels, least=3 if args.leave_one_out else 1)

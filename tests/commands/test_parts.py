@@ -107,18 +107,34 @@ def test_what_is_answered_without_torch(words):
     assert run.returncode == 0, run.stderr
 
 
-def test_the_first_line_comes_before_torch(tmp_path):
-    """What register is going to do is said while the libraries are loaded."""
-    for name in 'ab':
-        (tmp_path / f'{name}.nii').write_bytes(b'')
+FIRST_LINES = {
+    'register a.nii b.nii': 'registering b.nii to a.nii',
+    'infer none.py --fixed a.nii --moving b.nii': 'registering b.nii to a.nii',
+    'bids .': 'looking at .',
+    'template a.nii b.nii': 'building a template of 2 files',
+    'propagate a.nii --atlases b.nii': 'carrying labels of b.nii to a.nii',
+    'series a.nii': 'bringing a.nii together',
+    'series visits.csv --longitudinal': 'bringing visits.csv together',
+    'statistics .': 'reading .',
+}
+
+
+@pytest.mark.parametrize('words', FIRST_LINES)
+def test_the_first_line_comes_before_anything_heavy(words, tmp_path):
+    """What is going to be done is said while the libraries are loaded."""
+    for name in ('a.nii', 'b.nii'):
+        (tmp_path / name).write_bytes(b'')
+    command = words.split()
+    command += [str(tmp_path / 'o'), 'participant'] if command[0] == 'bids' else ['-o', str(tmp_path / 'o')]
     code = (
         'import sys\nfrom mmreg.utils import console\nsay = console.say\n'
-        'def told(text=""):\n    say(text)\n    sys.exit("torch" in sys.modules or "SimpleITK" in sys.modules)\n'
-        'console.say = told\nfrom mmreg.cli import main\n'
-        f'main(["register", {str(tmp_path / "a.nii")!r}, {str(tmp_path / "b.nii")!r}, "-o", {str(tmp_path / "o")!r}])'
+        'def told(text=""):\n    say(text)\n'
+        '    heavy = {"torch", "mmengine", "SimpleITK", "scipy", "nibabel"} & set(sys.modules)\n'
+        '    sys.exit(str(heavy) if heavy else 0)\n'
+        f'console.say = told\nfrom mmreg.cli import main\nmain({command!r})'
     )
-    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-    assert run.returncode == 0 and run.stdout == 'registering b.nii to a.nii\n', run.stderr
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 0 and run.stdout == FIRST_LINES[words] + '\n', run.stderr
 
 
 def test_a_missing_file_is_told_before_torch(tmp_path):

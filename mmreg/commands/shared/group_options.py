@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -68,6 +68,11 @@ def names_of(args: argparse.Namespace) -> Mapping[int, str]:
     from mmreg.io.label_tables import read_label_names
 
     return {} if args.label_names is None else read_label_names(args.label_names)
+
+
+def listed(files: Sequence[str]) -> str:
+    """Files in few words, to be said while the libraries are loaded: the name of one, the number of more."""
+    return (Path(files[0]).name or files[0]) if len(files) == 1 else f'{len(files)} files'
 
 
 class GroupProgress:
