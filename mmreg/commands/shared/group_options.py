@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmreg.errors import ConfigError
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .engine_options import add_engine
-from .options import add_common, add_described
+from .options import add_common, add_described, check_folder
 from .rate import RateColumn
 from .run_options import run_options
 
@@ -42,9 +41,7 @@ def group_options(args: argparse.Namespace) -> RunOptions:
     Raises:
         ConfigError: options that contradict each other, or a folder that cannot be one.
     """
-    out = Path(args.out)
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f'{out}: found a file, expected the name of a folder for the results.')
+    check_folder(args.out, 'out')
     options = run_options(args, label_names=None)
     options.check()
     if args.plugin:  # before anything is written

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from mmreg.errors import ConfigError
@@ -13,7 +12,7 @@ from mmreg.registration.options import LAYOUT_NAMES, OUTPUT_NAMES, RunOptions
 
 from .engine_options import add_engine
 from .file_options import check_reading
-from .options import add_described
+from .options import add_described, check_folder
 
 #: How a run tells where it is.
 PROGRESS = ('bar', 'json')
@@ -125,8 +124,7 @@ def check_run(args: argparse.Namespace) -> None:
         raise ConfigError(f'{names} are missing, expected both of them or --pairs LIST.')
     if not args.out:
         raise ConfigError('--out is missing, expected a folder for the results.')
-    if Path(args.out).exists() and not Path(args.out).is_dir():
-        raise ConfigError(f'{args.out}: found a file, expected the name of a folder for the results.')
+    check_folder(args.out, 'out')
     if not args.pairs and args.layout != 'files':
         raise ConfigError(f'--layout {args.layout} was given for one pair, expected --pairs LIST with it.')
     if not args.pairs and (args.shard or args.engine):
