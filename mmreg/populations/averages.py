@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from mmreg.errors import ConfigError
 from mmreg.utils.choices import AVERAGES
+from mmreg.utils.leftovers import temporary_folder
 
 #: Voxels of all scans that are looked at together for a median.
 _SLAB = 1 << 24
@@ -50,7 +52,7 @@ class ImageAverage:
 
     Args:
         kind: ``'mean'`` or ``'median'`` (without weights).
-        folder: Where a median keeps what it has seen until the end.
+        folder: Where a median keeps what it has seen until the end; that of the system by default.
 
     Raises:
         ConfigError: another kind.
@@ -62,15 +64,18 @@ class ImageAverage:
         self.kind = kind
         self._sum: np.ndarray | None = None
         self._weight: np.ndarray | None = None
-        self._folder = tempfile.TemporaryDirectory(dir=folder, prefix='.average.') if kind == 'median' else None
+        self._parent = Path(folder or tempfile.gettempdir())
+        self._folder: Path | None = None
+        self._opened = ExitStack()
         self._count = 0
 
     def __enter__(self) -> ImageAverage:
+        if self.kind == 'median':
+            self._folder = self._opened.enter_context(temporary_folder(self._parent, 'average'))
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._opened.close()
 
     def add(self, image: np.ndarray, covered: np.ndarray, weight: float = 1.0) -> None:
         """Count one more image.
@@ -80,6 +85,7 @@ class ImageAverage:
             covered: ``S``, bool: where it has voxels.
             weight: How much it counts in a mean.
         """
+        assert self.kind == 'mean' or self._folder is not None, 'a median needs its block'
         covered = covered & np.isfinite(image)
         values = np.where(covered, image, 0.0)
         if self._sum is None or self._weight is None:
@@ -88,7 +94,7 @@ class ImageAverage:
         self._weight += weight * covered
         if self._folder is not None:
             kept = np.where(covered, image, np.nan).astype(np.float32)
-            np.save(Path(self._folder.name) / f'{self._count}.npy', kept)
+            np.save(self._folder / f'{self._count}.npy', kept)
         self._count += 1
 
     def result(self) -> np.ndarray:
@@ -97,7 +103,7 @@ class ImageAverage:
         seen = self._weight > 0
         if self._folder is None:
             return (self._sum / np.where(seen, self._weight, 1.0)).astype(np.float32)
-        files = [Path(self._folder.name) / f'{n}.npy' for n in range(self._count)]
+        files = [self._folder / f'{n}.npy' for n in range(self._count)]
         images = [np.load(file, mmap_mode='r').reshape(-1) for file in files]
         found = np.zeros(self._sum.size, np.float32)
         step, where = max(1, _SLAB // self._count), seen.reshape(-1)

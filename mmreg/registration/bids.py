@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmreg.errors import DataError
 from mmreg.io.bids import BidsFile, find_images, matches
 from mmreg.io.tables import write_json
 from mmreg.utils.atomic import write_text
+from mmreg.utils.leftovers import temporary_folder
 from mmreg.utils.text_files import read_json
 from mmreg.version import __version__
 
@@ -160,8 +160,8 @@ def write_pair(
 ) -> Path:
     """Write a result under its names of BIDS; the sidecar comes last. Returns the warped image."""
     names = names_of(pair)
-    with tempfile.TemporaryDirectory(prefix='.mmreg-', dir=out_dir) as scratch:
-        made = result.save(Path(scratch) / 'result', outputs=('warped', 'transforms', 'metrics', 'report'))
+    with temporary_folder(out_dir, 'pair') as scratch:
+        made = result.save(scratch / 'result', outputs=('warped', 'transforms', 'metrics', 'report'))
         for file, name in names.items():
             if (made / file).is_file():
                 (out_dir / name).parent.mkdir(parents=True, exist_ok=True)

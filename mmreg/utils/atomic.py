@@ -7,12 +7,13 @@ import hashlib
 import os
 import shutil
 import stat
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmreg.errors import DataError, InputError
+
+from .leftovers import temporary_name, tidy
 
 # Endings that writers choose their format by and that pathlib would cut in two.
 _DOUBLE_SUFFIXES = ('.nii.gz', '.mrk.json')
@@ -42,7 +43,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     The folder is made when it is missing. The data are on the disk (``fsync``) before the name changes, so a kill or a
     power cut leaves the old file or the new one. After an error, or an interruption, the temporary file is removed and
-    ``path`` and its folders are as they were.
+    ``path`` and its folders are as they were; what a killed process left in the folder is removed with the next write.
 
     Raises:
         DataError: the folder cannot be made, or the file not be written: the disk is full, or not ours.
@@ -63,10 +64,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         remove_folders(made)
         raise DataError(f'{path.parent}: the folder cannot be made ({_words(error)})') from error
     refuse_occupied(path)
+    tidy(path.parent)
     # The suffix stays: writers that choose a format by it (NIfTI, PNG) must see the same one.
-    temporary = path.with_name(f'.{os.getpid()}.tmp.{_short(path)}')
-    if threading.current_thread() is not threading.main_thread():
-        temporary = path.with_name(f'.{os.getpid()}.{threading.get_ident()}.tmp.{_short(path)}')
+    temporary = path.with_name(temporary_name(_short(path)))
     try:
         yield temporary
         if _is_full(path.parent):
@@ -147,26 +147,6 @@ def remove_folders(made: Sequence[Path]) -> None:
     for folder in made:
         with suppress(OSError):
             folder.rmdir()
-
-
-def remove_leftovers(folder: str | Path) -> None:
-    """Delete temporary files that killed processes left in ``folder``; those of living processes stay."""
-    for file in Path(folder).glob('.*.tmp.*'):
-        owner = file.name.split('.')[1]
-        if owner.isdigit() and not is_alive(int(owner)):
-            with suppress(OSError):
-                file.unlink()
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process of that number runs."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _short(path: Path) -> str:

@@ -120,8 +120,7 @@ GROUPS = {
 
 def results(folder):
     """What a group's command leaves for its user, but times, the records of each pair, and HDF5, which holds times."""
-    # A file that was being written when its process was killed stays, under a hidden name.
-    files = (path for path in sorted(folder.rglob('[!.]*')) if path.is_file())
+    files = (path for path in sorted(folder.rglob('*')) if path.is_file())
     found = {str(path.relative_to(folder)): path for path in files if path.name not in ('plan.json', 'done.jsonl')}
     kept = {name: path for name, path in found.items() if Path(name).suffix in ('.gz', '.tfm', '.html')}
     kept |= {name: path for name, path in found.items() if '/' not in name}
@@ -150,6 +149,7 @@ def test_a_group_goes_on_bit_for_bit(command, work, runs):
             killed = runs.kill_after(runs.start([*argv, name], f'{name}.log'), rng.random() * length)
             here, kills = here + 1, kills + killed
         assert runs.run([*argv, name], f'{name}.log') == 0, Path(f'{name}.log').read_text()[-2000:]
+        assert not list((work / name).rglob('.*'))  # what was being written is gone
         end = results(work / name)
         assert end.keys() == whole.keys()
         assert not [file for file in whole if whole[file] != end[file]]

@@ -23,6 +23,7 @@ from mmreg.models.settings import warn_of_other_settings
 from mmreg.registry import HOOKS
 from mmreg.utils import atomic
 from mmreg.utils.checkpoint import check_architecture, weights_of
+from mmreg.utils.leftovers import remove_leftovers
 from mmreg.utils.training_state import check_training_state
 
 from .schedule import plain_state
@@ -123,7 +124,7 @@ class SafeCheckpointHook(CheckpointHook):
         self.plan = make_plan(runner.cfg, runner.seed, getattr(dataset, 'metainfo', None))
         if is_main_process():
             for folder in {str(self.out_dir), str(runner.work_dir)}:
-                atomic.remove_leftovers(folder)
+                remove_leftovers(folder)
             write_json(Path(self.out_dir) / 'plan.json', self.plan)
 
     def after_train_epoch(self, runner: Any) -> None:

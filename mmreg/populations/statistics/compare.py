@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from mmreg.io import Volume, write_volume
 from mmreg.io.csv_text import read_plain_text, split_rows
 from mmreg.io.tables import write_json, write_table
 from mmreg.registration.results.folder import MARKER
+from mmreg.utils.leftovers import temporary_folder
 from mmreg.version import __version__
 
 from .difference import GroupDifference
@@ -119,10 +119,8 @@ def _compared(
     first, second = sorted(set(members.values()))
     belongs = np.array([members[name] == second for name in space.scan_ids])
     inside = np.flatnonzero(space.mask.reshape(-1))
-    with tempfile.TemporaryDirectory(dir=out_dir, prefix='.values.') as folder:
-        kept = np.lib.format.open_memmap(
-            Path(folder) / 'values.npy', 'w+', np.float32, (len(space.scan_ids), len(inside))
-        )
+    with temporary_folder(out_dir, 'values') as folder:
+        kept = np.lib.format.open_memmap(folder / 'values.npy', 'w+', np.float32, (len(space.scan_ids), len(inside)))
         for number, name in enumerate(space.scan_ids):
             kept[number] = read_jacobian(out_dir, name).reshape(-1)[inside]
         t, p, count = two_groups(kept.__getitem__, len(inside), belongs, permutations, seed)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mmreg.errors import DataError, InputError
-from mmreg.utils.atomic import is_alive, missing_folders, refuse_occupied, remove_folders, told_error
+from mmreg.utils.atomic import missing_folders, refuse_occupied, remove_folders, told_error
+from mmreg.utils.leftovers import own_name, remove_waiting, tidy, waiting_name
 from mmreg.utils.text_files import read_json
 
 #: The file that says a folder of results is complete, and which files it consists of.
@@ -42,11 +43,12 @@ def replacing_folder(target: str | Path, earlier: bool = True) -> Iterator[Path]
         kind = 'a link that leads nowhere' if target.is_symlink() and not target.exists() else 'a file'
         raise DataError(f'{target}: found {kind}, expected the name of a folder for the results')
     made = missing_folders(target)
-    waiting = target.parent / f'.{_short(target.name)}.tmp'
-    temporary = waiting / f'{os.getpid()}-{threading.get_ident()}'
+    waiting = target.parent / waiting_name(_short(target.name))
+    temporary = waiting / own_name()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(waiting)
+        tidy(target.parent)
+        remove_waiting(waiting)  # also what another worker left a moment ago, which gave its work to this one
         _make(temporary)
     except (OSError, ValueError) as error:
         remove_folders(made)
@@ -142,16 +144,6 @@ def _listed(target: Path) -> list[str]:
         return [name for name in names if '.' not in name or name.endswith(_ENDINGS)]
     except (InputError, AttributeError, TypeError):
         return []
-
-
-def _remove_leftovers(waiting: Path) -> None:
-    """Temporary folders of processes that were killed; ``waiting`` holds those of one target, so that it is short."""
-    if not waiting.is_dir():
-        return
-    for folder in list(waiting.iterdir()):
-        owner = folder.name.partition('-')[0]
-        if owner.isdigit() and not is_alive(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _make(temporary: Path) -> None:
