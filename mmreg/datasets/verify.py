@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, listed
 from mmreg.io import Geometry, read_geometry
 
 from .pairing import IndexPair
@@ -16,7 +16,6 @@ from .pairing import IndexPair
 #: Entries of a source that are files on the image's grid.
 ON_GRID = ('labels', 'mask', 'prompt')
 FILES = ('image', *ON_GRID, 'landmarks')
-_SHOWN = 20
 _WITHOUT_HEADER = ('.pkl', '.npz', '.npy')
 
 
@@ -31,15 +30,18 @@ class Problem(NamedTuple):
 
 
 def report(dataset: str, data_root: str, problems: Sequence[Problem]) -> None:
-    """Raise one DataError that lists up to 20 problems and the number of all, or nothing when there are none."""
+    """Raise one DataError with the first problems and the number of all, or nothing when there are none."""
     if not problems:
         return
-    unique = list(dict.fromkeys(str(problem) for problem in problems))
-    lines = [f'  {text}' for text in unique[:_SHOWN]]
-    if len(unique) > _SHOWN:
-        lines.append(f'  ... and {len(unique) - _SHOWN} more')
+    unique = list(dict.fromkeys(_below(data_root, str(problem)) for problem in problems))
     count = f'{len(unique)} problem{"s" if len(unique) > 1 else ""}'
-    raise DataError('\n'.join([f'{dataset} (data_root={data_root!r}) found {count} in its files:', *lines]))
+    raise DataError(f'{dataset} (data_root={data_root!r}) found {count} in its files: {listed(unique, "; ")}.')
+
+
+def _below(data_root: str, text: str) -> str:
+    """A problem without the folder or the list that the sentence begins with."""
+    beginnings = (f'{data_root.rstrip("/")}/', f'{data_root}, ') if data_root else ()
+    return next((text.removeprefix(first) for first in beginnings if text.startswith(first)), text)
 
 
 def verify_sources(

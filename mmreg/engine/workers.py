@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import suppress
 
 from mmreg.registry import FUNCTIONS
+
+_FATAL = (signal.SIGSEGV, signal.SIGFPE, *((signal.SIGBUS,) if hasattr(signal, 'SIGBUS') else ()))
 
 
 @FUNCTIONS.register_module()
@@ -17,3 +20,6 @@ def own_group_worker(worker_id: int) -> None:
     """
     with suppress(OSError, AttributeError):  # no process groups on Windows
         os.setpgrp()
+    # torch's handlers write a line of their own before the trainer says in a sentence which signal ended its worker.
+    for fatal in _FATAL:
+        signal.signal(fatal, signal.SIG_DFL)

@@ -26,7 +26,7 @@ def around(error: BaseException) -> str | None:
         return f'there is not enough memory{_asked(text)}: {_LESS}.'
     if isinstance(error, RuntimeError) and _WORKER.search(text):
         return (
-            'a loader worker was killed from outside (often: no memory); what was written is whole, so go on with '
+            f'a loader worker was {_ending(text)}; what was written is whole, so go on with '
             '--resume, with fewer num_workers where memory is short.'
         )
     if isinstance(error, BrokenPipeError):
@@ -34,6 +34,15 @@ def around(error: BaseException) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         return f'{_place(error)}{error.strerror or os.strerror(error.errno)}.'
     return None
+
+
+def _ending(text: str) -> str:
+    """How a loader worker ended, in the words of the signal where torch knows it."""
+    found = re.search(r'is killed by signal: ([^.]+)\.', text)
+    if found is None or found[1] == 'Killed':
+        return 'killed from outside (often: no memory)'
+    why = '; often: no shared memory is left in /dev/shm' if found[1] == 'Bus error' else ''
+    return f'ended by a signal ({found[1].lower()}{why})'
 
 
 def _asked(text: str) -> str:

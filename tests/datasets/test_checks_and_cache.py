@@ -247,3 +247,15 @@ def test_headers_are_read_once_in_a_process(tmp_path, monkeypatch):
     put(tmp_path / 'b.nii.gz', image_array(shape=(8, 9, 12)))
     with pytest.raises(DataError, match=r'shape \(8, 9, 12\)'):
         PairListDataset(path)
+
+
+def test_many_problems_are_one_sentence_with_their_number():
+    problems = [verify.Problem(f'/data/list.csv, pair {k}', "no 'fixed'") for k in range(30)]
+    problems.append(verify.Problem('/elsewhere/a.nii.gz', 'no such file'))
+    with pytest.raises(DataError) as caught:
+        verify.report('the pair list', '/data/list.csv', problems)
+    text = str(caught.value)
+    assert '31 problems' in text and "pair 0: no 'fixed'; pair 1" in text and text.endswith('and 23 more.')
+    assert text.count('/data/list.csv') == 1 and '\n' not in text
+    with pytest.raises(DataError, match='1 problem in its files: a/b.nii.gz: no such file'):
+        verify.report('PairListDataset', '/data/', [verify.Problem('/data/a/b.nii.gz', 'no such file')])
