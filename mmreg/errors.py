@@ -11,6 +11,9 @@ import re
 from collections.abc import Collection
 from itertools import islice
 
+#: Where an object lies in memory, as other libraries' errors print it: nothing that a user can act on.
+_ADDRESS = re.compile(r' (?:object )?at 0x[0-9a-fA-F]+')
+
 
 class InputError(ValueError):
     """A user's mistake, told in one sentence that names the thing, what was found and what was expected."""
@@ -18,7 +21,7 @@ class InputError(ValueError):
     exit_code = 2
 
     def __init__(self, message: object = ''):
-        super().__init__(_without_trace(str(message)))
+        super().__init__(_ADDRESS.sub('', _without_trace(str(message))))
 
 
 class DataError(InputError):

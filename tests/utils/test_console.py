@@ -34,3 +34,9 @@ def test_how_a_loader_worker_ended(told, words):
 def test_lists_are_cut_and_say_so():
     assert listed(['a', 'b']) == 'a, b'
     assert listed({'a': 1, 'b': 2, 'c': 3}, '; ', 2) == 'a; b and 1 more'
+
+
+def test_no_addresses_of_objects():
+    assert str(DataError('a.npz: no header (malformed node: <ast.Name object at 0x7f3cf9e2fc40>)')) == (
+        'a.npz: no header (malformed node: <ast.Name>)'
+    )
