@@ -51,7 +51,9 @@ def test_the_conda_recipe_asks_for_what_pip_asks_for():
     renamed = {'torch': 'pytorch', 'matplotlib': 'matplotlib-base', 'mmcv-lite': 'mmcv'}
     wanted = re.search(r'install_requires=\[(.*?)\]', (ROOT / 'setup.py').read_text(), re.S)[1]
     recipe = (ROOT / 'conda/meta.yaml').read_text().partition('  run:')[2].partition('test:')[0]
-    asked = dict(re.findall(r'- (\S+) (\S+)$', recipe, re.M))
+    lines = re.findall(r'- (\S+) (\S+)$', recipe, re.M)
+    asked = dict(lines)
+    assert len(asked) == len(lines), 'named twice'
     for name, versions in re.findall(r"'([\w-]+)([^']*)'", wanted):
         name = renamed.get(name, name.lower())
         assert asked.get(name) == versions, name

@@ -88,15 +88,34 @@ def displacement_from_sitk(image: sitk.Image, dtype: type = np.float32) -> tuple
 
 
 def fine_step(geometry: Geometry) -> float:
-    """The power of two, mm, next below a 512th of the smallest voxel edge: what fields of results are rounded to.
+    """The power of two, mm, next below a 256th of the smallest voxel edge: what fields of results are rounded to.
 
-    Rounded numbers take half the space in a compressed file, and a point moves by less than a thousandth of a voxel.
+    Rounded numbers take half the space in a compressed file, and a point moves by less than a 500th of a voxel.
 
     Example:
         >>> fine_step(Geometry.from_parts((4, 3), (2.0, 3.0)))
-        0.00390625
+        0.0078125
     """
-    return float(2.0 ** np.floor(np.log2(min(geometry.spacing) / 512)))
+    return float(2.0 ** np.floor(np.log2(min(geometry.spacing) / 256)))
+
+
+def rounded(displacement: np.ndarray, geometry: Geometry, step: float) -> np.ndarray:
+    """Displacement whose vectors, LPS mm, are multiples of ``step``: what a file with that ``step`` holds.
+
+    Args:
+        displacement: (ndim, *S) voxels of ``geometry``.
+        geometry: its grid.
+        step: mm.
+
+    Returns:
+        (ndim, *S) float32 voxels of ``geometry``.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> rounded(np.full((2, 4, 3), 0.3), grid, 0.5)[:, 0, 0].tolist()  # 0.6 and 0.3 mm
+        [0.25, 0.5]
+    """
+    return lps_to_voxels(np.rint(voxels_to_lps(displacement, geometry) / step) * step, geometry).astype(np.float32)
 
 
 def write_displacement_image(

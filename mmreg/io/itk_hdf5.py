@@ -13,7 +13,7 @@ import numpy as np
 
 #: Fewer numbers than these are an affine's: they stay as they are.
 _MANY = 4096
-_CHUNK = 1 << 16
+_CHUNK = 1 << 18
 
 
 def shrink(source: Path, target: Path) -> bool:

@@ -16,6 +16,10 @@ from mmreg.io.label_tables import label_title
 from mmreg.utils.atomic import write_text
 from mmreg.utils.console import printable
 
+#: Numbers nearer to 0 are told as such: nobody measures so finely.
+_SMALLEST = 0.001
+#: Text of more letters, such as the place of a file, is broken into lines.
+_LONG = 24
 #: Rows of one table; a longer one says where the rest is.
 _MOST_ROWS = 1000
 
@@ -46,6 +50,11 @@ class Cell:
 
     text: str
     number: bool = False
+
+    @property
+    def kind(self) -> str:
+        """How it is set: ``number``, ``long``, or nothing special."""
+        return 'number' if self.number else 'long' if len(self.text) > _LONG else ''
 
 
 @dataclass(frozen=True)
@@ -108,5 +117,13 @@ def _cell(value: Any) -> Cell:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return Cell('' if value is None else printable(str(value)))
     if isinstance(value, float):
-        return Cell('' if math.isnan(value) else f'{value:.4g}', True)
+        return Cell(_number(value), True)
     return Cell(str(value), True)
+
+
+def _number(value: float) -> str:
+    if math.isnan(value):
+        return ''
+    if 0 < abs(value) < _SMALLEST:
+        return f'< {_SMALLEST:g}' if value > 0 else f'> -{_SMALLEST:g}'
+    return f'{value:.4g}'

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -18,19 +22,31 @@ from mmreg.visualization.slices import Plane, grey, intensity_range, planes_of
 _MOST = 8
 #: Inches of a row, and of a column at least and at most: eight fit a page of 70 rem, at 90 dots per inch.
 _ROW, _NARROW, _BROAD = 11.8, 1.45, 2.6
+#: So many labels have their number beside the colours.
+_TICKS = 14
+#: Steps of this size around a circle leave no gap that is much larger than others.
+_GOLDEN = 0.618034
 #: Letters of a name that fit into an inch.
 _LETTERS = 12
 
 
-def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tuple[float, float] | None = None) -> bytes:
+def slices_png(
+    images: Mapping[str, Volume],
+    colours: str | Colormap = 'gray',
+    limits: tuple[float, float] | None = None,
+    ticks: Mapping[float, str] | None = None,
+) -> bytes:
     """The middle slices of some images, a column each, seen with the patient's right on the right.
 
     Args:
         images: Name -> image with one channel; the first :data:`_MOST` are shown.
-        colours: Name of a colour map of matplotlib.
-        limits: Values of the map's ends, for all of them; those of each image by default.
+        colours: A colour map of matplotlib, or its name.
+        limits: Values of the map's ends, for all of them; those of each image by default. The colour bar of a map that
+            goes beyond them ends in a point.
+        ticks: Value -> text beside the colour bar; numbers by default.
     """
     shown = {name: volume.reoriented('RAS'[: volume.ndim]) for name, volume in list(images.items())[:_MOST]}
+    plain = isinstance(colours, str) and colours == 'gray'
     planes: list[Plane] = planes_of(next(iter(shown.values())).geometry.shape)
     inches = float(np.clip(_ROW / len(shown), _NARROW, _BROAD))
     figure = Figure((inches * len(shown), inches * len(planes) + 0.3), layout='constrained', dpi=90)
@@ -42,10 +58,10 @@ def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tupl
             across, up = plane.in_plane
             spacing = volume.geometry.spacing
             cut = plane.cut(volume.array)
-            picture = grey(cut, low, high) if colours == 'gray' else cut
+            picture = grey(cut, low, high) if plain else cut
             axis.imshow(
                 picture.T, origin='lower', cmap=colours, aspect=spacing[up] / spacing[across], interpolation='nearest',
-                **({} if colours == 'gray' else {'vmin': low, 'vmax': high}),
+                **({} if plain else {'vmin': low, 'vmax': high}),
             )  # fmt: skip
             axis.set_axis_off()
             if column == 0:
@@ -53,17 +69,43 @@ def slices_png(images: Mapping[str, Volume], colours: str = 'gray', limits: tupl
         most = int(inches * _LETTERS)
         short = name if len(name) <= most else f'{name[: most - 1]}…'
         axes[0][column].set_title(short, fontsize=points(figure))
-    if colours != 'gray':
-        bar = figure.colorbar(axes[0][-1].images[0], ax=list(axes.flat), shrink=0.8, pad=0.01)
+    if not plain:
+        beyond = _beyond(shown.values(), limits)
+        bar = figure.colorbar(axes[0][-1].images[0], ax=list(axes.flat), shrink=0.8, pad=0.01, extend=beyond)
+        if ticks is not None:
+            bar.set_ticks(list(ticks), labels=list(ticks.values()))
         bar.ax.tick_params(labelsize=points(figure))
     return _png(figure)
 
 
+def _beyond(volumes: Iterable[Volume], limits: tuple[float, float] | None) -> Literal['neither', 'both', 'min', 'max']:
+    """At which ends of a colour bar there is more than it shows: it ends in a point there."""
+    if limits is None:
+        return 'neither'
+    arrays = [volume.array[np.isfinite(volume.array)] for volume in volumes]
+    below = any(bool((array < limits[0]).any()) for array in arrays)
+    above = any(bool((array > limits[1]).any()) for array in arrays)
+    return 'both' if below and above else 'min' if below else 'max' if above else 'neither'
+
+
 def labels_png(images: Mapping[str, Volume]) -> bytes:
-    """The middle slices of label maps, which share their colours; see :func:`slices_png`."""
-    highest = max(1, *(int(volume.array.max()) for volume in images.values()))
-    shown = {name: Volume(volume.array.astype('float32'), volume.geometry) for name, volume in images.items()}
-    return slices_png(shown, 'nipy_spectral', (0, highest))
+    """The middle slices of label maps, which share their colours; see :func:`slices_png`.
+
+    Labels count by their order, not by their values: those of FreeSurfer would share a few colours. Neighbours in that
+    order, such as both sides or white and grey matter, are far apart in colour.
+    """
+    values = np.unique(np.concatenate([np.unique(volume.array) for volume in images.values()]))
+    values = values[values != 0]
+    shown = {
+        name: Volume(np.where(volume.array != 0, 1 + np.searchsorted(values, volume.array), 0).astype(np.float32),
+                     volume.geometry)
+        for name, volume in images.items()
+    }  # fmt: skip
+    places = 0.06 + 0.9 * (_GOLDEN * np.arange(len(values)) % 1)
+    colours = ListedColormap(np.vstack([(0, 0, 0, 1), colormaps['nipy_spectral'](places)]))
+    every = max(1, math.ceil(len(values) / _TICKS))
+    ticks = {float(rank): str(values[rank - 1]) for rank in range(1, len(values) + 1, every)}
+    return slices_png(shown, colours, (-0.5, len(values) + 0.5), ticks)
 
 
 def curves_png(curves: Mapping[str, Sequence[float]], across: str, unit: str, start: int = 1) -> bytes:

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 import pytest
@@ -28,11 +28,16 @@ async function probe() {
   if (document.documentElement.dataset.ready !== 'yes') { setTimeout(probe, 50); return; }
   let out;
   try { out = await (async () => { %s })(); } catch (error) { out = { failed: String(error) }; }
-  document.body.dataset.probe = JSON.stringify({ ...out, errors });
+  parent.document.body.dataset.probe = JSON.stringify({ ...out, errors });
 }
 setTimeout(probe, 0);
 </script>
 """
+
+
+#: A window of Chromium is never narrower than this, pixels; a frame in it is.
+NARROW = 500
+_FRAME = '<!doctype html><html><body style="margin:0"><iframe style="border:0" width="{0}" height="{1}" srcdoc="{2}">'
 
 
 def chromium():
@@ -54,7 +59,10 @@ def run_page(path, script, extra='', size=(1280, 900)):
     text = Path(path).read_text(encoding='utf-8').replace('<body>', '<body>' + _WATCH, 1)
     head, mark, tail = text.rpartition('</body>')
     probed = Path(path).with_name(f'probed_{Path(path).name}')
-    probed.write_text(head + extra + _PROBE % script + mark + tail, encoding='utf-8')
+    text = head + extra + _PROBE % script + mark + tail
+    if size[0] < NARROW:
+        text = _FRAME.format(*size, escape(text)) + '</iframe></body></html>'
+    probed.write_text(text, encoding='utf-8')
     with tempfile.TemporaryDirectory() as profile:
         flags = ('--virtual-time-budget=20000', f'--window-size={size[0]},{size[1]}', '--dump-dom')
         done = subprocess.run(

@@ -260,6 +260,22 @@ def test_axe_finds_nothing_wrong(tmp_path, width):
     assert axe_violations(tmp_path / 'r.html', opened, (width, 900))['violations'] == []
 
 
+ON_A_PHONE = """
+const table = document.querySelector('#metrics table, table');
+const tops = [...document.querySelectorAll('.plane')[0].querySelectorAll('figure')].map((one) => one.offsetTop);
+return {
+  window: innerWidth, page: document.documentElement.scrollWidth,
+  table: table.getBoundingClientRect().right, beside: tops[0] === tops[1] && tops[1] < tops[2],
+};
+"""
+
+
+def test_a_phone_shows_whole_tables_and_two_pictures_beside_each_other(tmp_path):
+    write_report(tmp_path / 'r.html', content())
+    out = run_page(tmp_path / 'r.html', ON_A_PHONE, size=(390, 844))
+    assert out['window'] == 390 and out['page'] <= 390 and out['table'] <= 390 and out['beside'], out
+
+
 def test_labels_have_their_names(tmp_path):
     write_report(tmp_path / 'r.html', content(label_names={1: 'left <thing>'}))
     said = ' '.join(Page((tmp_path / 'r.html').read_text('utf-8')).texts)

@@ -17,7 +17,6 @@ from .volumes import TemplateSpace
 
 _LEVEL = 0.05
 _VOLUMES = ('label', 'mean_volume_ml', 'sd_volume_ml', 'mean_log_jacobian', 'sd_log_jacobian')
-_COMPARED = ('label', 'first_mean', 'second_mean', 'difference_percent', 't', 'p_fwe')
 
 
 def write_statistics_page(
@@ -38,20 +37,20 @@ def write_statistics_page(
     """
     grid = space.template.geometry
     mean, spread = (read_image(out_dir / f'{name}.nii.gz', check=False) for name in ('mean', 'sd'))
-    most = max(0.05, float(np.percentile(np.abs(mean.array[space.mask]), 99)))
+    most, widest = (max(0.05, _nearly_all(volume.array[space.mask])) for volume in (mean, spread))
     pictures = [
         Picture(slices_png({'template': space.template}), "The template; the patient's right is on the right."),
         Picture(
             slices_png({'mean': mean}, 'RdBu_r', (-most, most)), 'Mean of the logarithm of the Jacobian determinant.'
         ),
-        Picture(slices_png({'spread': spread}, 'magma', (0, max(most, 0.1))), 'Its standard deviation over the scans.'),
+        Picture(slices_png({'spread': spread}, 'magma', (0, widest)), 'Its standard deviation over the scans.'),
     ]
     sections = [Section('Local volumes', _EXPLAINED, pictures)]
     sections.append(table_section('Volumes of regions', _VOLUMES, named_lines(_over_scans(lines), names), _REGIONS))
     summary = f'{len(space.scan_ids)} scans in the space of their template.'
     if difference is not None:
         first, second = difference.names
-        largest = max(3.0, float(np.abs(difference.t).max()))
+        largest = max(3.0, _nearly_all(difference.t[space.mask]))
         found = Volume(np.where(difference.p < _LEVEL, difference.t, 0).astype(np.float32), grid)
         share = 100 * float((difference.p[space.mask] < _LEVEL).mean())
         maps = {'t': Volume(difference.t, grid), f'p < {_LEVEL}': found}
@@ -61,8 +60,16 @@ def write_statistics_page(
         )
         caption = "Student's t, and where it is significant over all voxels together."
         sections.append(Section('Groups', text, [Picture(slices_png(maps, 'RdBu_r', (-largest, largest)), caption)]))
-        sections.append(table_section('Regions', _COMPARED, named_lines(difference.regions, names)))
+        regions = [{**line, f'mean_of_{first}': line['first_mean'], f'mean_of_{second}': line['second_mean']}
+                   for line in difference.regions]  # fmt: skip
+        columns = ('label', f'mean_of_{first}', f'mean_of_{second}', 'difference_percent', 't', 'p_fwe')
+        sections.append(table_section('Regions', columns, named_lines(regions, names), _MEANS))
     write_page(out_dir / 'index.html', Page('Local volumes', summary, sections))
+
+
+def _nearly_all(values: np.ndarray) -> float:
+    """What 99 of 100 values stay below, whatever their sign: a few must not take all colours from the rest."""
+    return float(np.percentile(np.abs(values), 99))
 
 
 def _over_scans(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -78,4 +85,5 @@ def _over_scans(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 _REGIONS = 'Mean and standard deviation over the scans; the table regions.csv has every scan.'
+_MEANS = 'Means of the logarithm of the Jacobian determinant; p is corrected for all regions.'
 _EXPLAINED = 'Above 0 a scan is larger there than the template, the affine part included.'

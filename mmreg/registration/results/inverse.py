@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmreg.io import Geometry
+from mmreg.io.displacement import fine_step, rounded
 
 #: The inverse is computed on voxels about so large, mm, unless its grid became larger than :data:`MOST_VOXELS`.
 FINE, MOST_VOXELS = 1.0, 1.2e7
@@ -18,6 +19,8 @@ TOLERANCE, ITERATIONS = 1e-3, 100
 GOOD = 0.06
 #: An inverse that is off by more than this on average is inexact, voxels.
 INEXACT = 0.1
+#: Its vectors are rounded to what it is off by on average, but to no more than so many times what others are.
+COARSER = 4
 #: Who said what an inverse is.
 COMPUTED, OWN = 'computed', 'model'
 
@@ -48,6 +51,7 @@ class Inverse:
         geometry: Its grid.
         factors: Its voxels per voxel of the displacement, per axis.
         residual: How well it undoes the displacement.
+        step: What its vectors are rounded to, mm: digits that say less than it is off by cost as much as the others.
         origin: ``'computed'`` from the displacement, or the ``'model'``'s own.
     """
 
@@ -55,6 +59,7 @@ class Inverse:
     geometry: Geometry
     factors: tuple[int, ...]
     residual: InverseResidual
+    step: float
     origin: str = COMPUTED
 
     @property
@@ -71,8 +76,8 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry, divide: bool = Fals
     Args:
         displacement: What is inverted.
         geometry: Its grid.
-        divide: Compute it on voxels of :data:`FINE` mm and keep it as its points come back best; else its values at
-            the nodes of ``geometry`` are exact.
+        divide: Compute it on voxels of :data:`FINE` mm and keep it as its points come back best, rounded; else its
+            values at the nodes of ``geometry`` are exact.
     """
     import torch
 
@@ -80,20 +85,35 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry, divide: bool = Fals
 
     if not displacement.any():
         nothing = InverseResidual(0.0, 0.0, 0)
-        return Inverse(np.zeros_like(displacement), geometry, (1,) * geometry.ndim, nothing)
+        return Inverse(np.zeros_like(displacement), geometry, (1,) * geometry.ndim, nothing, fine_step(geometry))
     factors = division(geometry) if divide else (1,) * geometry.ndim
     grid = geometry.divided(factors)
     # Linear interpolation on the divided grid is that on the original one.
     field = resize_field(torch.from_numpy(displacement)[None], size=list(grid.shape), values='aligned')
     exact, found = invert_multilevel(field, iterations=ITERATIONS, tolerance=TOLERANCE)
+
+    def off(kept: np.ndarray) -> InverseResidual:
+        fine = resize_field(torch.from_numpy(kept)[None], size=list(grid.shape), values='aligned')
+        return _residual(compose(field, fine, 'border')[0].numpy(), grid, int(found.iterations))
+
     for chosen in _from_coarse(geometry, factors):
-        fitted = chosen != factors
-        kept = torch.from_numpy(nearest(exact[0].numpy(), geometry, factors, chosen))[None] if fitted else exact
-        error = compose(field, resize_field(kept, size=list(grid.shape), values='aligned'), 'border')[0].numpy()
-        residual = _residual(error, grid, int(found.iterations))
+        kept = exact[0].numpy() if chosen == factors else nearest(exact[0].numpy(), geometry, factors, chosen)
+        residual = off(kept)
         if residual.mean <= GOOD:
             break
-    return Inverse(kept[0].numpy(), geometry.divided(chosen), chosen, residual)
+    step = _step(residual, geometry)
+    if divide:
+        kept = rounded(kept, geometry.divided(chosen), step)
+        residual = off(kept)
+    return Inverse(kept, geometry.divided(chosen), chosen, residual, step)
+
+
+def _step(residual: InverseResidual, geometry: Geometry) -> float:
+    """The power of two, mm, next below the mean residual: with half a step of rounding it grows by an eighth."""
+    fine = fine_step(geometry)
+    if residual.mean <= fine:
+        return fine
+    return min(COARSER * fine, float(2.0 ** np.floor(np.log2(residual.mean))))
 
 
 def own_inverse(displacement: np.ndarray, geometry: Geometry, inverse: np.ndarray) -> Inverse | None:
@@ -112,7 +132,7 @@ def own_inverse(displacement: np.ndarray, geometry: Geometry, inverse: np.ndarra
     residual = _residual(compose(forward, backward, 'border')[0].numpy(), geometry, 0)
     if not residual.mean <= INEXACT * float(np.mean(geometry.spacing)):
         return None
-    return Inverse(inverse, geometry, (1,) * geometry.ndim, residual, OWN)
+    return Inverse(inverse, geometry, (1,) * geometry.ndim, residual, _step(residual, geometry), OWN)
 
 
 def _residual(error: np.ndarray, geometry: Geometry, iterations: int) -> InverseResidual:

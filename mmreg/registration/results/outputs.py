@@ -98,7 +98,7 @@ def _displacement(result: ResultValues, folder: Path) -> None:
     write_displacement_image(folder / 'displacement.nii.gz', result.displacement, result.geometry, step)
     if result.inverse is not None:
         path = folder / 'inverse_displacement.nii.gz'
-        write_displacement_image(path, result.inverse.on_original_grid, result.geometry, step)
+        write_displacement_image(path, result.inverse.on_original_grid, result.geometry, result.inverse.step)
 
 
 def _transforms(result: ResultValues, folder: Path) -> None:

@@ -105,8 +105,7 @@ class ResultValues:
             return None
         if not self.displacement.any():
             return self.transform.inverse()
-        step = fine_step(self.geometry)
-        backward = displacement_transform(self.inverse.displacement, self.inverse.geometry, step=step)
+        backward = displacement_transform(self.inverse.displacement, self.inverse.geometry, step=self.inverse.step)
         return backward if self.affine is None else compose(affine_transform(self.affine).inverse(), backward)
 
     def array_displacement(self) -> np.ndarray:

@@ -344,10 +344,14 @@
     get('view').addEventListener('input', viewChanged);
     window.addEventListener('resize', () => data.planes.forEach(drawPlane));
     for (const id of ['other', 'mode', 'amount', 'show-outlines']) get(id).addEventListener('input', comparisonChanged);
+    const sized = () => get('planes').style.setProperty('--panel', `${get('zoom').value}px`);
     get('zoom').addEventListener('input', () => {
-      get('planes').style.setProperty('--panel', `${get('zoom').value}px`);
+      sized();
       data.planes.forEach(drawPlane);
     });
+    const room = get('planes').clientWidth;
+    if (room < 416) get('zoom').value = Math.floor((room - 8) / 2); // two beside each other on a phone
+    sized();
     drawLegend();
     comparisonChanged();
     viewChanged();
