@@ -13,7 +13,7 @@ from mmreg.spatial import gaussian_filter, sample
 from mmreg.spatial.constants import constant
 
 from .levels import Stage
-from .rules import TRUNCATE
+from .stiffness import TRUNCATE
 
 #: No point moves further in one iteration, voxels of the field: such increments can be composed.
 LONGEST = 1.0

@@ -19,10 +19,11 @@ from mmreg.spatial import invert_multilevel, resize_field, warp
 from .folding import folded, unfold
 from .landmarks import pull
 from .levels import Grid, Stage, make_stages, on_grid
+from .noise import at_least, noise_of_pairs, widening
 from .result import Optimised, Progress
 from .rules import make_rule
 from .settings import Settings
-from .stiffness import ALIKE, field_smoother, likeness
+from .stiffness import ALIKE, lengths_of_field, likeness, make_smoother
 
 #: At the end of a level landmarks move the field alone, at most so often, until they are off by so many voxels.
 SETTLING, NEAR = 12, 0.1
@@ -74,6 +75,7 @@ class _Run:
         self.make_rule = make_rule(self.settings)
         images = inputs['fixed']
         self.result = Optimised(displacement=images.new_empty(0), taken_back=[[] for _ in images])
+        self.result.noise = noise_of_pairs(inputs)
 
     def __call__(self, start: Tensor | None) -> Optimised:
         began = time.perf_counter()
@@ -109,8 +111,11 @@ class _Run:
         level = stage.level
         data = {**on_grid(self.inputs, self.full, stage.images), 'spacing': stage.images.spacing}
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
-        rule = self.make_rule(stage.sigma(level.smooth_update), stage.mobility(self.settings.metric), level.step)
-        smooth = field_smoother(stage, self._alike(stage, data))
+        wider = self._wider(stage)
+        lengths = lengths_of_field(stage, self._alike(stage, data))
+        update = make_smoother(stage, at_least([level.smooth_update] * len(wider), level.least_update, wider))
+        smooth = make_smoother(stage, at_least(lengths, level.least_field, wider), 'border')
+        rule = self.make_rule(update, stage.mobility(self.settings.metric), level.step)
         values: list[float] = []
         steered = bool(self.settings.landmark_pull) and 'fixed_landmarks' in data
         before, origin = [] if steered else self._of_each(data), self.head.field
@@ -186,6 +191,13 @@ class _Run:
         found = likeness(warped, data['fixed'], shown.get('fixed_mask'))
         self.result.likeness.append(found)
         return [value >= ALIKE for value in found]
+
+    def _wider(self, stage: Stage) -> list[float]:
+        """How much wider than without noise the Gaussians of a level have to be for each pair."""
+        slope = self.settings.noise_stiffness
+        found = [widening(noise, slope, self.full, stage.images) for noise in self.result.noise]
+        self.result.widening.append(found)
+        return found
 
     def _converged(self, values: list[float]) -> bool:
         tolerance, patience = self.settings.tolerance, self.settings.patience

@@ -44,6 +44,8 @@ class Optimised:
         curves: Name of a term -> its values over all iterations; ``'loss'`` is the weighted sum.
         seconds: Wall-clock time, ``'total'``, one entry per level, and ``'inverse'``.
         likeness: Per level whose settings ask for it, how alike the images of each pair were at its start, 0 to 1.
+        noise: Standard deviation of the noise of each pair, both images together, as a share of their range.
+        widening: Per level how many times as wide as without noise the Gaussians had to be for each pair.
         folds: Fraction of voxels with a Jacobian determinant of 0 or less, per pair.
         taken_back: Per pair the levels that its own loss called worse than where they began.
     """
@@ -54,5 +56,7 @@ class Optimised:
     curves: dict[str, list[Point]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     likeness: list[list[float]] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
+    widening: list[list[float]] = field(default_factory=list)
     folds: list[float] = field(default_factory=list)
     taken_back: list[list[int]] = field(default_factory=list)

@@ -9,13 +9,10 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import ConfigError
-from mmreg.spatial import gaussian_filter
 from mmreg.spatial.constants import constant
 
 from .settings import Settings
-
-#: Radius of the Gaussians in standard deviations.
-TRUNCATE = 3.0
+from .stiffness import Smoother
 
 
 class Rule:
@@ -23,19 +20,19 @@ class Rule:
 
     Args:
         settings: Momentum, memory and floor.
-        sigma: Of the Gaussian on the gradient, voxels per axis.
+        smooth: The Gaussian on the gradient; None: none.
         mobility: Factor on each component of the gradient and of the increment.
         step: Longest increment, voxels.
     """
 
-    def __init__(self, settings: Settings, sigma: Sequence[float], mobility: Sequence[float], step: float):
-        self.settings, self.sigma, self.mobility, self.step = settings, sigma, mobility, step
+    def __init__(self, settings: Settings, smooth: Smoother | None, mobility: Sequence[float], step: float):
+        self.settings, self.smooth, self.mobility, self.step = settings, smooth, mobility, step
         self.mean: Tensor | None = None
         self.count = 0
 
     def __call__(self, gradient: Tensor, share: float = 1.0) -> Tensor:
         """The increment, ``(N, ndim, *grid)`` voxels, for the gradient of the same shape; ``share`` of the step."""
-        gradient = self._scaled(gaussian_filter(gradient, self.sigma, truncate=TRUNCATE))
+        gradient = self._scaled(gradient if self.smooth is None else self.smooth(gradient))
         self.count += 1
         self.mean = _running(self.mean, gradient, self.settings.momentum)
         direction = self._scaled(self.direction(gradient))
@@ -57,8 +54,8 @@ class Rule:
 class Component(Rule):
     """Adam: every component is divided by the root of its running square (Kingma and Ba, ICLR 2015)."""
 
-    def __init__(self, settings: Settings, sigma: Sequence[float], mobility: Sequence[float], step: float):
-        super().__init__(settings, sigma, mobility, step)
+    def __init__(self, settings: Settings, smooth: Smoother | None, mobility: Sequence[float], step: float):
+        super().__init__(settings, smooth, mobility, step)
         self.square: Tensor | None = None
 
     def energy(self, gradient: Tensor) -> Tensor:
@@ -91,7 +88,7 @@ def _running(past: Tensor | None, new: Tensor, weight: float) -> Tensor:
 RULES: dict[str, type[Rule]] = {'plain': Rule, 'component': Component, 'length': Length}
 
 
-def make_rule(settings: Settings) -> Callable[[Sequence[float], Sequence[float], float], Rule]:
+def make_rule(settings: Settings) -> Callable[[Smoother | None, Sequence[float], float], Rule]:
     """The rule that ``optimisation.rule`` names.
 
     Raises:

@@ -30,6 +30,9 @@ class Level:
         smooth_alike: In place of ``smooth_field`` for pairs that are alike at the start of the level (the mean squared
             local correlation is 0.7 or more): what is left between scans of one person is noise rather than anatomy.
             None: no difference is made.
+        least_update: In noise ``smooth_update`` is not below this times what noise asks for
+            (:func:`mmreg.registration.optimisation.noise.widening`).
+        least_field: The same for ``smooth_field`` and ``smooth_alike``.
     """
 
     iterations: int
@@ -41,6 +44,8 @@ class Level:
     smooth_update: float = 1.7
     smooth_field: float = 0.7
     smooth_alike: float | None = None
+    least_update: float = 1.5
+    least_field: float = 0.8
 
     def smoother(self, factor: float) -> Level:
         """The same with all Gaussians ``factor`` times as wide."""
@@ -50,6 +55,8 @@ class Level:
             smooth_update=factor * self.smooth_update,
             smooth_field=factor * self.smooth_field,
             smooth_alike=alike,
+            least_update=factor * self.least_update,
+            least_field=factor * self.least_field,
         )
 
     def share(self, iteration: int) -> float:
@@ -79,6 +86,9 @@ class Settings:
         unfold: Most passes of local smoothing where the map folds; 0 leaves folds.
         landmark_pull: Share of what landmarks are off by that each iteration makes good, see
             :func:`mmreg.registration.optimisation.landmarks.pull`; 0: they do not steer.
+        noise_stiffness: Where a level's images have noise (standard deviation of both together, as a share of their
+            range of intensities) above 0.03, its Gaussians are at least ``least_update`` and ``least_field`` times
+            1 + this times what is above, three times at most; 0: as the levels say.
     """
 
     levels: tuple[Level, ...]
@@ -94,6 +104,7 @@ class Settings:
     smoothness: float = 1.0
     unfold: int = 50
     landmark_pull: float = 0.0
+    noise_stiffness: float = 16.0
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> Settings:
@@ -118,6 +129,7 @@ class Settings:
         _check_range('optimisation.memory', settings.memory, 0, 0.9999)
         _check_range('optimisation.floor', settings.floor, 0, 1)
         _check_range('optimisation.metric', settings.metric, 0, 2)
+        _check_range('optimisation.noise_stiffness', settings.noise_stiffness, 0, 1000)
         _check_range('optimisation.landmark_pull', settings.landmark_pull, 0, 1)
         return replace(settings, levels=tuple(level.smoother(settings.smoothness) for level in levels), smoothness=1.0)
 
@@ -134,7 +146,7 @@ def _level(number: int, config: Mapping[str, Any]) -> Level:
     _check_range(f'{name}.step', level.step, 1e-6, 10)
     _check_range(f'{name}.last_step', level.last_step, 0, 1)
     _check_range(f'{name}.field', level.field, 1, 8)
-    for key in ('smooth_update', 'smooth_field', 'smooth_alike'):
+    for key in ('smooth_update', 'smooth_field', 'smooth_alike', 'least_update', 'least_field'):
         if getattr(level, key) is not None:
             _check_range(f'{name}.{key}', getattr(level, key), 0, 100)
     for key in ('spacing', 'scale'):

@@ -11,7 +11,10 @@ from torch import Tensor
 from mmreg.spatial import box_sum, gaussian_filter
 
 from .levels import Stage
-from .rules import TRUNCATE
+
+Smoother = Callable[[Tensor], Tensor]
+#: Radius of the Gaussians in standard deviations.
+TRUNCATE = 3.0
 
 #: Two images are alike from this mean squared local correlation on. Scans of one person in one contrast reach 0.8 and
 #: more on coarse levels, those of two persons about 0.5.
@@ -45,26 +48,31 @@ def likeness(warped: Tensor, fixed: Tensor, mask: Tensor | None) -> list[float]:
     return [float(s.sum() / w.sum().clamp(min=1e-9)) for s, w in zip(squared * weight, weight)]
 
 
-def field_smoother(stage: Stage, alike: Sequence[bool]) -> Callable[[Tensor], Tensor] | None:
-    """The Gaussian on the field of a level, pair by pair where they differ; None: no smoothing.
+def lengths_of_field(stage: Stage, alike: Sequence[bool]) -> list[float]:
+    """``smooth_alike`` for pairs that are alike, see :func:`likeness`, else ``smooth_field``."""
+    level = stage.level
+    return [level.smooth_alike if yes and level.smooth_alike is not None else level.smooth_field for yes in alike]
+
+
+def make_smoother(stage: Stage, lengths: Sequence[float], padding: str = 'zeros') -> Smoother | None:
+    """The Gaussian on fields ``(N, ndim, *S)`` of a level, pair by pair where they differ; None: no smoothing.
 
     Args:
         stage: The level.
-        alike: Which pairs are, see :func:`likeness`.
+        lengths: Standard deviation for each pair, in finest voxel sizes of the level's field.
+        padding: What lies outside: ``'zeros'`` or ``'border'``.
     """
-    level = stage.level
-    lengths = [level.smooth_alike if yes and level.smooth_alike is not None else level.smooth_field for yes in alike]
+
+    def gaussian(length: float) -> Smoother:
+        return partial(gaussian_filter, sigma=stage.sigma(length), truncate=TRUNCATE, padding=padding)
+
     if not any(lengths):
         return None
     if len(set(lengths)) == 1:
-        return _gaussian(stage, lengths[0])
+        return gaussian(lengths[0])
 
     def each(field: Tensor) -> Tensor:
         parts = zip(field.split(1), lengths)
-        return torch.cat([_gaussian(stage, length)(part) if length else part for part, length in parts])
+        return torch.cat([gaussian(length)(part) if length else part for part, length in parts])
 
     return each
-
-
-def _gaussian(stage: Stage, length: float) -> Callable[[Tensor], Tensor]:
-    return partial(gaussian_filter, sigma=stage.sigma(length), truncate=TRUNCATE, padding='border')

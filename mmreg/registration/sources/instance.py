@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mmreg.models import Registrar
 from mmreg.plugins import register_all_modules
-from mmreg.registration.optimisation import optimise
+from mmreg.registration.optimisation import Optimised, optimise
 from mmreg.registration.progress import ProgressCallback, tell
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation, find_preparation
@@ -76,7 +76,8 @@ class InstanceOptimisation(Source):
         results = split_batch(pairs, in_space(displacement.cpu(), pairs[0].axis), found.curves, seconds)
         count = len({level for level, _, _ in found.curves['loss']})
         judged = map(_judged, results, opinions, values)
-        return [_told(result, levels, count) for result, levels in zip(judged, found.taken_back)]
+        widened = [_widened(result, found, n) for n, result in enumerate(judged)]
+        return [_told(result, levels, count) for result, levels in zip(widened, found.taken_back)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
@@ -122,6 +123,15 @@ def _judged(result: SourceResult, opinion: Opinion | None, value: Minimised | No
         result = replace(result, warnings=() if opinion.warning is None else (opinion.warning,))
         notes['second_opinion'] = asdict(opinion)
     return replace(result, notes=notes)
+
+
+def _widened(result: SourceResult, found: Optimised, n: int) -> SourceResult:
+    """The result of pair ``n`` with how much wider the Gaussians had to be because of noise, level by level."""
+    factors = [level[n] for level in found.widening]
+    if max(factors, default=1.0) == 1:
+        return result
+    told = {'share_of_range': found.noise[n], 'gaussians_wider': factors}
+    return replace(result, notes={**result.notes, 'noise': told})
 
 
 def _told(result: SourceResult, taken_back: Sequence[int], levels: int) -> SourceResult:
