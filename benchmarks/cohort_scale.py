@@ -6,7 +6,8 @@ Pairs of 8 x 8 voxels, one iteration each, no affine, only the displacement is w
 middle, and stopped; a new process goes on to the end; a third one finds everything finished. Printed are, per tenth of
 the list, milliseconds per pair (CPU of this process, and wall) and its memory, and the seconds that the second and the
 third process took before their first new pair, or their end. With --engine dask the registrations are the workers', and
-the CPU time is that of handing out, gathering and tables.
+the CPU time is that of handing out, gathering and tables. Last, where Chromium is installed: how long the page of all
+pairs takes until its table is there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import cProfile
 import json
 import multiprocessing
 import pstats
+import re
 import resource
+import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -53,7 +57,7 @@ def main() -> None:
               f'done, {1000 * second["until_new_cpu"] / half:.2f} ms each')  # fmt: skip
         print(f'nothing left to do: {third["cpu"]:.2f} CPU s ({third["wall"]:.2f} s), tables and page of all included')
         page = folder / 'out' / 'index.html'
-        print(f'index.html: {page.stat().st_size / 1e6:.2f} MB')
+        print(f'index.html: {page.stat().st_size / 1e6:.2f} MB{opened(page)}')
 
 
 def make_list(folder: Path, count: int) -> None:
@@ -85,6 +89,7 @@ def work(folder: str, name: str, workers: int, stop: int | None, profile: bool) 
     from mmreg.registration.cohort.engines.base import Engine, LocalEngine
     from mmreg.registration.cohort.engines.dask import DaskEngine
     from mmreg.registration.cohort.job import CohortJob
+    from mmreg.registration.cohort.settings import CohortSettings
     from mmreg.registration.options import RunOptions
 
     register_all_modules()
@@ -94,7 +99,8 @@ def work(folder: str, name: str, workers: int, stop: int | None, profile: bool) 
     with engine:
         began, cpu = time.perf_counter(), time.process_time()
         cases = read_cases(Path(folder) / 'pairs.csv')
-        job = CohortJob(options, Path(folder) / 'out', affine='none', outputs=('displacement',))
+        how = CohortSettings(Path(folder) / 'out', affine='none', outputs=('displacement',))
+        job = CohortJob(options, how)
         counting = Counting(max(1, len(cases) // 10), stop)
         with profiled() if profile else nullcontext(), suppress(KeyboardInterrupt):
             engine.run(job, cases, counting)
@@ -131,6 +137,27 @@ class Counting:
             self._last = (self._seen, *now)
         if self._new == self.stop:
             raise KeyboardInterrupt
+
+
+def opened(page: Path) -> str:
+    """How long headless Chromium takes from the start of loading a page until its table is there; '' without it."""
+    browser = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
+    if browser is None:
+        return ''
+    note = "<script>document.body.dataset.opened = performance.now() + ' ' + document.documentElement.dataset.ready"
+    head, mark, tail = page.read_text(encoding='utf-8').rpartition('</body>')
+    timed = page.with_name('timed.html')
+    timed.write_text(f'{head}{note}</script>{mark}{tail}', encoding='utf-8')
+    found = []
+    for _ in range(5):
+        with tempfile.TemporaryDirectory() as profile:
+            flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run']
+            command = [browser, *flags, f'--user-data-dir={profile}', '--dump-dom', timed.as_uri()]
+            text = subprocess.run(command, check=True, capture_output=True, encoding='utf-8', timeout=300).stdout
+        told = re.search(r'data-opened="([0-9.]+) yes"', text)
+        assert told, 'the table did not appear'
+        found.append(float(told[1]) / 1000)
+    return f', opens in {np.median(found):.2f} s (median of {len(found)}, {min(found):.2f} to {max(found):.2f})'
 
 
 def memory() -> float:

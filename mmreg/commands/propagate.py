@@ -63,7 +63,7 @@ def _propagate(args: argparse.Namespace) -> int:
 
     settings, options, names = settings_of(PropagationSettings, args), group_options(args), names_of(args)
     settings.check()
-    atlases = read_scans(args.atlases, args.labels, least=3 if args.leave_one_out else 1)
+    atlases = read_scans(args.atlases, args.labels, least=2 if args.leave_one_out else 1)
     check_atlases(atlases)
     target = None if args.leave_one_out else read_scans([args.target], least=1)[0]
     if target is not None and target.geometry.ndim != atlases[0].geometry.ndim:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 
-from .shared.group_options import listed, names_of
-from .shared.options import Parser, add_debug, add_described
+from .shared.group_options import StepProgress, listed, names_of
+from .shared.options import Parser, add_debug, add_described, check_folder
 from .shared.running import stopping_on_sigterm
 
 EXAMPLES = """examples:
@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('template', metavar='DIR', help='folder that `mmreg template` wrote')
-    parser.add_argument('--out', '-o', metavar='DIR', required=True, help='folder for the results')
+    parser.add_argument('--out', '-o', metavar='DIR', required=True, help='folder for the results; a rerun goes on')
     parser.add_argument('--groups', metavar='FILE', help='table with the columns scan_id and group, of two groups')
     parser.add_argument('--mask', metavar='FILE', help="what counts, on the template's grid (default: what it shows)")
     parser.add_argument('--regions', metavar='FILE', help="label map on its grid (default: the template's labels)")
@@ -56,10 +56,11 @@ def _statistics(args: argparse.Namespace) -> None:
     from mmreg.populations.statistics.compare import cohort_statistics, read_groups
     from mmreg.populations.statistics.volumes import TemplateSpace
 
+    check_folder(args.out, 'out')
     names = names_of(args)
     space = TemplateSpace.read(args.template, args.mask, args.regions)
     groups = None if args.groups is None else read_groups(args.groups)
-    with stopping_on_sigterm():
+    with stopping_on_sigterm(), StepProgress() as progress:
         found = cohort_statistics(
             space,
             args.out,
@@ -68,6 +69,7 @@ def _statistics(args: argparse.Namespace) -> None:
             permutations=args.permutations,
             seed=args.seed,
             label_names=names,
+            told=progress.tell,
         )
     if found is not None:
         rows = [

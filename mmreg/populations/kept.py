@@ -46,8 +46,12 @@ def request_of(scans: Sequence[Scan], settings: Mapping[str, Any]) -> str:
         for path in (scan.image, scan.labels, scan.mask):
             files.append(file_state(path))
         files.append([scan.scan_id, scan.weight, scan.image.frame, scan.image.series])
-    text = json.dumps(plain({'files': files, 'settings': settings}), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return text_digest({'files': files, 'settings': settings})
+
+
+def text_digest(values: Mapping[str, Any]) -> str:
+    """Digest of plain values and arrays."""
+    return hashlib.sha256(json.dumps(plain(values), sort_keys=True).encode()).hexdigest()
 
 
 def read_state(path: Path, request: str) -> dict[str, Any] | None:

@@ -111,6 +111,18 @@ def test_from_files_to_files(scans, capsys):
     assert 'written to' in capsys.readouterr().out
 
 
+def test_leave_one_out_of_two(scans, tmp_path, capsys):
+    """Each by the one other: whichever way, the fusion is that atlas, and only staple need not be."""
+    _, images, labels, _ = scans
+    words = ['propagate', '--leave-one-out', '--atlases', *map(str, images[:2]), '--labels', *map(str, labels[:2])]
+    words += ['-o', str(tmp_path / 'out'), '--preset', 'generic', '--fusion', 'majority', 'weighted', 'joint']
+    words += ['--cfg-options', "optimisation.levels=[{'spacing':8.0,'iterations':8}]"]
+    assert main(words) == 0
+    rows = _rows(tmp_path / 'out' / 'leave_one_out.csv')
+    found = {fusion: [float(row['dice']) for row in rows if row['fusion'] == fusion] for fusion in words[-5:-2]}
+    assert len(rows) == 3 * 2 * 2 and found['majority'] == found['weighted'] == found['joint']
+
+
 @pytest.mark.slow
 def test_leave_one_out(scans):
     folder, images, labels, _ = scans
@@ -128,6 +140,7 @@ def test_leave_one_out(scans):
         (['--atlases', '{1}', '--labels', '{L}'], 'TARGET and --leave-one-out'),
         (['{0}', '--leave-one-out', '--atlases', '{1}', '--labels', '{L}'], 'TARGET and --leave-one-out'),
         (['{0}', '--atlases', '{1}', '--labels', '{L}', '--select', '0'], 'select is 0'),
+        (['--leave-one-out', '--atlases', '{1}', '--labels', '{L}'], 'found 1 scan, expected 2 or more'),
         (['nothing.nii.gz', '--atlases', '{1}', '--labels', '{L}'], 'nothing.nii.gz'),
     ],
 )

@@ -7,7 +7,9 @@ import pytest
 
 from mmreg.cli import main
 from mmreg.io import Geometry, Volume, affine_transform, read_image, write_transform, write_volume
+from mmreg.populations.statistics.compare import cohort_statistics
 from mmreg.populations.statistics.permutation import two_groups
+from mmreg.populations.statistics.volumes import TemplateSpace
 
 
 def _space(folder, scales):
@@ -98,3 +100,43 @@ def test_groups_that_cannot_be_compared(groups, told, tmp_path, capsys):
 def test_a_folder_without_template(tmp_path, capsys):
     assert main(['statistics', str(tmp_path), '-o', str(tmp_path / 'out')]) == 2
     assert 'a folder of `mmreg template`' in capsys.readouterr().err
+
+
+def test_what_is_mapped_stays_mapped(tmp_path, monkeypatch):
+    """Stopped at the third scan, it goes on there; a map from another transform is made again."""
+    folder, out = _space(tmp_path / 'template', [1.0, 1.1, 0.9, 1.05]), tmp_path / 'out'
+    made, true = [], TemplateSpace.log_jacobian
+
+    def mapped(self, scan_id, smooth_mm=0.0):
+        if len(made) == 2 and not (out / 'mean.nii.gz').exists():
+            made.clear()
+            raise KeyboardInterrupt
+        made.append(scan_id)
+        return true(self, scan_id, smooth_mm)
+
+    monkeypatch.setattr(TemplateSpace, 'log_jacobian', mapped)
+
+    def run(*words):
+        made.clear()
+        return main(['statistics', str(folder), '-o', str(out), *words]), list(made)
+
+    assert run()[0] == 130 and sorted(p.name for p in (out / 'jacobians').glob('*.gz')) == [
+        'scan0.nii.gz', 'scan1.nii.gz',
+    ]  # fmt: skip
+    assert run() == (0, ['scan2', 'scan3'])
+    whole = {path.name: path.read_bytes() for path in out.rglob('*.gz')}
+    assert run() == (0, [])
+    assert {path.name: path.read_bytes() for path in out.rglob('*.gz')} == whole
+    write_transform(folder / 'transforms' / 'scan1' / 'transform.h5', affine_transform(np.diag([1.2, 1.2, 1.0])))
+    (out / 'jacobians' / 'scan3.nii.gz').write_bytes(b'half')
+    assert run() == (0, ['scan1', 'scan3'])
+    assert run('--smooth', '2') == (0, ['scan0', 'scan1', 'scan2', 'scan3'])
+
+
+def test_progress_is_told(tmp_path):
+    folder, told = _space(tmp_path / 'template', [1.0, 1.1, 0.9, 1.05]), []
+    groups = dict(zip((f'scan{n}' for n in range(4)), 'aabb'))
+    space = TemplateSpace.read(folder)
+    cohort_statistics(space, tmp_path / 'out', groups, told=lambda *what: told.append(what))
+    assert told[:4] == [('maps of volume', n, 4) for n in range(1, 5)]
+    assert told[-1] == ('voxels compared', space.mask.sum(), space.mask.sum())

@@ -10,6 +10,7 @@ from mmreg.apis import RegistrationInferencer
 from mmreg.io import Geometry, Volume, read_learn2reg_nifti, read_learn2reg_npz, write_volume
 from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.cohort import Cohort
+from mmreg.registration.cohort.settings import CohortSettings
 from tests.io.helpers import smooth_image
 
 GRID = Geometry.from_parts((16, 16, 16))
@@ -49,7 +50,7 @@ def cohort(config, folder):
     def make(head=HEAD, **options):
         register = RegistrationInferencer(config(**head), device='cpu')
         options = {'outputs': ('displacement', 'metrics'), **options}
-        return Cohort(register, read_cases(folder / 'pairs.csv'), folder / 'out', **options)
+        return Cohort(register, read_cases(folder / 'pairs.csv'), CohortSettings(folder / 'out', **options))
 
     return make
 

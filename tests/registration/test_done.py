@@ -13,6 +13,7 @@ from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.done import DONE
 from mmreg.registration.cohort.engines.base import LocalEngine
 from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.options import RunOptions
 
 QUICK = RunOptions(
@@ -37,7 +38,7 @@ def run(tmp_path, monkeypatch):
 
     def go(**options):
         read.clear()
-        job = CohortJob(QUICK, tmp_path / 'out', affine='none', outputs=('displacement',), **options)
+        job = CohortJob(QUICK, CohortSettings(tmp_path / 'out', affine='none', outputs=('displacement',), **options))
         outcomes = engine.run(job, read_cases(tmp_path / 'pairs.csv'))
         return [outcome.status for outcome in outcomes], list(read)
 

@@ -18,6 +18,7 @@ from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.engines.base import LocalEngine
 from mmreg.registration.cohort.engines.shares import read_share, write_share
 from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.options import RunOptions
 from tests.networks import HERE, two_networks
 
@@ -107,7 +108,7 @@ def test_a_job_on_disk_is_data(pairs, tmp_path):
     """What is executed stands on the command line; a file that names it is refused."""
     cases = read_cases(pairs / 'pairs.csv')
     options = RunOptions(preset='generic', model='config.py', checkpoint='w.pth', refine=3)
-    words = write_share(tmp_path / 'job.json', CohortJob(options, tmp_path, plugins=('own.py',)), cases)
+    words = write_share(tmp_path / 'job.json', CohortJob(options, CohortSettings(tmp_path), plugins=('own.py',)), cases)
     assert words == ['--model', 'config.py', '--checkpoint', 'w.pth', '--plugin', 'own.py']
     text = (tmp_path / 'job.json').read_text()
     assert 'config.py' not in text and 'own.py' not in text
@@ -127,7 +128,7 @@ def test_a_pipeline_serves_the_next_job_of_equal_options(pairs, tmp_path):
     engine, cases = LocalEngine(), read_cases(pairs / 'pairs.csv')[:1]
     made = []
     for name in ('a', 'b'):
-        engine.run(CohortJob(options, tmp_path / name, affine='none'), cases)
+        engine.run(CohortJob(options, CohortSettings(tmp_path / name, affine='none')), cases)
         made.append(engine._made[1])
     assert made[0] is made[1]
 

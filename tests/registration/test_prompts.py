@@ -10,6 +10,7 @@ from mmreg.errors import DataError
 from mmreg.io import Geometry, Volume, read_learn2reg_npz, write_volume
 from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.cohort import Cohort
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.inferencer import RegistrationInferencer
 
 
@@ -87,7 +88,7 @@ def test_submission_files_at_half_and_full_resolution(files, tmp_path):
     shapes = {}
     for layout in ('oasis', 'learn2reg'):
         out = tmp_path / layout
-        outcomes = Cohort(register, read_cases(pairs), out, layout).run()
+        outcomes = Cohort(register, read_cases(pairs), CohortSettings(out, layout)).run()
         assert [o.status for o in outcomes] == ['done'], outcomes[0].reason
         (file,) = [path for path in out.iterdir() if path.suffix in ('.npz', '.gz')]
         shapes[layout] = file.name

@@ -15,6 +15,7 @@ from mmreg.commands.register import main
 from mmreg.io import write_volume
 from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.cohort import Cohort
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.cohort.shards import Shard
 from mmreg.registration.register import PresetRegistration
 
@@ -49,10 +50,10 @@ def table(path):
         return {row['case_id']: row for row in csv.DictReader(file)}
 
 
-def cohort(folder, **options):
+def cohort(folder, out='out', **options):
     register = PresetRegistration(folder / 'tiny.py', 'cpu')
     options = {'outputs': ('metrics',), **options}
-    return Cohort(register, read_cases(folder / 'pairs.csv'), folder / 'out', **options)
+    return Cohort(register, read_cases(folder / 'pairs.csv'), CohortSettings(folder / out, **options))
 
 
 def test_command(folder, capfd):
@@ -113,8 +114,7 @@ def test_batches_give_the_same_results(folder):
     rows += ['img_0.nii.gz,broken.nii.gz,d', 'img_2.nii.gz,img_1.nii.gz,e']
     (folder / 'pairs.csv').write_text('\n'.join(rows))
     outputs = ('displacement', 'metrics')
-    single = cohort(folder, outputs=outputs)
-    single.out_dir = folder / 'single'
+    single = cohort(folder, 'single', outputs=outputs)
     batched = cohort(folder, outputs=outputs, batch_size=4)
     statuses = [[(o.case.case_id, o.status) for o in one.run()] for one in (single, batched)]
     assert statuses[0] == statuses[1] == [(n, 'failed' if n == 'd' else 'done') for n in 'abcde']

@@ -15,6 +15,7 @@ from mmreg.io.displacement import fine_step
 from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.disk import check_disk
 from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.options import OUTPUT_NAMES, RunOptions
 from mmreg.registration.results.sizes import SIZES, in_words, result_bytes
 
@@ -87,7 +88,7 @@ def listed(tmp_path):
         write_volume(tmp_path / f'{name}.nii.gz', draw(centred((20, 18, 16), (4.0, 4.0, 4.0)), pose(0, (1, 0, 0))))
     (tmp_path / 'pairs.csv').write_text('fixed,moving\na.nii.gz,b.nii.gz\nb.nii.gz,a.nii.gz\n')
     write_preset(tmp_path, '\noptimisation = dict(levels=[dict(scale=1, iterations=1)])\naffine = None\n')
-    return CohortJob(RunOptions(), tmp_path / 'new/out'), read_cases(tmp_path / 'pairs.csv')
+    return CohortJob(RunOptions(), CohortSettings(tmp_path / 'new/out')), read_cases(tmp_path / 'pairs.csv')
 
 
 def test_a_list_says_what_it_needs(listed):
@@ -95,8 +96,8 @@ def test_a_list_says_what_it_needs(listed):
     needed = check_disk(job, cases, told.append)
     assert needed == pytest.approx(2 * result_bytes(Geometry.from_parts((20, 18, 16), (4.0, 4.0, 4.0))))
     assert len(told) == 1 and told[0].startswith('2 pairs: about ') and told[0].endswith(' are free')
-    assert check_disk(replace(job, outputs=('metrics',)), cases) < 0.1 * needed
-    assert not job.out_dir.exists()
+    assert check_disk(replace(job, how=replace(job.how, outputs=('metrics',))), cases) < 0.1 * needed
+    assert not job.how.out_dir.exists()
 
 
 def test_a_list_without_room_does_not_begin(listed, monkeypatch, capsys):
@@ -104,11 +105,13 @@ def test_a_list_without_room_does_not_begin(listed, monkeypatch, capsys):
     job, cases = listed
     with pytest.raises(DataError, match=r'new/out: found 1 kB of free disk, expected about .* for 2 pairs'):
         check_disk(job, cases)
-    folder = job.out_dir.parents[1]
+    folder = job.how.out_dir.parents[1]
     words = ['--pairs', folder / 'pairs.csv', '-o', folder / 'out', '--preset', folder / 'tiny.py', '--device', 'cpu']
     assert main([*map(str, words)]) == 2
     assert 'of free disk' in capsys.readouterr().err and not (folder / 'out').exists()
     for case in cases:
         (folder / 'out' / case.case_id).mkdir(parents=True)
         (folder / 'out' / case.case_id / 'plan.json').write_text('{}')
-    assert check_disk(replace(job, out_dir=folder / 'out'), cases) == 0, 'finished cases take their own places again'
+    assert check_disk(replace(job, how=replace(job.how, out_dir=folder / 'out')), cases) == 0, (
+        'finished cases take their own places again'
+    )

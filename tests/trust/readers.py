@@ -47,7 +47,9 @@ from mmreg.populations.scans import read_scans
 from mmreg.populations.statistics.compare import read_groups
 from mmreg.registration.alignment import read_affine
 from mmreg.registration.cohort.cases import read_cases
+from mmreg.registration.cohort.done import read_done
 from mmreg.registration.cohort.engines.shares import read_share
+from mmreg.registration.cohort.summary import summary_lines
 from mmreg.registration.inputs.images import load_image
 from mmreg.registration.presets.preset import load_preset
 from mmreg.registration.results.folder import read_marker
@@ -106,8 +108,12 @@ def extend(folder):
     (folder / 'scans.csv').write_text('image,scan_id,weight\nfixed.nii.gz,a,1\nmoving.nii.gz,b,2\n')
     (folder / 'groups.csv').write_text('scan_id,group\na,x\nb,y\n')
     case = {'case_id': 'a', 'fixed': {'id': 'f', 'image': 'f.nii'}, 'moving': {'id': 'm', 'image': 'm.nii'}}
-    job = {'out_dir': 'out', 'affine': 'auto', 'batch_size': 1}
-    (folder / 'job.json').write_text(json.dumps({'options': {'seed': 1}, 'job': job, 'cases': [case]}))
+    how = {'out_dir': 'out', 'affine': 'auto', 'batch_size': 1}
+    job = {'options': {'seed': 1}, 'how': how, 'key': '1', 'cases': [case]}
+    (folder / 'job.json').write_text(json.dumps(job))
+    line = {'case_id': 'a', 'fixed': 'f.nii', 'preset': None, 'seconds': 1.5, 'dice': 1}
+    done = {'case': 'a', 'request': 'x', 'stamp': 1, 'line': line, 'files': ['plan.json']}
+    (folder / 'done.jsonl').write_text(json.dumps(done) + '\n' + json.dumps({**done, 'case': 'b'}) + '\n')
     (folder / 'train.csv').write_text('fixed,moving\nfixed.nii.gz,moving.nii.gz\n')
     (folder / 'comma.csv').write_text('fixed;moving;case_id\nfixed.nii.gz;moving.nii.gz;a\n')
     TextTable(rng.random((2, 4)).astype(np.float32), ('a', 'b'), ('x', 'y'), {'encoder': 'e'}).save(
@@ -186,6 +192,10 @@ def _dataset(path):
     return Learn2RegDataset(str(path), data_root=str(Path(path).parent), split='validation', lazy_init=True).index()
 
 
+def _done(path):
+    return summary_lines([line['line'] for line in read_done(path).values()])
+
+
 def _prompts(path):
     return prompts_of(get_label_set({'labels': {1: 'left kidney', 2: 'liver'}}), {'file': str(path)})
 
@@ -233,6 +243,7 @@ READERS = {
     'read_scans': (lambda path: read_scans([path]), ['scans.csv']),
     'read_groups': (read_groups, ['groups.csv']),
     'read_share': (lambda path: read_share(path, {}, []), ['job.json']),
+    'read_done': (_done, ['done.jsonl']),
     'read_state': (lambda path: read_state(path, 'x'), ['plan.json']),
     'read_pair_rows': (read_pair_rows, ['pairs.csv', 'pairs.json']),
     'read_dataset_json': (read_dataset_json, ['dataset.json']),

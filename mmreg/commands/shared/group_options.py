@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
@@ -70,6 +70,32 @@ def names_of(args: argparse.Namespace) -> Mapping[int, str]:
 def listed(files: Sequence[str]) -> str:
     """Files in few words, to be said while the libraries are loaded: the name of one, the number of more."""
     return (Path(files[0]).name or files[0]) if len(files) == 1 else f'{len(files)} files'
+
+
+class StepProgress:
+    """Context manager around work of several steps: a bar with remaining time for each of them."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console.console(stderr=True),
+        )  # fmt: skip
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> StepProgress:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._tasks:
+            self._bar.stop()
+
+    def tell(self, what: str, done: int, of: int) -> None:
+        """So much of a step is done; nothing is shown before the first time, so that an error there stands alone."""
+        if not self._tasks:
+            self._bar.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=of)
+        self._bar.update(self._tasks[what], completed=done)
 
 
 class GroupProgress:

@@ -105,14 +105,15 @@ def _one(args: argparse.Namespace, pipeline: Any) -> int:
 def _many(args: argparse.Namespace, options: RunOptions, cases: list[Any]) -> int:
     from mmreg.registration.cohort.disk import check_disk
     from mmreg.registration.cohort.job import CohortJob
+    from mmreg.registration.cohort.settings import CohortSettings
     from mmreg.registration.cohort.shards import Shard
 
     from .run_progress import CohortProgress
 
-    job = CohortJob(
-        options, Path(args.out), args.layout, args.overwrite, args.outputs, args.affine, args.landmark_frame,
-        args.batch_size, plugins=tuple(args.plugin),
-    )  # fmt: skip
+    how = CohortSettings(
+        Path(args.out), args.layout, args.overwrite, args.outputs, args.affine, args.landmark_frame, args.batch_size
+    )
+    job = CohortJob(options, how, tuple(args.plugin))
     shard = Shard.of(args.shard) if args.shard else Shard.from_environment()
     if shard.is_first:
         check_disk(job, cases, tell=None if args.progress == 'json' else console.say)

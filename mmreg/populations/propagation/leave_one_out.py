@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmreg.errors import DataError
 from mmreg.io.tables import write_table
 from mmreg.populations.scans import Scan
 
@@ -21,7 +22,7 @@ def leave_one_out(atlases: Sequence[Scan], out_dir: str | Path, work: Work) -> l
     """Dice of every label, fusion and atlas.
 
     Args:
-        atlases: Three or more scans with label maps.
+        atlases: Two or more scans with label maps.
         out_dir: A folder per atlas, ``leave_one_out.csv`` and ``index.html``.
         work: How.
 
@@ -29,6 +30,8 @@ def leave_one_out(atlases: Sequence[Scan], out_dir: str | Path, work: Work) -> l
         Lines with :data:`COLUMNS`; empty in all processes but the first.
     """
     check_atlases(atlases)
+    if len(atlases) < 2:
+        raise DataError(f'atlases: found {len(atlases)}, expected two or more, of which each in turn is the scan')
     lines: list[dict[str, Any]] = []
     for target in atlases:
         others = [atlas for atlas in atlases if atlas.scan_id != target.scan_id]

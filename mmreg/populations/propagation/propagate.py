@@ -19,6 +19,7 @@ from mmreg.populations.told import Told, silent
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.options import RunOptions
 from mmreg.registration.results.folder import MARKER
 from mmreg.version import __version__
@@ -159,10 +160,8 @@ def _registered(
     lines: dict[str, dict[str, Any]],
 ) -> list[Scan]:  # fmt: skip
     """The atlases that could be registered; of the others, the reason is in their lines."""
-    job = CohortJob(
-        work.options, folder, outputs=('warped', 'labels', 'transforms'), affine='auto', inverse=False,
-        plugins=work.plugins,
-    )  # fmt: skip
+    how = CohortSettings(folder, outputs=('warped', 'labels', 'transforms'), affine='auto', inverse=False)
+    job = CohortJob(work.options, how, work.plugins)
     fixed = {key: value for key, value in target.source().items() if key != 'labels'}
     cases = [CohortCase(atlas.scan_id, fixed, atlas.source(), affines.get(atlas.scan_id)) for atlas in atlases]
     outcomes = work.engine.run(job, cases, lambda outcome: work.told(f'{target.scan_id}, {folder.name}', outcome))

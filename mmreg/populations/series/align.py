@@ -23,6 +23,7 @@ from mmreg.populations.told import Told, silent
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.options import RunOptions
 from mmreg.registration.results.folder import MARKER
 from mmreg.transforms.files import load_chain, load_transform
@@ -103,10 +104,9 @@ class _Aligner:
         options = self.options
         if rigid:
             options = RunOptions(only=self.settings.motion, device=options.device, seed=options.seed)
-        job = CohortJob(
-            options, self.out_dir / 'rounds' / folder, outputs=('transforms',), affine='auto', inverse=not rigid,
-            plugins=self.plugins,
-        )  # fmt: skip
+        place = self.out_dir / 'rounds' / folder
+        how = CohortSettings(place, outputs=('transforms',), affine='auto', inverse=not rigid)
+        job = CohortJob(options, how, self.plugins)
         found = {}
         for outcome in self.engine.run(job, cases, lambda outcome: self.told(folder, outcome)):
             name = outcome.case.case_id

@@ -19,7 +19,7 @@ from mmreg.version import __version__
 from .difference import GroupDifference
 from .page import write_statistics_page
 from .permutation import two_groups
-from .volumes import TemplateSpace, read_jacobian, write_jacobians
+from .volumes import TemplateSpace, Told, read_jacobian, silent, write_jacobians
 
 COMPARED_COLUMNS = ('label', 'first_mean', 'second_mean', 'difference_percent', 't', 'p_fwe')
 
@@ -33,6 +33,7 @@ def cohort_statistics(
     permutations: int = 1000,
     seed: int = 0,
     label_names: Mapping[int, str] | None = None,
+    told: Told = silent,
 ) -> GroupDifference | None:
     """Write maps and tables of the local volumes of a cohort.
 
@@ -44,6 +45,9 @@ def cohort_statistics(
         permutations: Of the test.
         seed: Of the test.
         label_names: Value -> name, for the page.
+        told: Called with what is done, how much of it, and how much there is.
+
+    An interrupted run goes on with the maps that are there.
 
     Raises:
         DataError: groups that cannot be compared.
@@ -66,10 +70,10 @@ def cohort_statistics(
         raise ConfigError(f'permutations is {permutations} and smooth {smooth_mm:g}, expected 20 and 0 mm or more.')
     members = None if groups is None else _members(space.scan_ids, groups)
     out_dir = Path(out_dir)
-    lines = write_jacobians(space, out_dir, smooth_mm)
+    lines = write_jacobians(space, out_dir, smooth_mm, told)
     found = None
     if members is not None:
-        found = _compared(space, out_dir, members, lines, permutations, seed)
+        found = _compared(space, out_dir, members, lines, permutations, seed, told)
         grid = space.template.geometry
         write_volume(out_dir / 't.nii.gz', Volume(found.t, grid))
         write_volume(out_dir / 'p_fwe.nii.gz', Volume(found.p, grid))
@@ -114,7 +118,7 @@ def _members(scan_ids: Sequence[str], groups: Mapping[str, str]) -> dict[str, st
 
 def _compared(
     space: TemplateSpace, out_dir: Path, members: Mapping[str, str], lines: Sequence[Mapping[str, Any]],
-    permutations: int, seed: int,
+    permutations: int, seed: int, told: Told,
 ) -> GroupDifference:  # fmt: skip
     first, second = sorted(set(members.values()))
     belongs = np.array([members[name] == second for name in space.scan_ids])
@@ -123,7 +127,10 @@ def _compared(
         kept = np.lib.format.open_memmap(folder / 'values.npy', 'w+', np.float32, (len(space.scan_ids), len(inside)))
         for number, name in enumerate(space.scan_ids):
             kept[number] = read_jacobian(out_dir, name).reshape(-1)[inside]
-        t, p, count = two_groups(kept.__getitem__, len(inside), belongs, permutations, seed)
+        t, p, count = two_groups(
+            kept.__getitem__, len(inside), belongs, permutations, seed,
+            lambda done: told('voxels compared', done, len(inside)),
+        )  # fmt: skip
     shape = space.template.geometry.shape
     maps = np.zeros(shape, np.float32), np.ones(shape, np.float32)
     for array, values in zip(maps, (t, p)):

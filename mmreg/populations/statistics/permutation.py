@@ -16,7 +16,12 @@ Reader = Callable[[tuple[slice, slice]], np.ndarray]
 
 
 def two_groups(
-    read: Reader, columns: int, members: np.ndarray, permutations: int = 1000, seed: int = 0
+    read: Reader,
+    columns: int,
+    members: np.ndarray,
+    permutations: int = 1000,
+    seed: int = 0,
+    told: Callable[[int], None] = lambda done: None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Student's t of the difference of two groups, and p-values corrected for all columns at once.
 
@@ -26,6 +31,7 @@ def two_groups(
         members: ``(N,)`` bool: who is in the second group.
         permutations: So many, drawn, the true one among them; all of them where there are no more.
         seed: Of the draw.
+        told: Called with how many columns are done.
 
     Returns:
         t ``(columns,)`` (above 0: larger in the second group), p ``(columns,)`` (two-sided, family-wise), and the
@@ -49,6 +55,7 @@ def two_groups(
         statistics = _student(read((slice(None), part)).astype(np.float64), designs)
         found[part] = statistics[0]
         largest = np.maximum(largest, np.abs(statistics).max(1))
+        told(part.stop)
     order = np.sort(largest)
     # A statistic counts as reached by those that equal it but for rounding.
     below = np.searchsorted(order, np.abs(found) * (1 - 1e-9), side='left')

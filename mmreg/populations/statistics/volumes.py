@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, InputError
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Volume, read_image, read_labels, read_mask, write_volume
-from mmreg.io.tables import write_table
+from mmreg.io.tables import write_json, write_table
+from mmreg.populations.kept import read_state, text_digest
 from mmreg.transforms.files import load_transform
 from mmreg.transforms.jacobian import jacobian_map
+from mmreg.utils.file_state import file_state
+from mmreg.version import __version__
 
+#: Called with what is done, how much of it, and how much there is.
+Told: TypeAlias = Callable[[str, int, int], None]
 REGION_COLUMNS = ('scan_id', 'label', 'volume_ml', 'mean_log_jacobian')
+
+
+def silent(what: str, done: int, of: int) -> None:
+    """Says nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,10 @@ class TemplateSpace:
         parts = None if labels is None else _on_grid(read_labels(labels), template, labels)
         return cls(folder, template, names, inside, parts)
 
+    def transform_of(self, scan_id: str) -> Path:
+        """The file that leads from the template to a scan."""
+        return self.folder / 'transforms' / scan_id / 'transform.h5'
+
     def log_jacobian(self, scan_id: str, smooth_mm: float = 0.0) -> np.ndarray:
         """``S`` float32: above 0 where the scan is larger than the template.
 
@@ -70,7 +85,7 @@ class TemplateSpace:
             scan_id: Which scan.
             smooth_mm: Standard deviation of a Gaussian, mm.
         """
-        transform = load_transform(self.folder / 'transforms' / scan_id / 'transform.h5')
+        transform = load_transform(self.transform_of(scan_id))
         grid = self.template.geometry
         values = jacobian_map(transform, grid, log=True).volume.array
         if smooth_mm > 0:
@@ -92,20 +107,23 @@ class TemplateSpace:
         ]
 
 
-def write_jacobians(space: TemplateSpace, out_dir: Path, smooth_mm: float = 0.0) -> list[dict[str, object]]:
+def write_jacobians(
+    space: TemplateSpace, out_dir: Path, smooth_mm: float = 0.0, told: Told = silent
+) -> list[dict[str, object]]:
     """Write the map of every scan, their mean and standard deviation, and the table of regions.
 
-    Memory does not grow with the number of scans.
+    Memory does not grow with the number of scans. Maps that an earlier run wrote from the same files are kept.
     """
+    kept = KeptMaps(space, out_dir / 'jacobians', smooth_mm)
     total = np.zeros(space.template.geometry.shape)
     squares = np.zeros_like(total)
     lines: list[dict[str, object]] = []
-    for scan_id in space.scan_ids:
-        values = space.log_jacobian(scan_id, smooth_mm)
-        write_volume(out_dir / 'jacobians' / f'{scan_id}.nii.gz', Volume(values, space.template.geometry))
+    for number, scan_id in enumerate(space.scan_ids, 1):
+        values = kept.map_of(scan_id)
         lines += space.region_lines(scan_id, values)
         total += values
         squares += np.square(values, dtype=np.float64)
+        told('maps of volume', number, len(space.scan_ids))
     count = len(space.scan_ids)
     mean = total / count
     deviation = np.sqrt(np.maximum(squares - count * mean**2, 0) / (count - 1))
@@ -113,6 +131,40 @@ def write_jacobians(space: TemplateSpace, out_dir: Path, smooth_mm: float = 0.0)
         write_volume(out_dir / f'{name}.nii.gz', Volume(array.astype(np.float32), space.template.geometry))
     write_table(out_dir / 'regions.csv', REGION_COLUMNS, lines, digits=7)
     return lines
+
+
+class KeptMaps:
+    """The maps of all scans in a folder, and a file that says what each was made from.
+
+    Args:
+        space: The template and its scans.
+        folder: Where the maps are.
+        smooth_mm: As in :meth:`TemplateSpace.log_jacobian`.
+    """
+
+    def __init__(self, space: TemplateSpace, folder: Path, smooth_mm: float):
+        self.space, self.folder, self.smooth_mm = space, folder, smooth_mm
+        grid = space.template.geometry
+        self._request = text_digest({'grid': [grid.shape, grid.affine], 'smooth_mm': smooth_mm, 'mmreg': __version__})
+        known = (read_state(self._list, self._request) or {}).get('maps')
+        self._known: dict[str, Any] = known if isinstance(known, dict) else {}
+
+    @property
+    def _list(self) -> Path:
+        return self.folder / 'made_from.json'
+
+    def map_of(self, scan_id: str) -> np.ndarray:
+        """``S`` float32, computed and written where it is not there yet."""
+        path = self.folder / f'{scan_id}.nii.gz'
+        source = file_state(self.space.transform_of(scan_id))
+        if self._known.get(scan_id) == source:
+            with suppress(InputError):
+                return read_image(path, check=False).array
+        values = self.space.log_jacobian(scan_id, self.smooth_mm)
+        write_volume(path, Volume(values, self.space.template.geometry))
+        self._known[scan_id] = source
+        write_json(self._list, {'request': self._request, 'maps': self._known})
+        return values
 
 
 def read_jacobian(out_dir: Path, scan_id: str) -> np.ndarray:

@@ -29,7 +29,9 @@ from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.engines.base import Engine, LocalEngine
 from mmreg.registration.cohort.job import CohortJob
 from mmreg.registration.cohort.outcome import Outcome
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.options import RunOptions
+from mmreg.registration.types import WantedInverse
 from mmreg.utils.file_state import file_state
 
 from . import finish
@@ -165,10 +167,10 @@ class _Builder:
         options = self.options
         if affine_stage:
             options = RunOptions(only=self.settings.align, device=options.device, seed=options.seed, fill=options.fill)
-        job = CohortJob(
-            options, folder / 'scans', outputs=('transforms',) if affine_stage else ('displacement', 'transforms'),
-            affine='auto', inverse=False if affine_stage else 'own', plugins=self.plugins,
-        )  # fmt: skip
+        outputs = ('transforms',) if affine_stage else ('displacement', 'transforms')
+        inverse: WantedInverse = False if affine_stage else 'own'
+        how = CohortSettings(folder / 'scans', outputs=outputs, affine='auto', inverse=inverse)
+        job = CohortJob(options, how, self.plugins)
         target = str(self._target(stage.number).absolute())
         fixed = {'id': 'template', 'image': target}
         cases = [CohortCase(scan.scan_id, fixed, scan.source(), self._affine_of(stage, scan)) for scan in self.scans]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -18,12 +18,12 @@ from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.progress import ProgressCallback
 from mmreg.registration.results.folder import read_marker
 from mmreg.registration.results.possible import refuse_impossible
-from mmreg.registration.types import AffineLike, WantedInverse
 
 from .cases import CohortCase
 from .done import DoneIndex
 from .outcome import Outcome, failed, names_of_files, result_line
 from .places import Places, write_layout
+from .settings import CohortSettings
 from .shards import Shard
 from .tables import CohortTables
 
@@ -36,44 +36,28 @@ _FIRST, _TABLE_SHARE = 20, 0.05
 class Cohort:
     """Registers the pairs of a list into one folder.
 
-    With ``layout='files'`` each case gets a folder of its own, and ``results.csv`` a line; otherwise only the
+    With the layout ``'files'`` each case gets a folder of its own, and ``results.csv`` a line; otherwise only the
     challenge's displacement file of each case is written. ``failures.csv`` lists what failed and why; it is absent
     where nothing did. All tables are replaced atomically after every case (in long lists: every few).
 
     Args:
         pipeline: Registers a pair.
         cases: The pairs, those of all processes.
-        out_dir: Where the results go.
-        layout: ``'files'``, ``'lumir'``, ``'learn2reg'`` or ``'oasis'``.
-        overwrite: Register finished cases again. Otherwise a case counts as finished where its folder is complete and
-            was made from the same files and settings; in a challenge layout, where that is so of its file.
-        outputs: Which files per case, see :data:`~mmreg.registration.results.outputs.OUTPUTS`.
-        affine: As in :class:`~mmreg.registration.pipeline.Pipeline`, for all cases that name none.
-        landmark_frame: The same.
-        batch_size: So many pairs with equal working grids are displaced together.
+        how: Where the results go, and how they are made.
         shard: Which process this is; it takes its share of the cases.
-        inverse: Whether the inverse displacement is brought too, which the results of ``'files'`` hold; ``'own'``: only
-            where a network has one itself.
         watch: Called with where the case in hand is.
     """
 
     pipeline: Pipeline
     cases: Sequence[CohortCase]
-    out_dir: Path
-    layout: str = 'files'
-    overwrite: bool = False
-    outputs: Collection[str] | None = None
-    affine: AffineLike = None
-    landmark_frame: str | None = None
-    batch_size: int = 1
+    how: CohortSettings
     shard: Shard = field(default_factory=Shard)
-    inverse: WantedInverse = True
     watch: ProgressCallback = None
 
     def __post_init__(self) -> None:
-        self._places = Places(self.layout, self.cases)
+        self._places = Places(self.how.layout, self.cases)
         self._settings: dict[str, Any] | None = None
-        self._done = DoneIndex(self.out_dir)
+        self._done = DoneIndex(self.how.out_dir)
         self._tables_due = 0.0
 
     def run(self, report: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
@@ -84,7 +68,7 @@ class Cohort:
         outcomes: list[Outcome] = []
         mine = self.shard.share(self.cases)
         if self.shard.world > 1:  # a process that fails must not remove the folder under the others
-            self.out_dir.mkdir(parents=True, exist_ok=True)
+            self.how.out_dir.mkdir(parents=True, exist_ok=True)
         try:
             for outcome in self._outcomes(mine):
                 outcomes.append(outcome)
@@ -102,7 +86,7 @@ class Cohort:
 
     def keep(self, outcomes: Sequence[Outcome]) -> None:
         """Note the last of ``outcomes``, and replace the tables unless that was done a moment ago."""
-        if outcomes[-1].request and self.layout == 'files':  # nothing else belongs into a submission
+        if outcomes[-1].request and self.how.layout == 'files':  # nothing else belongs into a submission
             self._done.add(outcomes[-1], self.place(outcomes[-1].case))
         if outcomes[-1].status != 'skipped' and time.monotonic() >= self._tables_due:
             self.write_tables(outcomes)
@@ -126,11 +110,11 @@ class Cohort:
     @property
     def tables(self) -> CohortTables:
         """The tables in the folder of the results."""
-        return CohortTables(self.out_dir, self.layout == 'files')
+        return CohortTables(self.how.out_dir, self.how.layout == 'files')
 
     def place(self, case: CohortCase) -> Path:
         """Folder, or in a challenge layout file, of a case."""
-        return self.out_dir / self._places.of(case)
+        return self.how.out_dir / self._places.of(case)
 
     def settings(self) -> dict[str, Any]:
         """What a result depends on besides its files."""
@@ -139,12 +123,12 @@ class Cohort:
                 **self.pipeline.settings(),
                 'label_sets': self.pipeline.options.label_sets,
                 'labels': self.pipeline.options.labels,
-                'affine': self.affine if isinstance(self.affine, str) else np.asarray(self.affine).tolist(),
-                'landmark_frame': self.landmark_frame,
+                'affine': self.how.affine if isinstance(self.how.affine, str) else np.asarray(self.how.affine).tolist(),
+                'landmark_frame': self.how.landmark_frame,
                 'fill': self.pipeline.options.fill,
-                'inverse': self.inverse,
+                'inverse': self.how.inverse,
                 **self._shown(),
-                'outputs': None if self.outputs is None else sorted(self.outputs),
+                'outputs': None if self.how.outputs is None else sorted(self.how.outputs),
             }
         return self._settings
 
@@ -168,14 +152,14 @@ class Cohort:
                 yield finished
                 continue
             waiting.append(case)
-            if len(waiting) >= self.batch_size:
+            if len(waiting) >= self.how.batch_size:
                 yield from self._register(waiting)
                 waiting = []
         yield from self._register(waiting)
 
     def finished(self, case: CohortCase) -> Outcome | None:
         """A case whose result is there, made from the same files and settings; None where it has to be registered."""
-        if self.overwrite:
+        if self.how.overwrite:
             return None
         try:
             place = self.place(case)
@@ -185,7 +169,7 @@ class Cohort:
         known = self._done.find(case, request, place)
         if known is not None:
             return known
-        if self.layout != 'files':
+        if self.how.layout != 'files':
             there = place.is_file() and read_note(place) == request
             return Outcome(case, 'skipped', request=request) if there else None
         plan = read_marker(place)
@@ -211,12 +195,12 @@ class Cohort:
 
     def _start(self, case: CohortCase) -> StartedPair:
         self.place(case)  # a name that the layout cannot have is told before the work
-        files = case.files if self.layout == 'files' else case.files.only(self.pipeline.needed())
+        files = case.files if self.how.layout == 'files' else case.files.only(self.pipeline.needed())
         return self.pipeline.start(
             files,
             case.case_id,
-            affine=case.affine or self.affine,
-            landmark_frame=self.landmark_frame,
+            affine=case.affine or self.how.affine,
+            landmark_frame=self.how.landmark_frame,
             watch=self.watch,
         )
 
@@ -243,13 +227,13 @@ class Cohort:
 
     def _finish(self, case: CohortCase, started: StartedPair, moved: Any) -> tuple[dict[str, Any], str]:
         """Write the result; its line, and the digest that it is known by."""
-        files = self.layout == 'files'
-        inverse = self.inverse if files else False
+        files = self.how.layout == 'files'
+        inverse = self.how.inverse if files else False
         result = self.pipeline.finish(started, moved, inverse=inverse, metrics=files, watch=self.watch)
         refuse_impossible(result)
         request = result.provenance['request'] = case.fingerprint(self.settings())
         if files:
-            result.save(self.place(case), outputs=self.outputs, watch=self.watch)
+            result.save(self.place(case), outputs=self.how.outputs, watch=self.watch)
         else:
-            write_layout(self.layout, self.place(case), result)
+            write_layout(self.how.layout, self.place(case), result)
         return result_line(case, result.provenance), request

@@ -34,8 +34,8 @@ def check_disk(job: CohortJob, cases: Sequence[CohortCase], tell: Callable[[str]
     Raises:
         DataError: the disk has not so much room.
     """
-    places, out_dir = Places(job.layout, cases), Path(job.out_dir)
-    waiting = [case for case in cases if job.overwrite or not _is_there(places, out_dir, case)]
+    places, out_dir = Places(job.how.layout, cases), job.how.out_dir
+    waiting = [case for case in cases if job.how.overwrite or not _is_there(places, out_dir, case)]
     each = _bytes_per_case(job, waiting)
     if not waiting or each is None:
         return 0.0
@@ -61,7 +61,7 @@ def _bytes_per_case(job: CohortJob, cases: Sequence[CohortCase]) -> float | None
         path = case.fixed['image']
         with suppress(InputError):
             if not Path(path).is_dir():  # the headers of a DICOM series are its files
-                found.append(result_bytes(read_geometry(path, frames=True), job.outputs, job.layout))
+                found.append(result_bytes(read_geometry(path, frames=True), job.how.outputs, job.how.layout))
     return sum(found) / len(found) if found else None
 
 

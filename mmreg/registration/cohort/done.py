@@ -71,12 +71,20 @@ class DoneIndex:
             path = self.folder / DONE
             if os.path.lexists(path):
                 try:
-                    text = read_text(path)
+                    self._lines = read_done(path)
                 except InputError:
-                    text, self._usable = '', False
-                found = (_parsed(line) for line in text.splitlines() if line)
-                self._lines = {line['case']: line for line in found if line is not None}
+                    self._usable = False
         return self._lines
+
+
+def read_done(path: str | Path) -> dict[str, dict[str, Any]]:
+    """The lines of a ``done.jsonl`` by their case; of several, the last one, and none that is not ours.
+
+    Raises:
+        DataError: no file, or no text.
+    """
+    found = (_parsed(line) for line in read_text(path).splitlines() if line)
+    return {line['case']: line for line in found if line is not None}
 
 
 def stamp(place: Path) -> int | None:
@@ -93,14 +101,16 @@ def _parsed(text: str) -> dict[str, Any] | None:
         line = json.loads(text)
         kinds = {'case': str, 'request': str, 'stamp': int, 'line': dict, 'files': list}
         whole = all(isinstance(line[name], kind) for name, kind in kinds.items())
-        fits = all(isinstance(value, _kind(name)) for name, value in line['line'].items())
+        fits = all(_fits(name, value) for name, value in line['line'].items())
         return line if whole and fits and all(isinstance(name, str) for name in line['files']) else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _kind(name: str) -> tuple[type, ...]:
-    """What a column of ``results.csv`` holds; nothing where it is none."""
-    if name not in COLUMNS:
-        return ()
-    return (str, type(None)) if name in TEXTS else (int, float, type(None))
+def _fits(name: str, value: Any) -> bool:
+    """Whether a column of ``results.csv`` holds such values, which are numbers that a float can be, or texts."""
+    if name not in COLUMNS or value is None:
+        return name in COLUMNS
+    if name in TEXTS:
+        return isinstance(value, str)
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 1 << 1000)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from mmreg.registration.options import RunOptions
 from mmreg.registration.pipeline import Pipeline
 from mmreg.registration.register import make_pipeline
-from mmreg.registration.types import AffineLike, WantedInverse
 
 from .cases import CohortCase
 from .cohort import Cohort
+from .settings import CohortSettings
 from .shards import Shard
 
 
@@ -26,27 +25,13 @@ class CohortJob:
 
     Attributes:
         options: How pairs are registered; a model is named by its config file.
-        out_dir: Where the results go.
-        layout: As in :class:`~mmreg.registration.cohort.cohort.Cohort`, like all that follow.
-        overwrite: Register finished cases again.
-        outputs: Which files per case.
-        affine: For all cases that name none.
-        landmark_frame: Frame of landmark tables.
-        batch_size: So many pairs are displaced together.
-        inverse: Whether the inverse displacement is brought too.
+        how: Where the results go, and how they are made.
         plugins: Files that register parts; executed in every process.
         key: Tells jobs apart.
     """
 
     options: RunOptions
-    out_dir: Path
-    layout: str = 'files'
-    overwrite: bool = False
-    outputs: Collection[str] | None = None
-    affine: AffineLike = None
-    landmark_frame: str | None = None
-    batch_size: int = 1
-    inverse: WantedInverse = True
+    how: CohortSettings
     plugins: tuple[str, ...] = ()
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -62,7 +47,4 @@ class CohortJob:
         self, cases: Sequence[CohortCase], shard: Shard | None = None, pipeline: Pipeline | None = None
     ) -> Cohort:
         """The cases of this process; ``pipeline`` is one that was made before."""
-        return Cohort(
-            pipeline or self.pipeline(), cases, Path(self.out_dir), self.layout, self.overwrite, self.outputs,
-            self.affine, self.landmark_frame, self.batch_size, shard or Shard(), self.inverse,
-        )  # fmt: skip
+        return Cohort(pipeline or self.pipeline(), cases, self.how, shard or Shard())

@@ -17,6 +17,7 @@ from mmreg.io.plain import plain
 from mmreg.io.tables import write_json
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.job import CohortJob
+from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.cohort.shards import Shard
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
@@ -24,7 +25,6 @@ from mmreg.utils.text_files import read_json
 
 #: Of a job, what the command line names instead.
 _EXECUTED = ('model', 'checkpoint')
-_KEPT = ('layout', 'overwrite', 'outputs', 'landmark_frame', 'batch_size', 'inverse', 'key')
 
 
 def write_share(path: Path, job: CohortJob, cases: Sequence[CohortCase]) -> list[str]:
@@ -43,10 +43,11 @@ def write_share(path: Path, job: CohortJob, cases: Sequence[CohortCase]) -> list
         )
     words = [word for name in _EXECUTED if options[name] for word in (f'--{name}', str(options.pop(name)))]
     words += [word for plugin in job.plugins for word in ('--plugin', plugin)]
-    kept = {name: getattr(job, name) for name in _KEPT}
+    how = {one.name: getattr(job.how, one.name) for one in fields(CohortSettings)}
     content = {
         'options': {name: value for name, value in options.items() if name not in _EXECUTED},
-        'job': {**kept, 'out_dir': str(Path(job.out_dir).absolute()), 'affine': job.affine},
+        'how': {**how, 'out_dir': str(job.how.out_dir.absolute())},
+        'key': job.key,
         'cases': [asdict(case) for case in cases],
     }
     write_json(path, plain(content), keep_nan=True)
@@ -64,7 +65,8 @@ def read_share(path: Path, executed: dict[str, Any], plugins: Sequence[str]) -> 
         if set(content['options']) & set(_EXECUTED):
             raise TypeError('a model is named in a file')
         options = {**content['options'], **executed}
-        job = CohortJob(RunOptions(**options), plugins=tuple(plugins), **_paths(content['job']))
+        how = CohortSettings(**_paths(content['how']))
+        job = CohortJob(RunOptions(**options), how, tuple(plugins), content['key'])
         return job, [CohortCase(**case) for case in content['cases']]
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f'{path}: {error}, expected a job of mmreg') from error

@@ -63,7 +63,7 @@ def write_array(job: CohortJob, cases: Sequence[CohortCase], jobs: int, options:
     Returns:
         The script: ``sbatch SCRIPT`` submits it.
     """
-    folder = Path(job.out_dir).absolute() / FOLDER
+    folder = job.how.out_dir.absolute() / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     words = [sys.executable, '-m', 'mmreg.registration.cohort.engines.shares', str(folder / 'job.json')]
     words += write_share(folder / 'job.json', job, cases)

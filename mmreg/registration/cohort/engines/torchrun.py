@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from mmreg.registration.cohort.cases import CohortCase
 from mmreg.registration.cohort.job import CohortJob
@@ -45,7 +44,7 @@ class TorchrunEngine(Engine):
     def run(self, job: CohortJob, cases: Sequence[CohortCase], report: Report = silent) -> list[Outcome]:
         """This process's share; the outcomes are those of all processes."""
         device = self.shard.device(None if job.options.device is None else str(job.options.device))
-        job = replace(job, options=replace(job.options, device=device), out_dir=Path(job.out_dir))
+        job = replace(job, options=replace(job.options, device=device))
         cohort = job.cohort(cases, self.shard)
         cohort.watch = self.watch
         return cohort.merge(cohort.run(report))
