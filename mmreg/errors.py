@@ -15,6 +15,10 @@ from itertools import islice
 _ADDRESS = re.compile(r' (?:object )?at 0x[0-9a-fA-F]+')
 
 
+#: What comes of taking content for what it is not: an entry or row too few, a number that is a word, no number at all.
+MISFIT = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
+
+
 class InputError(ValueError):
     """A user's mistake, told in one sentence that names the thing, what was found and what was expected."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmreg.errors import CheckpointError, listed
+from mmreg.errors import MISFIT, CheckpointError, listed
 from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, REGISTRARS, TEXT_EMBEDDINGS
 from mmreg.utils.admit import admit, largest_number
 from mmreg.utils.checkpoint import check_architecture
@@ -103,7 +103,7 @@ class Family:
             model = admit(model, f'{source}: config', _PARTS, CheckpointError)
         except CheckpointError as error:
             raise error if source in str(error) else CheckpointError(f'{source}: {error}') from None
-        except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError, ZeroDivisionError) as error:
+        except MISFIT as error:
             raise CheckpointError(
                 f'{source} is no whole checkpoint of the family {self.name!r}: found {error} missing or misshapen, '
                 'expected all weights.'

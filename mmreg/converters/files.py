@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmreg.errors import CheckpointError
+from mmreg.errors import MISFIT, CheckpointError
 from mmreg.utils.atomic import replacing
 from mmreg.utils.checkpoint import read_checkpoint
 from mmreg.version import __version__
@@ -75,7 +75,7 @@ def without_wrappers(family: Family, published: Mapping[str, Tensor]) -> dict[st
     for state in unwrapped(published):
         try:
             family.convert(state)
-        except (CheckpointError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError):
+        except (RuntimeError, *MISFIT):
             continue
         return state
     return dict(published)
@@ -89,7 +89,7 @@ def convert_weights(family: Family, published: Mapping[str, Tensor], source: str
     """
     try:
         return family.convert(published)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
+    except (RuntimeError, *MISFIT) as error:
         if isinstance(error, CheckpointError):
             raise _with_hint(family, published, source, error) from error
         raise CheckpointError(
@@ -145,7 +145,7 @@ def fitting_families(published: Mapping[str, Tensor]) -> list[str]:
     for name, family in sorted(FAMILIES.items()):
         try:
             family.model(family.convert(without_wrappers(family, published)))
-        except (CheckpointError, ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError):
+        except (RuntimeError, *MISFIT):
             continue
         found.append(name)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mmreg.errors import DataError
+from mmreg.errors import MISFIT, DataError
 from mmreg.utils.text_files import read_text
 
 from .dicom import is_dicom_file
@@ -27,7 +27,7 @@ def phases(info: str | Path) -> dict[str, int]:
     values = dict(line.split(':', 1) for line in lines if ':' in line)
     try:
         return {phase: int(values[phase]) for phase in ('ED', 'ES')}
-    except (KeyError, ValueError) as error:
+    except MISFIT as error:
         raise DataError(f'{path}: found no frame numbers of ED and ES, expected lines such as "ED: 1".') from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import MISFIT, DataError
 from mmreg.utils.text_files import parse_json
 
 from .csv_text import from_cell, read_plain_text, separator_of, split_rows
@@ -165,7 +165,7 @@ def _parse_json(text: str, path: Path, frame: str | None) -> Points:
     try:
         for markup in content['markups']:
             _add_markup(found, markup, path)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except MISFIT as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f'{path}: found no control points, expected a 3D Slicer markup') from error
@@ -184,6 +184,8 @@ def _add_markup(found: Points, markup: Mapping[str, Any], path: Path) -> None:
         if point.get('position') is None:
             continue
         place = [scale * float(value) for value in point['position']]
+        if len(place) not in (2, 3):
+            raise DataError(f'{path}: found a position of {len(place)} numbers, expected 2 or 3 of every control point')
         if frame == 'lps':
             place = [-place[0], -place[1], *place[2:]]
         found.rows.append(place)
@@ -206,7 +208,7 @@ def _parse_point_set(content: Mapping[str, Any], path: Path) -> Points:
         )
     try:
         rows = [[float(point['coordinates'][axis]) for axis in 'xyz'] for point in content['points']]
-    except (KeyError, TypeError, ValueError) as error:
+    except MISFIT as error:
         raise DataError(f'{path}: found points without coordinates, expected a point set of FreeSurfer') from error
     return Points(rows, 'ras')
 

@@ -230,6 +230,11 @@ def test_lta(tmp_path, kind):
         text += ['cras   = ' + ' '.join(map(repr, middle.tolist()))]
     (tmp_path / 'a.lta').write_text('\n'.join([*text, 'subject fsaverage', 'fscale 0.1']) + '\n')
     np.testing.assert_allclose(read_transform(tmp_path / 'a.lta').affine, world_affine(), atol=1e-6)
+    for valid in ('valid =', 'valid = 0', 'volume info') if kind == 0 else ():  # in mm no geometry is asked for
+        spoilt = '\n'.join(text).replace('valid = 1  # volume info valid', valid)
+        (tmp_path / 'b.lta').write_text(spoilt)
+        with pytest.raises(DataError, match=r'b\.lta: found'):
+            read_transform(tmp_path / 'b.lta')
 
 
 def elastix(path, kind, numbers, *more, initial='NoInitialTransform'):

@@ -126,3 +126,11 @@ def test_pairs_by_row():
         assert fixed is one and moving is two
     with pytest.raises(DataError, match='has 2 points and moving 3, expected pairs'):
         paired(Landmarks(np.zeros((2, 3)), 'ras'), Landmarks(np.zeros((3, 3)), 'ras'), ('fixed', 'moving'))
+
+
+@pytest.mark.parametrize('position', [[], [1.0], [1.0, 2.0, 3.0, 4.0], 'abc', {}, [None, 1, 2], 7])
+@pytest.mark.parametrize('system', ['LPS', 'RAS'])
+def test_a_position_that_is_none(tmp_path, position, system):
+    path = write(tmp_path / 'a.mrk.json', markup([('A', [1, 2, 3]), ('B', position)], coordinateSystem=system))
+    with pytest.raises(DataError, match=r'a\.mrk\.json: found'):
+        read_landmarks(path)

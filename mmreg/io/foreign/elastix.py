@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from mmreg.errors import DataError
+from mmreg.errors import MISFIT, DataError
 from mmreg.io.atomic import write_text
 from mmreg.io.displacement import read_displacement_image, write_displacement_image
 from mmreg.io.files import regular_file
@@ -47,7 +47,7 @@ def read_elastix(path: Path, spaces: Spaces, depth: int = 0) -> Transform:
         raise DataError(f'{path}: found a {kind} of elastix, expected one of {", ".join(_BUILDERS)}')
     try:
         own = Transform(_BUILDERS[kind](entries, path))
-    except (RuntimeError, ValueError, IndexError, KeyError) as error:
+    except (RuntimeError, *MISFIT) as error:
         raise DataError(
             f'{path}: found parameters that make no {kind} ({_brief(error)}), expected {_EXPECTED}'
         ) from error

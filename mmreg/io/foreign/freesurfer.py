@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import MISFIT, DataError
 from mmreg.io.atomic import write_text
 from mmreg.io.geometry import Geometry
 from mmreg.io.transforms import Transform
@@ -28,7 +28,7 @@ def read_lta(path: Path, spaces: Spaces) -> Transform:
     fields = dict(_pair(line) for line in lines if '=' in line)
     try:
         kind, count = int(fields['type']), int(fields.get('nxforms', '1'))
-    except (KeyError, ValueError) as error:
+    except MISFIT as error:
         raise DataError(f'{path}: found no type of transform, expected {_EXPECTED}') from error
     if count != 1:
         raise DataError(f'{path}: found {count} transforms, expected one')
@@ -92,7 +92,7 @@ def _geometry(lines: list[str], name: str, path: Path) -> np.ndarray:
     except StopIteration as error:
         raise DataError(f'{path}: found no geometry of the {name} image, expected {_EXPECTED}') from error
     fields = dict(_pair(line) for line in lines[start + 1 : start + 9] if '=' in line)
-    if fields.get('valid', '0').split()[0] != '1':
+    if fields.get('valid', '').split()[:1] != ['1']:
         raise DataError(f'{path}: found a geometry of the {name} image that is not valid, expected {_EXPECTED}')
     return _voxel_to_world(fields, path)
 
@@ -104,6 +104,6 @@ def _voxel_to_world(fields: Mapping[str, str], path: Path) -> np.ndarray:
         matrix = np.eye(4)
         matrix[:3, :3] = axes * spacing
         matrix[:3, 3] = centre - matrix[:3, :3] @ (size / 2)
-    except (KeyError, ValueError) as error:
+    except MISFIT as error:
         raise DataError(f'{path}: found an incomplete geometry ({error}), expected {_EXPECTED}') from error
     return matrix

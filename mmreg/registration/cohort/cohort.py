@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreg.errors import InputError
+from mmreg.errors import MISFIT, InputError
 from mmreg.io.learn2reg import read_note
 from mmreg.registration.pipeline import Pipeline, StartedPair
 from mmreg.registration.progress import ProgressCallback
@@ -178,7 +178,7 @@ class Cohort:
         try:
             line = result_line(case, plan)
             return Outcome(case, 'skipped', line, files=names_of_files(plan['files']), request=request)
-        except (KeyError, TypeError, AttributeError):  # a plan that is not one of ours
+        except MISFIT:  # a plan that is not one of ours
             return None
 
     def _register(self, cases: Sequence[CohortCase]) -> Iterator[Outcome]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import InputError
+from mmreg.errors import MISFIT, InputError
 from mmreg.io.plain import json_text
 from mmreg.utils.text_files import read_text
 
@@ -103,7 +103,7 @@ def _parsed(text: str) -> dict[str, Any] | None:
         whole = all(isinstance(line[name], kind) for name, kind in kinds.items())
         fits = all(_fits(name, value) for name, value in line['line'].items())
         return line if whole and fits and all(isinstance(name, str) for name in line['files']) else None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except MISFIT:
         return None
 
 

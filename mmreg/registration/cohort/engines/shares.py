@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mmreg.errors import ConfigError, DataError
+from mmreg.errors import MISFIT, ConfigError, DataError, InputError
 from mmreg.io.plain import plain
 from mmreg.io.tables import write_json
 from mmreg.registration.cohort.cases import CohortCase
@@ -68,7 +68,9 @@ def read_share(path: Path, executed: dict[str, Any], plugins: Sequence[str]) -> 
         how = CohortSettings(**_paths(content['how']))
         job = CohortJob(RunOptions(**options), how, tuple(plugins), content['key'])
         return job, [CohortCase(**case) for case in content['cases']]
-    except (KeyError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except MISFIT as error:
         raise DataError(f'{path}: {error}, expected a job of mmreg') from error
 
 
