@@ -1,6 +1,6 @@
 """What a long list costs beside its registrations: time and memory per pair, and how soon a rerun goes on.
 
-    python benchmarks/cohort_scale.py [--pairs 1000] [--engine local|dask] [--workers 2] [--profile]
+    python benchmarks/cohort_scale.py [--pairs 1000] [--registered N] [--engine local|dask] [--workers 2] [--profile]
 
 Pairs of 8 x 8 voxels, one iteration each, no affine, only the displacement is written. The list is run up to its
 middle, and stopped; a new process goes on to the end; a third one finds everything finished. Printed are, per tenth of
@@ -8,6 +8,9 @@ the list, milliseconds per pair (CPU of this process, and wall) and its memory, 
 third process took before their first new pair, or their end. With --engine dask the registrations are the workers', and
 the CPU time is that of handing out, gathering and tables. Last, where Chromium is installed: how long the page of all
 pairs takes until its table is there.
+
+With --registered N only N pairs at the beginning, in the middle and at the end are registered. Those between are copies
+of the first one's result under the names of the others, with their lines in the index, as if they had been.
 """
 
 from __future__ import annotations
@@ -26,9 +29,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from mmreg.registration.cohort.cases import CohortCase
+    from mmreg.registration.cohort.job import CohortJob
 
 SIZE = 8
 
@@ -37,6 +44,7 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--pairs', type=int, default=1000)
+    parser.add_argument('--registered', type=int, help='so many at three places; the others are copies')
     parser.add_argument('--engine', choices=('local', 'dask'), default='local')
     parser.add_argument('--workers', type=int, default=2, help='of Dask')
     parser.add_argument('--profile', action='store_true', help='of the second half: functions by their own time')
@@ -46,18 +54,59 @@ def main() -> None:
         make_list(folder, args.pairs)
         print(f'{args.pairs} pairs, {args.engine}')
         print(f'{"pairs":>12}{"CPU ms":>9}{"wall ms":>9}{"MiB":>7}   per pair, this process')
-        first = in_new_process(folder, args, args.pairs // 2)
-        second = in_new_process(folder, args, None, args.profile)
-        third = in_new_process(folder, args, None)
-        for half in (first, second):
-            for row in half['rows']:
-                print(f'{row["pairs"]:>12}{row["cpu_ms"]:9.2f}{row["wall_ms"]:9.2f}{row["mib"]:7.0f}')
-        half = args.pairs // 2
+        half, few = args.pairs // 2, args.registered
+        show(in_new_process(folder, args, few or half))
+        if few:
+            copy_results(folder, few, half)
+        second = in_new_process(folder, args, few, args.profile)
+        show(second)
+        if few:
+            copy_results(folder, half + few, args.pairs - few)
+            show(in_new_process(folder, args, None))
+        last = in_new_process(folder, args, None)
         print(f'going on after {half}: {second["until_new_cpu"]:.2f} CPU s ({second["until_new"]:.2f} s) for what is '
               f'done, {1000 * second["until_new_cpu"] / half:.2f} ms each')  # fmt: skip
-        print(f'nothing left to do: {third["cpu"]:.2f} CPU s ({third["wall"]:.2f} s), tables and page of all included')
+        print(f'nothing left to do: {last["cpu"]:.2f} CPU s ({last["wall"]:.2f} s), tables and page of all included')
         page = folder / 'out' / 'index.html'
         print(f'index.html: {page.stat().st_size / 1e6:.2f} MB{opened(page)}')
+
+
+def show(found: dict[str, Any]) -> None:
+    """The rows of a part of the work."""
+    for row in found['rows']:
+        print(f'{row["pairs"]:>12}{row["cpu_ms"]:9.2f}{row["wall_ms"]:9.2f}{row["mib"]:7.0f}', flush=True)
+
+
+def copy_results(folder: Path, first: int, last: int) -> None:
+    """Give some pairs of the list the result of its first one."""
+    from mmreg.registration.cohort.done import DoneIndex
+    from mmreg.registration.cohort.outcome import Outcome, names_of, names_of_files, result_line
+
+    job, cases = job_and_cases(folder)
+    settings, index, out = job.cohort(cases).settings(), DoneIndex(job.how.out_dir), job.how.out_dir
+    plan = json.loads((out / cases[0].case_id / 'plan.json').read_text())
+    for case in cases[first:last]:
+        place = out / case.case_id
+        shutil.copytree(out / cases[0].case_id, place)
+        plan['request'] = case.fingerprint(settings)
+        (place / 'plan.json').write_text(json.dumps(plan))
+        line = {**result_line(case, plan), **names_of(case)}
+        index.add(Outcome(case, 'done', line, files=names_of_files(plan['files']), request=plan['request']), place)
+
+
+def job_and_cases(folder: Path) -> tuple[CohortJob, list[CohortCase]]:
+    """What is done with the list."""
+    from mmreg.plugins import register_all_modules
+    from mmreg.registration.cohort.cases import read_cases
+    from mmreg.registration.cohort.job import CohortJob
+    from mmreg.registration.cohort.settings import CohortSettings
+    from mmreg.registration.options import RunOptions
+
+    register_all_modules()
+    quick = {'optimisation.levels': [{'spacing': 1.0, 'iterations': 1}]}
+    options = RunOptions(preset='generic', affine='none', cfg_options=quick)
+    how = CohortSettings(folder / 'out', affine='none', outputs=('displacement',))
+    return CohortJob(options, how), read_cases(folder / 'pairs.csv')
 
 
 def make_list(folder: Path, count: int) -> None:
@@ -78,30 +127,21 @@ def make_list(folder: Path, count: int) -> None:
 def in_new_process(folder: Path, args: argparse.Namespace, stop: int | None, profile: bool = False) -> dict[str, Any]:
     """What :func:`work` says, from a process of its own: its memory is that of this part of the work."""
     with multiprocessing.get_context('spawn').Pool(1) as pool:
-        text = pool.apply(work, (str(folder), args.engine, args.workers, stop, profile))
+        text = pool.apply(work, (str(folder), args.engine, args.workers, stop, profile, args.registered))
     return json.loads(text)
 
 
-def work(folder: str, name: str, workers: int, stop: int | None, profile: bool) -> str:
+def work(folder: str, name: str, workers: int, stop: int | None, profile: bool, every: int | None) -> str:
     """Go through the list, up to ``stop`` new pairs; JSON of what it cost."""
-    from mmreg.plugins import register_all_modules
-    from mmreg.registration.cohort.cases import read_cases
     from mmreg.registration.cohort.engines.base import Engine, LocalEngine
     from mmreg.registration.cohort.engines.dask import DaskEngine
-    from mmreg.registration.cohort.job import CohortJob
-    from mmreg.registration.cohort.settings import CohortSettings
-    from mmreg.registration.options import RunOptions
 
-    register_all_modules()
-    quick = {'optimisation.levels': [{'spacing': 1.0, 'iterations': 1}]}
-    options = RunOptions(preset='generic', affine='none', cfg_options=quick)
+    job_and_cases(Path(folder))  # everything is imported once
     engine: Engine = DaskEngine(workers=workers) if name == 'dask' else LocalEngine()
     with engine:
         began, cpu = time.perf_counter(), time.process_time()
-        cases = read_cases(Path(folder) / 'pairs.csv')
-        how = CohortSettings(Path(folder) / 'out', affine='none', outputs=('displacement',))
-        job = CohortJob(options, how)
-        counting = Counting(max(1, len(cases) // 10), stop)
+        job, cases = job_and_cases(Path(folder))
+        counting = Counting(max(1, every or len(cases) // 10), stop)
         with profiled() if profile else nullcontext(), suppress(KeyboardInterrupt):
             engine.run(job, cases, counting)
         found = {'rows': counting.rows, 'wall': time.perf_counter() - began, 'cpu': time.process_time() - cpu}

@@ -71,8 +71,10 @@ def _propagate(args: argparse.Namespace) -> int:
             f'{args.target}: found {target.geometry.ndim}-D, expected the dimension of the atlases, '
             f'{atlases[0].geometry.ndim}-D.'
         )
-    stages = 1 + (settings.select is not None)
-    total = stages * (len(atlases) * (len(atlases) - 1) if target is None else len(atlases))
+    if target is None:
+        total = len(atlases) * settings.registrations(len(atlases) - 1)
+    else:
+        total = settings.registrations(len(atlases))
     with stopping_on_sigterm(), engine_of(args) as engine, GroupProgress(total, args.debug) as progress:
         work = Work(settings, options, engine, progress.advance, tuple(args.plugin), names)
         if target is None:

@@ -84,6 +84,8 @@ def _series(args: argparse.Namespace) -> int:
                     f'{max(moved):.3g} mm at most')  # fmt: skip
     if result.drift_mm is not None:
         console.say(f'drift after one turn of the cycle: {result.drift_mm:.3g} mm on average')
+    for warning in result.warnings:
+        console.say(f'warning: {warning}')
     for name, reason in result.failures.items():
         console.say(f'failed: {name}: {reason}')
     console.say(f'written to {args.out}: aligned.nii.gz, mean.nii.gz, motion.csv, transforms, index.html')

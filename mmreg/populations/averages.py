@@ -10,13 +10,12 @@ from types import TracebackType
 import numpy as np
 
 from mmreg.errors import ConfigError
+from mmreg.populations.contrast import in_hounsfield_units
 from mmreg.utils.choices import AVERAGES
 from mmreg.utils.leftovers import temporary_folder
 
 #: Voxels of all scans that are looked at together for a median.
 _SLAB = 1 << 24
-#: Below this an image has Hounsfield units, and its numbers stay.
-_AIR = -500.0
 
 
 def intensity_scale(array: np.ndarray) -> float:
@@ -34,17 +33,6 @@ def intensity_scale(array: np.ndarray) -> float:
     front = known[known > known.mean()]
     scale = float(np.median(front)) if front.size else 0.0
     return scale if scale > 0 else 1.0
-
-
-def in_hounsfield_units(array: np.ndarray) -> bool:
-    """Whether an image has the air of a CT.
-
-    Example:
-        >>> in_hounsfield_units(np.array([-1000.0, 40.0])), in_hounsfield_units(np.array([-3.0, 40.0]))
-        (True, False)
-    """
-    known = array[np.isfinite(array)]
-    return bool(known.size) and float(known.min()) <= _AIR
 
 
 class ImageAverage:

@@ -92,6 +92,9 @@ def test_another_contrast_is_told(scans, tmp_path, capsys):
     assert main(['template', *images[:3], str(strange), '-o', str(tmp_path / 'out'), *ROUGH]) == 0
     assert 'warning: strange looks different: it correlates with the template by -' in capsys.readouterr().out
     assert 'strange looks different' in (tmp_path / 'out' / 'index.html').read_text()
+    words = ['series', images[0], str(strange), '-o', str(tmp_path / 'series'), '--reference', '1']
+    assert main(words) == 0
+    assert 'warning: strange looks different from the reference: it correlates' in capsys.readouterr().out
     words = [
         'propagate',
         images[0],

@@ -9,7 +9,7 @@ from mmreg.cli import main
 from mmreg.io import read_image, read_labels
 from mmreg.populations.propagation.fusion import FUSIONS, Votes, disagreement, fuse, majority
 from mmreg.populations.propagation.joint import joint_weights, patch_similarity
-from mmreg.populations.propagation.settings import FUSION_NAMES
+from mmreg.populations.propagation.settings import FUSION_NAMES, PropagationSettings
 
 from .made import group
 
@@ -131,6 +131,10 @@ def test_leave_one_out(scans):
     assert main([*words, '-o', str(out), '--fusion', 'majority', '--preset', 'generic']) == 0
     rows = _rows(out / 'leave_one_out.csv')
     assert len(rows) == 3 * 2 and min(float(row['dice']) for row in rows) > 0.6
+
+
+def test_how_much_there_is_to_do():
+    assert [PropagationSettings(select=n).registrations(3) for n in (None, 1, 2, 3, 9)] == [3, 4, 5, 3, 3]
 
 
 @pytest.mark.parametrize(

@@ -116,13 +116,18 @@ def test_visits_of_one_person(tmp_path):
         (['{0}', '{1}', '--labels', 'nothing.nii.gz'], 'nothing.nii.gz'),
         (['{0}', '{1}', '--labels', '{0}.3d.nii.gz'], 'found labels in 3-D, expected 2-D'),
         (['{0}', '{1}', '--longitudinal', '--motion', 'affine'], '--motion was given with --longitudinal'),
+        (['{0}', '{1}', '{ct}'], 'in Hounsfield units among 2 others, expected one contrast'),
         (['{0}', '{1}', '--landmarks', 'nothing.csv'], 'nothing.csv: found no such file'),
     ],
 )
 def test_wrong_input_is_one_sentence(words, told, tmp_path, capsys):
     files, _ = _series(tmp_path, 2, 16, count=2)
     write_volume(f'{files[0]}.3d.nii.gz', Volume(np.ones((4, 4, 4), np.uint8), Geometry.from_parts((4, 4, 4))))
-    assert main(['series', *(word.format(*files) for word in words), '-o', str(tmp_path / 'out')]) == 2
+    ct = tmp_path / 'ct.nii.gz'
+    write_volume(
+        ct, Volume(np.linspace(-1000, 40, 256, dtype=np.float32).reshape(16, 16), Geometry.from_parts((16, 16)))
+    )
+    assert main(['series', *(word.format(*files, ct=ct) for word in words), '-o', str(tmp_path / 'out')]) == 2
     error = capsys.readouterr().err
     assert told in error and error.count('\n') == 1 and not (tmp_path / 'out').exists()
 

@@ -124,7 +124,7 @@ def carried(target: Scan, atlases: Sequence[Scan], out_dir: Path, work: Work) ->
     }
     affines: dict[str, str] = {}
     chosen = list(atlases)
-    if work.settings.select is not None and work.settings.select < len(atlases):
+    if work.settings.selects(len(atlases)):
         chosen, affines = _most_alike(target, atlases, out_dir, work, lines)
     done = _registered(target, chosen, out_dir / 'atlases', work, affines, lines)
     result = PropagationResult({}, list(lines.values()), out_dir)

@@ -37,3 +37,11 @@ class PropagationSettings:
             raise ConfigError(f'fusion is {list(self.fusion)}, expected some of {", ".join(FUSION_NAMES)}.')
         if self.select is not None and self.select < 1:
             raise ConfigError(f'select is {self.select}, expected 1 or more.')
+
+    def selects(self, atlases: int) -> bool:
+        """Whether some of so many atlases are chosen, after an affine of all."""
+        return self.select is not None and self.select < atlases
+
+    def registrations(self, atlases: int) -> int:
+        """How many registrations one scan needs."""
+        return atlases + (self.select or 0) if self.selects(atlases) else atlases

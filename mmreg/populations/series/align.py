@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmreg.errors import DataError
+from mmreg.errors import DataError, InputError
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Transform, Volume, affine_transform, resample_to, write_volume
 from mmreg.io.resample import outside_value
 from mmreg.io.tables import write_json
 from mmreg.populations.averages import ImageAverage
+from mmreg.populations.contrast import in_hounsfield_units, refuse_mixed
 from mmreg.populations.kept import keep_volume
 from mmreg.populations.page import named_lines
-from mmreg.populations.sampling import sampled_on
+from mmreg.populations.sampling import ALIKE, correlation, sampled_on
 from mmreg.populations.scans import Scan
 from mmreg.populations.told import Told, silent
 from mmreg.registration.cohort.cases import CohortCase
@@ -35,6 +37,9 @@ from .motion import mean_distance, parameter_names, parameters, power_displaceme
 from .page import write_series_page
 from .result import SeriesResult
 from .settings import SeriesSettings
+
+#: Of a frame and its correlation.
+_UNLIKE = '{} looks different from the reference: it correlates with it by {:.2f} only where both lie. Look at it.'
 
 
 @dataclass
@@ -162,6 +167,7 @@ def align_series(
     settings.check_options(options)
     options.check()
     check_carried(series.frames[settings.first(len(series.frames))], settings.labels, settings.landmarks)
+    _check_contrast(series.frames)
     engine, out_dir = engine or LocalEngine(), Path(out_dir)
     work = _Aligner(series, out_dir, settings, options, engine, told, tuple(plugins))
     transforms, reference, drift = work.run()
@@ -170,6 +176,15 @@ def align_series(
         _write(result, series, reference, settings, label_names or {})
     engine.wait()
     return result
+
+
+def _check_contrast(frames: Sequence[Scan]) -> None:
+    """Refuse a CT among others; what cannot be read is told when its turn comes."""
+    units = {}
+    for frame in frames:
+        with suppress(InputError):
+            units[frame.scan_id] = in_hounsfield_units(frame.read().array)
+    refuse_mixed(units, 'frames', 'as the frames of a series have')
 
 
 def mean_of(frames: Sequence[Scan], transforms: dict[str, Transform], grid: Volume) -> Volume:
@@ -187,6 +202,7 @@ def _write(
     """The aligned series, its mean, tables, what is carried along, the page, and the plan last."""
     grid, out_dir = reference.read(), result.out_dir
     names, points = parameter_names(grid.ndim), _points_of(reference)
+    front = foreground(grid.array)
     aligned: list[np.ndarray] = []
     earlier: tuple[list[float], Transform] | None = None
     for number, frame in enumerate(series.frames, 1):
@@ -201,6 +217,9 @@ def _write(
         matrix = transform.affine if transform.affine is not None else _affine_part(transform, points)
         now = parameters(matrix, grid.geometry.centre)
         row |= dict(zip(names, now))
+        row['similarity'] = correlation(grid.array[front], aligned[-1][front])
+        if not row['similarity'] >= ALIKE:
+            result.warnings.append(_UNLIKE.format(frame.scan_id, row['similarity']))
         row['from_reference_mm'] = mean_distance(None, transform, points)
         if earlier is not None:
             row['power_fd_mm'] = power_displacement(earlier[0], now, grid.ndim)

@@ -38,7 +38,7 @@ def write_series_page(
         aligned: The frames on its grid.
         volumes: Per frame and label its volume.
     """
-    columns = ('frame', 'name', *names, *_MEASURES, 'reason')
+    columns = ('frame', 'name', *names, *_MEASURES, 'similarity', 'reason')
     write_table(out_dir / 'motion.csv', columns, result.rows, digits=6)
     half = mean.ndim
     spread = Volume(np.std(aligned, axis=0).astype(np.float32), mean.geometry)
@@ -75,7 +75,7 @@ def write_series_page(
         summary += (
             f' After one turn of the cycle, points are {result.drift_mm:.3g} mm from where they began, on average.'
         )
-    warnings = [f'{name}: {reason}' for name, reason in result.failures.items()]
+    warnings = [f'{name}: {reason}' for name, reason in result.failures.items()] + result.warnings
     write_page(out_dir / 'index.html', Page('Series', summary, sections, warnings))
 
 

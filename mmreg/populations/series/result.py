@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ class SeriesResult:
         drift_mm: Mean distance after one turn of a cycle; None where none was asked for.
         failures: Frame -> why.
         out_dir: Where everything lies.
+        warnings: What deserves a look.
     """
 
     transforms: dict[str, Transform]
@@ -26,3 +27,4 @@ class SeriesResult:
     failures: dict[str, str]
     out_dir: Path
     drift_mm: float | None = None
+    warnings: list[str] = field(default_factory=list)

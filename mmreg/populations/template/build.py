@@ -20,7 +20,8 @@ from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Geometry, Volume, read_image
 from mmreg.io.tables import write_json
 from mmreg.populations.affine_means import centred
-from mmreg.populations.averages import in_hounsfield_units, sharpened
+from mmreg.populations.averages import sharpened
+from mmreg.populations.contrast import in_hounsfield_units, refuse_mixed
 from mmreg.populations.fields import inverted
 from mmreg.populations.kept import keep_matrix, keep_volume, read_state, request_of
 from mmreg.populations.scans import Scan, has_labels
@@ -121,7 +122,10 @@ class _Builder:
         for stage in stages(self.settings):
             path = self.rounds / stage.name / 'round.json'
             state = read_state(path, self.request)
-            if state is None:
+            if state is not None:
+                for case in self._cases(stage):
+                    self.told(stage, Outcome(case, 'skipped'))
+            else:
                 self._round(stage)
                 state = read_state(path, self.request)
                 assert state is not None
@@ -171,10 +175,12 @@ class _Builder:
         inverse: WantedInverse = False if affine_stage else 'own'
         how = CohortSettings(folder / 'scans', outputs=outputs, affine='auto', inverse=inverse)
         job = CohortJob(options, how, self.plugins)
-        target = str(self._target(stage.number).absolute())
-        fixed = {'id': 'template', 'image': target}
-        cases = [CohortCase(scan.scan_id, fixed, scan.source(), self._affine_of(stage, scan)) for scan in self.scans]
-        return self.engine.run(job, cases, lambda outcome: self.told(stage, outcome))
+        return self.engine.run(job, self._cases(stage), lambda outcome: self.told(stage, outcome))
+
+    def _cases(self, stage: TemplateRound) -> list[CohortCase]:
+        """Every scan, to be registered to the image of a round."""
+        fixed = {'id': 'template', 'image': str(self._target(stage.number).absolute())}
+        return [CohortCase(scan.scan_id, fixed, scan.source(), self._affine_of(stage, scan)) for scan in self.scans]
 
     def _affine_of(self, stage: TemplateRound, scan: Scan) -> str | None:
         """The affine that a deformable round begins with."""
@@ -350,7 +356,7 @@ def _middling(scans: Sequence[Scan]) -> int:
         DataError: some are in Hounsfield units, and others are not.
     """
     sizes: list[tuple[float, int]] = []
-    units: dict[bool, list[str]] = {True: [], False: []}
+    units: dict[str, bool] = {}
     for number, scan in enumerate(scans):
         try:
             volume = scan.read()
@@ -358,12 +364,6 @@ def _middling(scans: Sequence[Scan]) -> int:
             continue
         array = volume.array if volume.array.ndim == volume.ndim else volume.array[..., 0]
         sizes.append((float(foreground(array).sum()) * float(np.prod(volume.geometry.spacing)), number))
-        units[in_hounsfield_units(array)].append(scan.scan_id)
-    if all(units.values()):
-        few = min(units, key=lambda unit: len(units[unit]))
-        told = 'in Hounsfield units' if few else 'without the air of a CT'
-        raise DataError(
-            f'scans: found {listed(units[few])} {told} among {len(units[not few])} others, expected one '
-            'contrast, since an average of several shows none of them'
-        )
+        units[scan.scan_id] = in_hounsfield_units(array)
+    refuse_mixed(units, 'scans', 'since an average of several shows none of them')
     return sorted(sizes)[(len(sizes) - 1) // 2][1] if sizes else 0
