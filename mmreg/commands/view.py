@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def view(args: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C."""
+    console.say(f'looking at {args.folder}')
     from mmreg.registration.results.scans import scans_of
     from mmreg.visualization.viewer import ViewServer
 

@@ -116,6 +116,7 @@ FIRST_LINES = {
     'series a.nii': 'bringing a.nii together',
     'series visits.csv --longitudinal': 'bringing visits.csv together',
     'statistics .': 'reading .',
+    'view .': 'looking at .',
 }
 
 
@@ -125,7 +126,8 @@ def test_the_first_line_comes_before_anything_heavy(words, tmp_path):
     for name in ('a.nii', 'b.nii'):
         (tmp_path / name).write_bytes(b'')
     command = words.split()
-    command += [str(tmp_path / 'o'), 'participant'] if command[0] == 'bids' else ['-o', str(tmp_path / 'o')]
+    out = str(tmp_path / 'o')
+    command += {'bids': [out, 'participant'], 'view': []}.get(command[0], ['-o', out])
     code = (
         'import sys\nfrom mmreg.utils import console\nsay = console.say\n'
         'def told(text=""):\n    say(text)\n'

@@ -52,7 +52,7 @@
     figure.append(label, holder);
     get('scans').append(figure);
     const one = new niivue.Niivue({
-      show3Dcrosshair: true, isCornerOrientationText: false, loadingText: 'loading', logLevel: 'error',
+      show3Dcrosshair: true, isCornerOrientationText: true, loadingText: 'loading', logLevel: 'error',
       crosshairColor: [1, 0.69, 0, 1], crosshairWidth: 1, crosshairWidthUnit: 'mm', isColorbar: false,
       fontColor: [1, 0.85, 0.4, 1], fontMinPx: 14, dragAndDropEnabled: false,
       onLocationChange: (where) => { get('place').textContent = `crosshair (mm and values): ${where.string}`; },
