@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mmreg.version import __version__
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -57,6 +59,34 @@ def test_the_conda_recipe_asks_for_what_pip_asks_for():
     for name, versions in re.findall(r"'([\w-]+)([^']*)'", wanted):
         name = renamed.get(name, name.lower())
         assert asked.get(name) == versions, name
+
+
+def rendered_recipe():
+    """The conda recipe with stand-ins for the functions of conda-build."""
+    import jinja2
+    import yaml
+
+    setup = (ROOT / 'setup.py').read_text()
+    assert re.search(r"setup\(\s+name='mmreg',\s+version=VERSION", setup), 'what load_setup_py_data reads'
+    source = (ROOT / 'conda/meta.yaml').read_text()
+    functions = {
+        'load_setup_py_data': lambda setup_file, from_recipe_dir: {'version': __version__},
+        'compiler': lambda language: f'{language}_compiler',
+        'PYTHON': 'python',
+    }
+    return yaml.safe_load(jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(source).render(functions))
+
+
+def test_the_conda_recipe_can_be_rendered():
+    recipe = rendered_recipe()
+    assert set(recipe) == {'package', 'source', 'build', 'requirements', 'test', 'about'}
+    assert recipe['package'] == {'name': 'mmreg', 'version': __version__}
+    assert recipe['requirements']['build'] == ['c_compiler'] and 'python >=3.10,<3.14' in recipe['requirements']['run']
+    assert recipe['build']['entry_points'] == ['mmreg = mmreg.cli:main']
+    for name in recipe['about']['license_file']:
+        assert (ROOT / name).is_file() or (ROOT / 'conda' / name).is_file(), name
+    for module in recipe['test']['imports']:
+        __import__(module)
 
 
 def test_package_data(installed):
