@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
-from scipy.linalg import expm, logm
+from scipy.linalg import expm, logm, polar
 
 from mmreg.errors import DataError
 from mmreg.io import Geometry
+
+#: A scan that is turned by more than this against the others may have been aligned wrongly, degrees.
+TURNED = 60.0
 
 
 def mean_affine(matrices: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
@@ -83,6 +86,14 @@ def common_grid(
     shape = np.maximum(2, np.rint((high - low) / steps)).astype(int)
     origin = (low + high) / 2 - steps * (shape - 1) / 2
     return Geometry.from_parts(shape.tolist(), steps.tolist(), origin.tolist())
+
+
+def turn_degrees(matrix: np.ndarray) -> float:
+    """By what angle an affine turns."""
+    rotation = polar(matrix[:-1, :-1])[0]
+    ndim = len(rotation)
+    cosine = (np.trace(rotation) - (ndim - 2)) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _spacings(geometries: Sequence[Geometry]) -> np.ndarray:

@@ -65,6 +65,17 @@ def test_the_motion_of_frames(way, tmp_path):
             assert 2 * (a & b).sum() / (a.sum() + b.sum()) > 0.85
 
 
+def test_a_frame_that_lies_across_is_told(tmp_path, capsys):
+    image, _, geometry = phantom(2, 40)
+    for number, degrees in enumerate((0.0, 90.0)):
+        there = affine_transform(np.linalg.inv(_turned(2, degrees, 0.0)))
+        write_volume(tmp_path / f'f{number}.nii.gz', resample_to(Volume(image, geometry), geometry, transform=there))
+    words = ['series', *(str(tmp_path / f'f{number}.nii.gz') for number in range(2)), '-o', str(tmp_path / 'out')]
+    assert main([*words, '--reference', '1']) == 0
+    assert 'warning: f1 is turned by 90 degrees against the reference' in capsys.readouterr().out
+    assert 'f1 is turned by 90 degrees' in (tmp_path / 'out' / 'index.html').read_text()
+
+
 def test_a_file_with_a_time_axis_keeps_its_time_step(tmp_path):
     files, _ = _series(tmp_path, 3, 20, count=3)
     joined = sitk.JoinSeries([sitk.ReadImage(str(file)) for file in files])

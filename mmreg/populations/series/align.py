@@ -15,6 +15,7 @@ from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Transform, Volume, affine_transform, resample_to, write_volume
 from mmreg.io.resample import outside_value
 from mmreg.io.tables import write_json
+from mmreg.populations.affine_means import TURNED, turn_degrees
 from mmreg.populations.averages import ImageAverage
 from mmreg.populations.contrast import in_hounsfield_units, refuse_mixed
 from mmreg.populations.kept import keep_volume
@@ -38,7 +39,8 @@ from .page import write_series_page
 from .result import SeriesResult
 from .settings import SeriesSettings
 
-#: Of a frame and its correlation.
+#: Of a frame and its angle, and of one and its correlation.
+_TURNED_TEXT = '{} is turned by {:.0f} degrees against the reference: look at it.'
 _UNLIKE = '{} looks different from the reference: it correlates with it by {:.2f} only where both lie. Look at it.'
 
 
@@ -217,6 +219,8 @@ def _write(
         matrix = transform.affine if transform.affine is not None else _affine_part(transform, points)
         now = parameters(matrix, grid.geometry.centre)
         row |= dict(zip(names, now))
+        if (turn := turn_degrees(matrix)) > TURNED:
+            result.warnings.append(_TURNED_TEXT.format(frame.scan_id, turn))
         row['similarity'] = correlation(grid.array[front], aligned[-1][front])
         if not row['similarity'] >= ALIKE:
             result.warnings.append(_UNLIKE.format(frame.scan_id, row['similarity']))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.linalg import polar
 
 from mmreg.errors import InputError
 from mmreg.evaluation.functional import jacobian
@@ -25,6 +24,7 @@ from mmreg.io import (
     write_volume,
 )
 from mmreg.io.tables import write_json, write_table
+from mmreg.populations.affine_means import TURNED, turn_degrees
 from mmreg.populations.page import named_lines
 from mmreg.populations.sampling import ALIKE, correlation
 from mmreg.populations.scans import Scan
@@ -36,8 +36,6 @@ from mmreg.version import __version__
 from .page import write_template_page
 from .round import Placed, lengths_mm
 
-#: A scan that is turned by more than this against the others may have been aligned wrongly, degrees.
-_TURNED = 60.0
 ROUND_COLUMNS = ('round', 'kind', 'spacing_mm', 'scans', 'failed', 'shape_change_mm', 'intensity_change_percent')
 SCAN_COLUMNS = (
     'scan_id', 'image', 'weight', 'distance_mm', 'coverage_percent', 'similarity', 'sdlogj', 'folds_percent',
@@ -87,7 +85,7 @@ def write_results(finished: Finished, plan: Mapping[str, Any]) -> None:
     warnings += [
         f'{line["scan_id"]} is turned by {line["turned_deg"]:.0f} degrees against the mean of all: look at it.'
         for line in lines
-        if line['turned_deg'] > _TURNED
+        if line['turned_deg'] > TURNED
     ]
     warnings += [
         f'{line["scan_id"]} looks different: it correlates with the template by {line["similarity"]:.2f} only. '
@@ -146,14 +144,6 @@ def _write_scan(finished: Finished, one: Placed) -> dict[str, Any]:
         'scan_id': scan.scan_id, 'image': str(scan.image), 'weight': scan.weight,
         'coverage_percent': finished.coverage[scan.scan_id], **numbers, 'inverse': origin,
     }  # fmt: skip
-
-
-def turn_degrees(matrix: np.ndarray) -> float:
-    """By what angle an affine turns."""
-    rotation = polar(matrix[:-1, :-1])[0]
-    ndim = len(rotation)
-    cosine = (np.trace(rotation) - (ndim - 2)) / 2
-    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
 def _numbers(displacement: np.ndarray, one: Placed, template: Volume) -> dict[str, float]:
