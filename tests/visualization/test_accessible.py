@@ -1,20 +1,25 @@
 """Pages that everybody can read, told from their text alone: names of controls, headings, languages, contrasts."""
 
 import re
+import tempfile
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from mmreg.populations.page import Page, Picture, table_section, write_page
+from mmreg.populations.pictures import curves_png
 from mmreg.visualization.cohort_page import cohort_html
 from mmreg.visualization.page import asset
 from mmreg.visualization.report import report_html
 from mmreg.visualization.viewer import ShownScan, view_html
 
 from . import test_cohort_page, test_report
-from .browser import axe_violations
+from .browser import axe_violations, run_page
 
 PAGES = {
     'report': lambda: report_html(test_report.content()),
+    'group': lambda: group_page(),
     'view': lambda: view_html('x', [ShownScan('a', bytes)]),
     'cohort': lambda: cohort_html(
         test_cohort_page.content(
@@ -23,6 +28,18 @@ PAGES = {
         )
     ),
 }
+
+
+def group_page():
+    """Of a template, a cohort's statistics and the like."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Picture(curves_png({'mm': [1.0, 2.0]}, 'round', 'mm'), 'How far it moved.', chart=True)
+        lines = [{'scan': 'a', 'off_mm': 1e-5}]
+        sections = [table_section('Scans', ['scan', 'off_mm'], lines, 'In words.', [picture])]
+        write_page(Path(folder) / 'index.html', Page('A group', 'One scan.', sections, ['Look here.']))
+        return (Path(folder) / 'index.html').read_text('utf-8')
+
+
 _VOID = {'meta', 'link', 'input', 'br', 'img', 'path', 'polyline'}
 _NAMED = {'aria-label', 'aria-labelledby', 'title'}
 
@@ -132,3 +149,17 @@ def test_axe_would_find_a_bad_page(tmp_path):
     page.write_text('<!DOCTYPE html><html data-ready="yes"><body><img src="data:,"><input></body></html>')
     found = {rule for rule, *_ in axe_violations(page)['violations']}
     assert {'image-alt', 'label', 'html-has-lang'} <= found
+
+
+@pytest.mark.parametrize('width', [1280, 390])
+@pytest.mark.parametrize('name', ['report', 'cohort', 'group'])
+def test_nothing_sticks_out_of_a_page(name, width, tmp_path):
+    """What is broader than a screen moves in a frame of its own."""
+    page = tmp_path / 'page.html'
+    text = re.sub('<meta http-equiv="Content-Security-Policy"[^>]*>', '', PAGES[name]())  # the probe is a script
+    page.write_text(text.replace('<html', '<html data-ready="yes"', 1), encoding='utf-8')
+    found = run_page(page, SIZES, size=(width, 900))
+    assert found['errors'] == [] and found['window'] == width and found['page'] <= width, found
+
+
+SIZES = 'return { window: innerWidth, page: document.documentElement.scrollWidth };'
