@@ -89,6 +89,13 @@ def test_the_conda_recipe_can_be_rendered():
         __import__(module)
 
 
+def test_the_readme_names_every_extra():
+    extras = set(re.findall(r"^EXTRAS\['(\w+)'\]", (ROOT / 'setup.py').read_text(), re.M))
+    extras |= set(re.findall(r"^    '(\w+)': \[", (ROOT / 'setup.py').read_text().partition('# What a user')[0], re.M))
+    told = (ROOT / 'README.md').read_text().partition('Extras: ')[2].partition('.')[0]
+    assert len(extras) > 12 and set(re.findall(r'`(\w+)`', told)) == extras
+
+
 def test_package_data(installed):
     for folder, suffix in (('configs', '.py'), ('mmreg/visualization/report_assets', '')):
         wanted = {p.relative_to(ROOT / folder) for p in (ROOT / folder).rglob(f'*{suffix}') if p.is_file()}
