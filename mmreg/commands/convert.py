@@ -44,3 +44,16 @@ def _convert(args: argparse.Namespace) -> None:
         console.say(f'  left out {len(unused)} entries without use here: {", ".join(unused)}')
     for key, value in model.items():
         console.say(f'  model.{key} = {value}')
+    if model and not args.target.endswith('.safetensors'):
+        _say_how_to_run(args.target)
+
+
+def _say_how_to_run(target: str) -> None:
+    """The command for the file alone, and the config that trains or changes it."""
+    from mmreg.registration.config_of_weights import config_of_weights
+
+    console.say(f'  runs by: mmreg register FIXED MOVING -o OUT --checkpoint {target}')
+    found = config_of_weights(target)
+    if found is not None:
+        config, options = found
+        console.say(f'  its config: {config}' + (f' with --cfg-options {" ".join(options)}' if options else ''))

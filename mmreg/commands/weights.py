@@ -132,7 +132,7 @@ def _show(entry: Entry) -> None:
         'published': entry.published or '-',
         'checked here': entry.checked or 'not checked',
         'note': entry.note or '-',
-        'from': entry.url or f'{entry.page} (no address of the file is known)',
+        'from': entry.url or f'{entry.link or entry.page} (nothing is downloaded from there)',
         'file': f'{entry.file_name}, {entry.size_bytes:,} bytes' if entry.url else 'given by hand: mmreg weights add',
         'SHA-256': entry.sha256 or 'not known',
         'on this machine': str(place) if place else f'not yet; `mmreg weights get {entry.name}`',

@@ -37,6 +37,8 @@ class Family:
             ``config`` have precedence. :attr:`configure` is given both.
         untold: Keys of the described model that no weights tell, such as ``'integrator'``: what :attr:`describe` says
             there is a guess, unless the file holds its constructor arguments.
+        not_here: Says of a published state dict why it cannot be run, where it is one of the same authors' other
+            networks; None: it is not.
         note: One line for the help text.
     """
 
@@ -47,14 +49,18 @@ class Family:
     configure: Callable[[dict[str, Any], Mapping[str, Any]], None] | None = None
     arguments: Callable[[Mapping[str, Tensor]], Mapping[str, Any]] | None = None
     untold: Sequence[str] = ()
+    not_here: Callable[[Mapping[str, Any]], str | None] | None = None
     note: str = ''
 
     def convert(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our state dict of a published one: other names, now and then another shape, the same numbers.
 
         Raises:
-            CheckpointError: keys that no rule knows; they are named.
+            CheckpointError: keys that no rule knows; they are named. Or another network, with the reason.
         """
+        reason = self.not_here(published) if self.not_here is not None else None
+        if reason is not None:
+            raise CheckpointError(reason)
         result: dict[str, Tensor] = {}
         unknown: list[str] = []
         ignore = self._patterns(published)

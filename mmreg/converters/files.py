@@ -13,12 +13,12 @@ from torch import Tensor
 
 from mmreg.errors import MISFIT, CheckpointError
 from mmreg.utils.atomic import replacing
-from mmreg.utils.checkpoint import read_checkpoint
 from mmreg.version import __version__
 
 from . import FAMILIES
 from .base import Family
 from .containers import extract_weights, unwrapped
+from .keras_files import read_published
 
 #: Asks :func:`convert_file` to find the family itself.
 AUTO = 'auto'
@@ -43,7 +43,7 @@ def convert_file(family: str, source: str | Path, target: str | Path, **meta: An
     """
     source, target = Path(source).expanduser(), Path(target).expanduser()
     _check_target(source, target)
-    content = read_checkpoint(source)
+    content = read_published(source)
     published = extract_weights(content, str(source))
     chosen = find_family(published, source) if family == AUTO else family_named(family)
     published = without_wrappers(chosen, published)
@@ -67,7 +67,7 @@ def found_family(family: str, source: str | Path) -> str:
     """The name of the family that is meant: ``'auto'`` asks the file ``source``, other spellings are understood."""
     if family != AUTO:
         return family_named(family).name
-    return find_family(extract_weights(read_checkpoint(source), str(source)), source).name
+    return find_family(extract_weights(read_published(source), str(source)), source).name
 
 
 def without_wrappers(family: Family, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -133,6 +133,10 @@ def find_family(published: Mapping[str, Tensor], source: str | Path) -> Family:
     shown = ', '.join(list(published)[:4])
     if fitting:
         raise CheckpointError(f'{source} may belong to the families {", ".join(fitting)}: name the right one.')
+    for family in FAMILIES.values():
+        reason = family.not_here(published) if family.not_here is not None else None
+        if reason is not None:
+            raise CheckpointError(f'{source}: {reason}')
     raise CheckpointError(
         f'{source} belongs to no family that is known here: it has {len(published)} weights such as {shown}; expected '
         f'a published checkpoint of one of {", ".join(sorted(FAMILIES))}.'

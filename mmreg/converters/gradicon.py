@@ -18,10 +18,21 @@ def describe(state: Mapping[str, Tensor]) -> dict[str, Any]:
     return describe_chain(state, (2, 1, 0))
 
 
+def not_here(published: Mapping[str, Any]) -> str | None:
+    """Whether it is the network of knees of ICON, the predecessor."""
+    if any('.middle_dense.' in f'.{key}' for key in published):
+        return (
+            'these are weights of ICON for knees, whose first U-Net has dense layers in its middle, for images of one '
+            'size: it is not here, expected those of GradICON or uniGradICON.'
+        )
+    return None
+
+
 FAMILY = Family(
     name='gradicon',
     rules=rules(_NETWORKS),
     ignore=(r'(.*\.)?identity_map', r'(.*\.)?spacing'),
     describe=describe,
+    not_here=not_here,
     note='GradICON, and the first stage of uniGradICON: the network of three steps',
 )

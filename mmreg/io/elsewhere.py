@@ -12,7 +12,7 @@ from mmreg.errors import DataError
 #: How every HDF5 file begins, behind a block of the user's own of 0, 512, 1024 ... bytes.
 _HDF5 = b'\x89HDF\r\n\x1a\n'
 _DEATHS = tuple(getattr(signal, name, None) for name in ('SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGABRT'))
-_CODE = 'import sys; sys.path[:] = sys.argv[2:]; import SimpleITK; SimpleITK.ReadTransform(sys.argv[1])'
+_TRANSFORM = 'import SimpleITK; SimpleITK.ReadTransform(sys.argv[1])'
 _SECONDS = 60
 
 
@@ -29,14 +29,24 @@ def try_transform(path: str | Path) -> None:
     Raises:
         DataError: the other process died, or did not end.
     """
-    if not sys.executable or not is_hdf5(path):
-        return
-    command = [sys.executable, '-I', '-c', _CODE, str(path), *sys.path]
-    try:
-        code = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_SECONDS).returncode
-    except subprocess.TimeoutExpired:
-        code = -signal.SIGABRT
-    except OSError:  # no process can be started: it is read as it is
-        return
-    if -code in _DEATHS:
+    if is_hdf5(path) and not survives(path, _TRANSFORM):
         raise DataError(f'{path}: found damaged data, expected a whole ITK transform file')
+
+
+def survives(path: str | Path, code: str) -> bool:
+    """Whether a process of its own that runs ``code`` on a file ends, well or with an error, but by no signal.
+
+    Args:
+        path: The file; the code finds its name in ``sys.argv[1]``.
+        code: Python of ours that reads it; the packages of this process can be imported.
+    """
+    if not sys.executable:
+        return True
+    command = [sys.executable, '-I', '-c', f'import sys; sys.path[:] = sys.argv[2:]; {code}', str(path), *sys.path]
+    try:
+        ended = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_SECONDS).returncode
+    except subprocess.TimeoutExpired:
+        return False
+    except OSError:  # no process can be started: it is read as it is
+        return True
+    return -ended not in _DEATHS

@@ -13,6 +13,7 @@ from mmengine.logging import print_log
 
 from mmreg.converters import extract_weights
 from mmreg.converters.files import fitting_families
+from mmreg.converters.keras_files import read_published
 from mmreg.errors import CheckpointError, InputError
 from mmreg.models import Registrar
 from mmreg.registry import BACKBONES, FLOW_HEADS, INTEGRATORS, LOSSES, MODELS, REGISTRARS, TEXT_EMBEDDINGS
@@ -77,7 +78,8 @@ def fitting_options(
     described: Mapping[str, Any], cfg: Config, weights: Mapping[str, Any], path: str | Path
 ) -> list[str] | None:
     """The ``KEY=VALUE`` that make a config fit the weights, by the file's own description; None where none do."""
-    leaves = {f'model.{key}': value for key, value in _leaves(described) if not key.startswith('integrator')}
+    network = {key: value for key, value in described.items() if key != 'integrator'}
+    leaves = {f'model.{key}': value for key, value in _leaves(network)}
     differing = {key: value for key, value in leaves.items() if _at(cfg, key, value) != value}
     unstated = [key for key in leaves if _at(cfg, key, _ABSENT) is _ABSENT]
     if _fits(cfg, differing, weights, path):
@@ -90,6 +92,12 @@ def fitting_options(
         if _fits(cfg, fewer, weights, path):
             chosen = fewer
     return _written(chosen)
+
+
+def leaves_that_differ(described: Mapping[str, Any], cfg: Config) -> dict[str, Any]:
+    """Dotted keys of a config -> values of a description of its model that it does not say."""
+    leaves = {f'model.{key}': value for key, value in _leaves(described)}
+    return {key: value for key, value in leaves.items() if _at(cfg, key, _ABSENT) != value}
 
 
 def _fits(cfg: Config, options: Mapping[str, Any], weights: Mapping[str, Any], path: str | Path) -> bool:
@@ -111,7 +119,7 @@ def _written(options: Mapping[str, Any]) -> list[str]:
 def _published_hint(path: str | Path) -> str:
     """What to do with a published file: take it into the zoo, or convert it; empty where it is none."""
     try:
-        published = extract_weights(read_checkpoint(path), str(path))
+        published = extract_weights(read_published(path), str(path))
         families = fitting_families(published)
     except InputError:
         return ''

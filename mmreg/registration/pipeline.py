@@ -33,6 +33,7 @@ from .types import AffineLike, ImageLike, WantedInverse
 from .working.pair import SourceResult, WorkingPair, to_fixed_grid
 from .working.preparation import working_grid
 from .working.stacks import stack_axis
+from .working.window import sized
 
 #: Said of results whose landmarks are no judges.
 STEERED = 'the landmarks steered this registration: their own error says nothing of other points.'
@@ -178,6 +179,8 @@ class Pipeline:
         geometry = pair.fixed.geometry
         axis = stack_axis(geometry) if method.source.model.ndim < geometry.ndim else None
         grid = working_grid(geometry, method.preparation, axis)
+        if axis is None:
+            grid = sized(grid, method.preparation, pair.fixed.volume)
         return StartedPair(options, method, WorkingPair(pair, alignment, grid, axis), overlap, timings)
 
     def displace(self, started: Sequence[StartedPair], watch: ProgressCallback = None) -> list[SourceResult]:

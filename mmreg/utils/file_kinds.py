@@ -11,7 +11,10 @@ from mmreg.errors import listed
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b'version https://git-lfs.github.com', 'a pointer of Git LFS: the weights were not fetched (git lfs pull)'),
     (b'version https://hawser', 'a pointer of Git LFS: the weights were not fetched (git lfs pull)'),
-    (b'\x89HDF\r\n\x1a\n', 'an HDF5 file, as Keras and TensorFlow write weights, which are not read here'),
+    (
+        b'\x89HDF\r\n\x1a\n',
+        'an HDF5 file, as Keras writes weights: `mmreg convert auto FILE OUT.pth` makes one of ours of it',
+    ),
     (b'\x93NUMPY', 'a NumPy array (.npy)'),
     (b'\x1f\x8b', 'compressed by gzip: unpack it first'),
     (b'BZh', 'compressed by bzip2: unpack it first'),

@@ -16,7 +16,7 @@ class Needs:
         skull_stripped: Whether everything outside the brain was zero; None: no brains.
         orientation: Order and direction of the training grid's axes, such as ``'LIA'``; None: as the file.
         spacing: Voxel size in mm; None: as the file.
-        size: Voxels per axis of the training images, for the reader: the networks take other sizes.
+        size: Voxels per axis of the training images: what a network of volumes is shown has them.
         intensity: Configs of the intensity transforms, applied to each image.
         affine: Initialisation of two raw files, as ``--affine`` takes it: the training images were aligned already.
     """
@@ -41,6 +41,8 @@ class Needs:
             found['orientation'] = self.orientation
         if self.spacing is not None:
             found['spacing'] = self.spacing
+        if len(self.size) == 3 and (self.orientation is not None or len(set(self.size)) == 1):
+            found['size'] = list(self.size)  # sizes of unknown axes would crop the wrong ones
         return found
 
 
@@ -65,6 +67,7 @@ class Entry:
         path: Place of the file in it; '' where it is not known.
         size_bytes: Of the file.
         sha256: Of the file; '' where nobody checked one: the user gives the file by hand.
+        link: Where its authors say the file is; '' where their page leads to it. Nobody checked what lies there.
         note: What else a user must know.
     """
 
@@ -84,6 +87,7 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     published: str = ''
     checked: str = ''
+    link: str = ''
     note: str = ''
 
     @property
@@ -99,7 +103,7 @@ class Entry:
     @property
     def file_name(self) -> str:
         """Name of the published file; where its authors' name for it is not known, one of ours."""
-        return self.path.rpartition('/')[2] or f'{self.name}.published'
+        return (self.path or self.link).rpartition('/')[2] or f'{self.name}.published'
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with the address."""

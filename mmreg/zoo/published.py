@@ -17,7 +17,7 @@ _LAPIRN_AT = '3effd6ccdbc0f44686a26c5b020a33849e9de4bc'
 _SYMNET = 'cwmok/Fast-Symmetric-Diffeomorphic-Image-Registration-with-Convolutional-Neural-Networks'
 _LKU = 'xi-jia/LKU-Net'
 _TRANSMORPH = 'junyuchen245/TransMorph_Transformer_for_Medical_Image_Registration'
-_NO_LICENCE, _SEE_PAGE = 'none stated', 'see its page'
+_NO_LICENCE, _SEE_PAGE, _APACHE = 'none stated', 'see its page', 'Apache-2.0 (code)'
 
 #: Brains of OASIS-1 by FreeSurfer in Talairach space: without skull, 1 mm, axes left, inferior, anterior.
 _OASIS = Needs('T1-weighted MR', True, 'LIA', 1.0, (160, 192, 224), _MIN_MAX, 'auto')
@@ -25,7 +25,14 @@ _IXI = Needs('T1-weighted MR', True, None, 1.0, (160, 192, 224), _MIN_MAX, 'auto
 _OASIS_2D = Needs('a slice of T1-weighted MR', True, None, 1.0, (160, 192), _MIN_MAX)
 _LUMIR = Needs('T1-weighted MR', True, None, 1.0, (160, 224, 192), _MIN_MAX, 'auto')
 _ANY = Needs('CT or MR', None, None, None, (175, 175, 175), _MIN_MAX, 'auto')
+_SYNTH = Needs('MR of any contrast', True, 'LIA', 1.0, (160, 160, 192), _MIN_MAX, 'auto')
 _LKU_2D = {'model.ndim': 2, 'model.backbone.channels': 8}
+#: VxmDense of the TensorFlow code: outside of a field its nearest value is read; the flow ends at half resolution.
+_VXM_HALF = {'model.backbone.half_res': True, 'model.integrator.padding': 'border'}
+_SYNTHMORPH = _VXM_HALF | {
+    'model.backbone.features': [[256] * 4, [256] * 6], 'model.integrator.steps': 5,
+}  # fmt: skip
+_VXM, _VXM_AT = 'voxelmorph/voxelmorph', 'https://surfer.nmr.mgh.harvard.edu/ftp/data/voxelmorph'
 
 PUBLISHED: tuple[Entry, ...] = (
     Entry(
@@ -99,6 +106,36 @@ PUBLISHED: tuple[Entry, ...] = (
     Entry(
         'transmorph_large_oasis', 'TransMorph-Large', 'transmorph', 'transmorph_large_oasis_published', 'OASIS-1',
         _OASIS, 107949059, _SEE_PAGE, _TRANSMORPH, note='behind a link of its page',
+    ),
+    Entry(
+        'transmorph_tvf_oasis', 'TransMorph-TVF', 'transmorph', 'transmorph_tvf_oasis_published', 'OASIS-1', _OASIS,
+        17448285, _SEE_PAGE, _TRANSMORPH, note='behind a link of its page',
+    ),
+    Entry(
+        'transmorph_tvf_lumir', 'TransMorph-TVF', 'transmorph', 'transmorph_lumir_published', 'LUMIR', _LUMIR, 17448285,
+        _SEE_PAGE, _TRANSMORPH, published='LUMIR validation: Dice 0.7594', note='behind a link of its page',
+    ),
+    Entry(
+        'vxm_brain_t1', 'VoxelMorph', 'voxelmorph_keras', 'voxelmorph_oasis', 'T1-weighted brains of several studies',
+        _OASIS, 313507, _APACHE, _VXM, options=_VXM_HALF, link=f'{_VXM_AT}/models/vxm_dense_brain_T1_3D_mse.h5',
+        note='an HDF5 file of Keras',
+    ),
+    Entry(
+        'synthmorph_shapes', 'VoxelMorph', 'voxelmorph_keras', 'voxelmorph_oasis', 'synthetic images of random shapes',
+        _SYNTH, 21270787, _APACHE, _VXM, options=_SYNTHMORPH,
+        link=f'{_VXM_AT}/synthmorph/shapes-dice-vel-3-res-8-16-32-256f.h5',
+        note='SynthMorph; an HDF5 file of Keras',
+    ),
+    Entry(
+        'synthmorph_brains', 'VoxelMorph', 'voxelmorph_keras', 'voxelmorph_oasis', 'synthetic images of brain labels',
+        _SYNTH, 21270787, _APACHE, _VXM, options=_SYNTHMORPH,
+        link=f'{_VXM_AT}/synthmorph/brains-dice-vel-0.5-res-16-256f.h5',
+        note='SynthMorph; an HDF5 file of Keras',
+    ),
+    Entry(
+        'vxm_diff_ixi', 'VoxelMorph', 'voxelmorph_diff', 'voxelmorph_diff_ixi', 'IXI, atlas to patient', _IXI,
+        307878, _SEE_PAGE, _TRANSMORPH, published='Dice 0.580',
+        note='behind a link of its page; the IXI volumes that it offers',
     ),
     Entry(
         'c2fvit_oasis', 'C2FViT', 'c2fvit', 'c2fvit_oasis', 'OASIS-1', _OASIS, 12030208, _SEE_PAGE, 'cwmok/C2FViT',

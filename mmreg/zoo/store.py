@@ -111,8 +111,8 @@ def get(name: str) -> Path:
     if not (original.is_file() and (not entry.sha256 or sha256_of(original) == entry.sha256)):
         if not entry.url or not entry.sha256:
             raise CheckpointError(
-                f'{entry.name}: the weights are not at an address that is known here; get their file from {entry.page} '
-                f'and run `mmreg weights add {entry.name} FILE`.'
+                f'{entry.name}: the weights are not at an address that is known here; get their file from '
+                f'{entry.link or entry.page} and run `mmreg weights add {entry.name} FILE`.'
             )
         from .download import fetch
 

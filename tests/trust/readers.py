@@ -10,6 +10,7 @@ import torch
 from mmreg.commands.analyze_logs import read_log
 from mmreg.converters import FAMILIES, extract_weights
 from mmreg.converters.files import convert_weights
+from mmreg.converters.keras_files import read_keras
 from mmreg.datasets.learn2reg import Learn2RegDataset
 from mmreg.datasets.learn2reg import read_json as read_dataset_json
 from mmreg.datasets.pairs import read_pair_rows
@@ -60,6 +61,7 @@ from mmreg.utils.checkpoint import check_architecture, load_weights, read_checkp
 from mmreg.utils.config import load_config
 from mmreg.utils.data_config import load_data_config
 from mmreg.utils.text_files import read_json, read_text, read_yaml
+from tests.converters import keras_reference
 
 SHAPE = (9, 8, 7)
 SPACES = Spaces(Geometry.from_parts(SHAPE), Geometry.from_parts(SHAPE, (1.5, 1.5, 1.5)))
@@ -124,6 +126,8 @@ def extend(folder):
     torch.save(torch.nn.Linear(3, 2).state_dict(), folder / 'linear.pth')
     _write_foreign(folder)
     _write_meshes(folder)
+    made = keras_reference.made_weights(encoder=(2,), decoder=(2, 2), ndim=2)
+    keras_reference.write(folder / 'keras.h5', made, config={'int_steps': 5})
     torch.save({'a': torch.rand(3), 'b': np.arange(3)}, folder / 'legacy.pth', _use_new_zipfile_serialization=False)
 
 
@@ -253,6 +257,7 @@ READERS = {
     'read_field_header': (read_field_header, FIELDS),
     'read_prediction': (lambda path: read_prediction(path, SHAPE), FIELDS),
     'read_checkpoint': (read_checkpoint, CHECKPOINTS),
+    'read_keras': (read_keras, ['keras.h5']),
     'weights': (_weights, CHECKPOINTS),
     'load_weights': (_linear, CHECKPOINTS),
     'converters': (_converted, CHECKPOINTS),
@@ -285,6 +290,7 @@ ELSEWHERE = {
     'load_moving': 'read_volume',
     'load_chain': 'read_transform',
     'load_transform': 'read_transform',
+    'read_published': 'read_checkpoint and read_keras',
     'load_model': 'load_config and read_checkpoint',
     'load_entry_points': 'installed packages',
     'load_plugin': 'a program by purpose',

@@ -199,6 +199,6 @@ def test_a_transform_of_which_its_library_dies(base, tmp_path):
 def test_a_process_that_dies_of_a_file(tmp_path, monkeypatch):
     path = tmp_path / 'a.h5'
     path.write_bytes(b'\x89HDF\r\n\x1a\n' + bytes(100))
-    monkeypatch.setattr(elsewhere, '_CODE', 'import os, signal; os.kill(os.getpid(), signal.SIGSEGV)')
+    monkeypatch.setattr(elsewhere, '_TRANSFORM', 'import os, signal; os.kill(os.getpid(), signal.SIGSEGV)')
     with pytest.raises(DataError, match=r'a\.h5: found damaged data'):
         read_transform(path)

@@ -13,6 +13,7 @@ from mmreg.errors import ConfigError
 from mmreg.models.base import Backbone, FeatureSpec, LevelFeatures, per_axis, require
 from mmreg.models.blocks.layers import ConvBlock
 from mmreg.registry import BACKBONES
+from mmreg.spatial import resize
 
 #: Widths of the published default: encoder, and decoder followed by the blocks at full resolution.
 DEFAULT_FEATURES = ((16, 32, 32, 32), (32, 32, 32, 32, 32, 16, 16))
@@ -39,6 +40,8 @@ class UNet(Backbone):
         down: ``'pool'`` or ``'stride'``.
         factors: Reduction per level, one number or one per axis (``(2, 2, 1)`` for few thick slices).
         stem: Width of a block at full resolution before the encoder, or None (GraDIRN's baseline has one: 16).
+        upsampling: How the decoder doubles its grid: ``'nearest'``, or ``'centres'``, linear with aligned outer edges
+            (VoxelMorph-diff of the IXI table).
         fixed_first: Stack the images as ``[fixed, moving]`` (GraDIRN's baseline).
         image_channels: Channels of each image.
         norm_cfg, act_cfg: Of all blocks.
@@ -62,6 +65,7 @@ class UNet(Backbone):
         down: str = 'pool',
         factors: int | Sequence[int] = 2,
         stem: int | None = None,
+        upsampling: str = 'nearest',
         fixed_first: bool = False,
         image_channels: int = 1,
         norm_cfg: dict[str, Any] | None = None,
@@ -70,7 +74,12 @@ class UNet(Backbone):
     ):
         super().__init__()
         require(down in ('pool', 'stride'), self, f"got down={down!r}, expected 'pool' or 'stride'.")
-        self.half_res, self.down = half_res, down
+        require(
+            upsampling in ('nearest', 'centres'),
+            self,
+            f"got upsampling={upsampling!r}, expected 'nearest' or 'centres'.",
+        )
+        self.half_res, self.down, self.upsampling = half_res, down, upsampling
         self.factors = per_axis(factors, ndim, 'factors')
         self._options: dict[str, Any] = {'norm_cfg': norm_cfg, 'act_cfg': act_cfg}
         self._ndim = ndim
@@ -126,8 +135,13 @@ class UNet(Backbone):
             if not (self.half_res and level == 0):
                 features.insert(0, x)
                 skip = skips[level]
-                x = torch.cat([F.interpolate(x, size=skip.shape[2:], mode='nearest'), skip], dim=1)
+                x = torch.cat([self._enlarged(x, skip.shape[2:]), skip], dim=1)
         return [self.run(0, self.remaining, x), *features]
+
+    def _enlarged(self, x: Tensor, size: Sequence[int]) -> Tensor:
+        if self.upsampling == 'centres':
+            return resize(x, list(size), mode='centres')
+        return F.interpolate(x, size=list(size), mode='nearest')
 
     def _pool(self, x: Tensor) -> Tensor:
         return (F.max_pool2d if self._ndim == 2 else F.max_pool3d)(x, self.factors)

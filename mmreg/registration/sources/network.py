@@ -14,6 +14,7 @@ from mmreg.registration.progress import ProgressCallback, tell
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation
 from mmreg.registration.working.stacks import slices_of, volume_of
+from mmreg.registration.working.window import left_out
 from mmreg.structures import Fields
 
 from .base import Source, split_batch
@@ -49,9 +50,15 @@ class Network(Source):
         seconds = {'prepare': prepared - start, 'network': time.perf_counter() - prepared}
         found = split_batch(pairs, displacement, {}, seconds)
         backward = [None] * len(pairs) if inverse is None else list(inverse)
-        return [
+        found = [
             replace(one, maps=maps, inverse=back) for one, maps, back in zip(found, maps_of(fields, pairs), backward)
         ]
+        return [replace(one, warnings=[*one.warnings, *self._outside(on)]) for one, on in zip(found, pairs)]
+
+    def _outside(self, on: WorkingPair) -> list[str]:
+        """What a network of a certain size does not see."""
+        sentence = None if self.preparation.size is None else left_out(on.pair.fixed.volume, on.grid)
+        return [] if sentence is None else [sentence]
 
     def _stack(self, on: WorkingPair, axis: int, watch: ProgressCallback) -> SourceResult:
         """A 2-D model on a volume, slice by slice."""

@@ -20,9 +20,11 @@ from .told_plan import admitted_plan
 
 #: What is done to intensities when neither the config nor the checkpoint says anything.
 DEFAULT_INTENSITY: tuple[dict[str, Any], ...] = ({'type': 'PercentileWindow', 'low': 0.1, 'high': 99.9},)
-KEYS = ('spacing', 'orientation', 'intensity', 'rigidity')
+KEYS = ('spacing', 'orientation', 'size', 'intensity', 'rigidity')
 #: Spacings of a working grid, mm.
 SMALLEST, LARGEST = 1e-3, 1e3
+#: Voxels along an axis of a working grid.
+MOST = 4096
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Preparation:
     Attributes:
         spacing: Voxel size of the working grid in mm, one number or one per axis; None keeps the fixed image's.
         orientation: Order and direction of the working grid's axes, such as 'RAS'; None keeps the fixed image's.
+        size: Voxels per axis of the working grid. With a spacing, it is cropped or padded to them around what the fixed
+            image shows; without, the whole field of view is divided into so many. None: what the field of view has.
         intensity: Configs of intensity transforms, applied to each whole image on its own grid; crops between them
             say which part of it their numbers are taken from.
         pair: The same, applied to both images of a pair on the working grid; to each slice where a 2-D model is run
@@ -44,6 +48,7 @@ class Preparation:
 
     spacing: float | tuple[float, ...] | None = None
     orientation: str | None = None
+    size: tuple[int, ...] | None = None
     intensity: tuple[dict[str, Any], ...] = DEFAULT_INTENSITY
     rigidity: bool = False
     source: str = 'default'
@@ -60,7 +65,7 @@ def find_preparation(
 ) -> Preparation:
     """The preparation that a model was trained with.
 
-    Asked in this order: the config's ``inference=dict(spacing=, orientation=, intensity=[...], rigidity=)``; the
+    Asked in this order: the config's ``inference=dict(spacing=, orientation=, size=, intensity=[...], rigidity=)``; the
     ``preprocess`` of its test, validation or training data set, and what happens there to pairs; the plan inside the
     checkpoint (the same there); the default.
     A key that ``inference`` leaves out is looked up further down.
@@ -90,6 +95,7 @@ def find_preparation(
     return Preparation(
         spacing=_checked_spacing(spacing),
         orientation=values.get('orientation'),
+        size=_checked_size(values.get('size')),
         intensity=DEFAULT_INTENSITY if intensity is None else tuple(dict(t) for t in intensity),
         rigidity=bool(values.get('rigidity', False)),
         source=', '.join(sources) or 'default',
@@ -144,8 +150,18 @@ def _checked_spacing(spacing: Any) -> float | tuple[float, ...] | None:
     return tuple(map(float, values)) if isinstance(spacing, Sequence) else float(spacing)
 
 
+def _checked_size(size: Any) -> tuple[int, ...] | None:
+    if size is None:
+        return None
+    values = list(size) if isinstance(size, Sequence) and not isinstance(size, str) else [size]
+    if not values or not all(type(n) is int and 1 <= n <= MOST for n in values):
+        raise ConfigError(f'inference.size is {size!r:.80}, expected voxels from 1 to {MOST}, a number per axis.')
+    return tuple(values)
+
+
 def working_grid(fixed: Geometry, preparation: Preparation, axis: int | None = None) -> Geometry:
-    """The grid the network works on: the fixed image's field of view in the training orientation and spacing.
+    """The fixed image's field of view in the training orientation and spacing; its size follows, see
+    :func:`~mmreg.registration.working.window.sized`.
 
     Args:
         fixed: Grid of the fixed image.
@@ -153,12 +169,17 @@ def working_grid(fixed: Geometry, preparation: Preparation, axis: int | None = N
         axis: Where a 2-D model is run on a stack: the axis of the slices, which stay as they are.
 
     Raises:
-        ConfigError: orientation or spacing are for another number of axes.
+        ConfigError: orientation, spacing or size are for another number of axes.
     """
     if axis is not None:
         return _stack_grid(fixed, preparation, axis)
     grid = fixed
-    for key, value in (('orientation', preparation.orientation), ('spacing', preparation.spacing)):
+    stated = (
+        ('orientation', preparation.orientation),
+        ('spacing', preparation.spacing),
+        ('size', preparation.size),
+    )
+    for key, value in stated:
         if isinstance(value, str | tuple) and len(value) != fixed.ndim:
             raise ConfigError(f'inference.{key} is {value!r}, expected {fixed.ndim} entries for {fixed.ndim}-D images.')
     if preparation.orientation:
