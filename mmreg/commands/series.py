@@ -16,7 +16,7 @@ from mmreg.utils.described import descriptions
 from .shared.engine_options import engine_of
 from .shared.group_options import GroupProgress, add_group, group_options, listed, names_of, settings_of
 from .shared.options import Parser, add_described
-from .shared.running import stopping_on_sigterm
+from .shared.running import begin, stopping_on_sigterm
 
 EXAMPLES = """examples:
   mmreg series bold.nii.gz -o out
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _series(args: argparse.Namespace) -> int:
-    console.say(f'bringing {listed(args.frames)} together')
+    begin(f'bringing {listed(args.frames)} together')
     from mmreg.populations.series.align import align_series
     from mmreg.populations.series.frames import read_series
 

@@ -13,7 +13,7 @@ from mmreg.utils.described import descriptions
 from .shared.engine_options import engine_of
 from .shared.group_options import GroupProgress, add_group, group_options, listed, names_of, settings_of
 from .shared.options import Parser, add_described
-from .shared.running import stopping_on_sigterm
+from .shared.running import begin, stopping_on_sigterm
 
 EXAMPLES = """examples:
   mmreg template scan1.nii.gz scan2.nii.gz scan3.nii.gz -o out
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _template(args: argparse.Namespace) -> int:
-    console.say(f'building a template of {listed(args.scans)}')
+    begin(f'building a template of {listed(args.scans)}')
     from mmreg.populations.scans import read_scans
     from mmreg.populations.template.build import build_template, stages
 

@@ -139,6 +139,15 @@ def test_the_first_line_comes_before_anything_heavy(words, tmp_path):
     assert run.returncode == 0 and run.stdout == FIRST_LINES[words] + '\n', run.stderr
 
 
+def test_one_of_many_processes_says_what_begins(monkeypatch, capsys):
+    from mmreg.commands.shared.running import begin
+
+    for rank in ('1', '0'):
+        monkeypatch.setenv('RANK', rank)
+        begin(f'said by {rank}')
+    assert capsys.readouterr().out == 'said by 0\n'
+
+
 def test_a_missing_file_is_told_before_torch(tmp_path):
     code = (
         'import sys\nfrom mmreg.cli import main\n'

@@ -68,9 +68,15 @@ def announce(args: argparse.Namespace) -> None:
     """Say what is going to happen while the libraries are loaded, which takes seconds."""
     if args.progress == 'json':
         say_first(**({'pairs': args.pairs} if args.pairs else {'fixed': args.fixed, 'moving': args.moving}))
-    elif os.environ.get('RANK') in (None, '', '0'):
+    else:
         told = f'pairs of {args.pairs}' if args.pairs else f'{_short(args.moving)} to {_short(args.fixed)}'
-        console.say(f'registering {told}')
+        begin(f'registering {told}')
+
+
+def begin(what: str) -> None:
+    """Say what is going to be done, once among the processes that torchrun starts."""
+    if os.environ.get('RANK') in (None, '', '0'):
+        console.say(what)
 
 
 def _short(path: str) -> str:
