@@ -2,6 +2,7 @@
 
     python benchmarks/population.py [--resolution 2] [--subjects 8] [--rounds 4] [--atlases 5] [--frames 6]
         [--peers-python PYTHON] [--out DIR] [--pictures DIR]
+    python benchmarks/population.py --scans SCAN... [--labels MAP...] [--values N...] [--rounds 4] [--peers-python ...]
 
 Subjects are the MNI152 T1 template (packaged with nilearn) bent and re-lit at random. Measured for the template of
 mmreg, that of ANTsPy's build_template (where PYTHON has antspyx; CPU seconds in the same run), and the single subject
@@ -10,17 +11,22 @@ registration to it finds, without its affine part, where the brain is; one yards
 after an affine, and sharpness (mean length of the gradient over the mean intensity). Then a series of the template
 moved rigidly, with noise: how far the motion that is found is from the true one, and from none. Then a leave-one-out of
 multi-atlas segmentation: Dice of each way of fusion. --pictures writes those of the documentation.
+
+With --scans real ones are taken. Their generating shape is unknown; instead, the mean distance of the scans' shapes
+from the templates is measured. --labels of the first of them are left out in turn; --values are the labels that count.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,43 +49,76 @@ def main() -> None:
     parser.add_argument('--resolution', type=int, default=2, help='voxel size, mm (default: 2)')
     parser.add_argument('--subjects', type=int, default=8)
     parser.add_argument('--rounds', type=int, default=4)
-    parser.add_argument('--atlases', type=int, default=5, help='subjects of the leave-one-out')
-    parser.add_argument('--frames', type=int, default=6, help='of the series')
+    parser.add_argument('--atlases', type=int, default=5, help='subjects of the leave-one-out; 0: none')
+    parser.add_argument('--frames', type=int, default=6, help='of the series; 0: none')
     parser.add_argument('--pictures', type=Path, help='folder for the pictures of the documentation')
     parser.add_argument('--peers-python', help='interpreter that has antspyx')
     parser.add_argument('--out', type=Path, help='keep everything here')
+    parser.add_argument('--scans', nargs='+', type=Path, help='real scans instead')
+    parser.add_argument('--labels', nargs='+', type=Path, default=[], help='label maps of the first of them')
+    parser.add_argument('--values', nargs='+', type=int, default=[], help='labels that count')
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        run = run_real if args.scans else run_simulated
         run(args, args.out or Path(folder))
 
 
-def run(args: argparse.Namespace, folder: Path) -> None:
+def run_simulated(args: argparse.Namespace, folder: Path) -> None:
     """Make the subjects, build, measure, print."""
     images, labels, truth = make_subjects(folder / 'subjects', args.subjects, args.resolution)
-    rows = []
     nearest = min(images, key=lambda path: shape_distance(path, truth)[0])
-    rows.append(('nearest single subject', 0.0, *measured(nearest, truth)))
+    built = {'nearest single subject': (0.0, nearest), **templates(args, folder, images, labels)}
+    print(f'\n{args.subjects} subjects, {args.resolution} mm, {args.rounds} rounds', flush=True)
+    print(f'{"":24}{"CPU s":>8}{"shape mm":>10}{"corr":>8}{"sharpness":>11}')
+    for name, (seconds, path) in built.items():
+        distance, correlation = shape_distance(path, truth)
+        print(f'{name:24}{seconds:8.0f}{distance:10.2f}{correlation:8.4f}{sharpness(path):11.4f}', flush=True)
+    if args.frames:
+        series(folder, truth, args.frames)
+    if args.atlases:
+        leave_one_out(folder, images[: args.atlases], labels[: args.atlases])
+    if args.pictures:
+        draw(args.pictures, folder, images, labels, truth, nearest)
+
+
+def run_real(args: argparse.Namespace, folder: Path) -> None:
+    """Build from real scans, measure, print."""
+    images = args.scans
+    built = templates(args, folder, images, [])
+    print(f'\n{len(images)} scans, {args.rounds} rounds', flush=True)
+    print(f'{"":24}{"CPU s":>8}{"sharpness":>11}{"scans mm":>10}')
+    for name, (seconds, path) in built.items():
+        print(f'{name:24}{seconds:8.0f}{sharpness(path):11.4f}{mean_distance(path, images):10.2f}', flush=True)
+    if args.labels:
+        leave_one_out(folder, images[: len(args.labels)], args.labels, args.values)
+
+
+def templates(
+    args: argparse.Namespace, folder: Path, images: list[Path], labels: list[Path]
+) -> dict[str, tuple[float, Path]]:
+    """CPU seconds and file of the template of mmreg, and of ANTsPy's where there is an interpreter that has it."""
     began = cpu_seconds()
-    words = ['template', *map(str, images), '--labels', *map(str, labels), '-o', str(folder / 'template')]
-    call([*words, '--rounds', str(args.rounds)])
-    rows.append(('mmreg template', cpu_seconds() - began, *measured(folder / 'template' / 'template.nii.gz', truth)))
+    words = ['template', *map(str, images), '-o', str(folder / 'template'), '--rounds', str(args.rounds)]
+    call([*words, *(['--labels', *map(str, labels)] if labels else [])])
+    built = {'mmreg template': (cpu_seconds() - began, folder / 'template' / 'template.nii.gz')}
     if args.peers_python:
         out = folder / 'ants.nii.gz'
         words = [args.peers_python, '-c', ANTS, json.dumps([str(path) for path in images]), str(out), str(args.rounds)]
         told = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
-        rows.append(('ANTsPy build_template', told['cpu'], *measured(out, truth)))
-    print(f'\n{args.subjects} subjects, {args.resolution} mm, {args.rounds} rounds', flush=True)
-    print(f'{"":24}{"CPU s":>8}{"shape mm":>10}{"corr":>8}{"sharpness":>11}')
-    for name, seconds, distance, correlation, sharpness in rows:
-        print(f'{name:24}{seconds:8.0f}{distance:10.2f}{correlation:8.4f}{sharpness:11.4f}', flush=True)
-    series(folder, truth, args.frames)
-    some = slice(0, args.atlases)
-    words = ['propagate', '--leave-one-out', '--atlases', *map(str, images[some]), '--labels', *map(str, labels[some])]
+        built['ANTsPy build_template'] = (told['cpu'], out)
+    return built
+
+
+def leave_one_out(folder: Path, images: list[Path], labels: list[Path], values: Sequence[int] = ()) -> None:
+    """Each scan labelled by the others; prints Dice, of some labels also their mean."""
+    words = ['propagate', '--leave-one-out', '--atlases', *map(str, images), '--labels', *map(str, labels)]
     began = cpu_seconds()
     call([*words, '-o', str(folder / 'loo'), '--fusion', 'majority', 'weighted', 'staple', 'joint'])
     print(f'{cpu_seconds() - began:.0f} CPU s', flush=True)
-    if args.pictures:
-        draw(args.pictures, folder, images, labels, truth, nearest)
+    rows = list(csv.DictReader((folder / 'loo' / 'leave_one_out.csv').read_text().splitlines()))
+    for fusion in dict.fromkeys(row['fusion'] for row in rows) if values else ():
+        counted = [float(row['dice']) for row in rows if row['fusion'] == fusion and int(row['label']) in values]
+        print(f'{fusion:10} mean of {len(values)} labels: {np.mean(counted):.4f}', flush=True)
 
 
 def make_subjects(folder: Path, count: int, resolution: int) -> tuple[list[Path], list[Path], Path]:
@@ -140,8 +179,6 @@ def rigid(degrees: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 def draw(out: Path, folder: Path, images: list[Path], labels: list[Path], truth: Path, nearest: Path) -> None:
     """The pictures of the documentation."""
-    import csv
-
     from mmreg.io import Volume, read_image, read_labels
     from mmreg.populations.pictures import curves_png, labels_png, slices_png
 
@@ -179,16 +216,20 @@ def shape_distance(path: Path, truth: Path) -> tuple[float, float]:
     return float(np.linalg.norm(moved - straight, axis=1).mean()), float(correlation)
 
 
-def measured(path: Path, truth: Path) -> tuple[float, float, float]:
-    """Distance, correlation, sharpness."""
+def mean_distance(path: Path, others: Sequence[Path]) -> float:
+    """Mean over some scans of their distance of shape, mm."""
+    return float(np.mean([shape_distance(other, path)[0] for other in others]))
+
+
+def sharpness(path: Path) -> float:
+    """Mean length of the gradient over the mean intensity, in what an image shows, 1/mm."""
     from mmreg.evaluation.functional.similarity import foreground
     from mmreg.io import read_image
 
     volume = read_image(path)
     front = foreground(volume.array)
     slopes = np.gradient(volume.array, *volume.geometry.spacing)
-    sharpness = float(np.sqrt(np.square(slopes).sum(0))[front].mean() / volume.array[front].mean())
-    return (*shape_distance(path, truth), sharpness)
+    return float(np.sqrt(np.square(slopes).sum(0))[front].mean() / volume.array[front].mean())
 
 
 def call(words: list[str]) -> None:
