@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -27,6 +27,9 @@ from .stiffness import ALIKE, lengths_of_field, likeness, make_smoother
 
 #: At the end of a level landmarks move the field alone, at most so often, until they are off by so many voxels.
 SETTLING, NEAR = 12, 0.1
+#: What is beside the focus of a level counts so much: little where both meet, and further away it moves all the same,
+#: since steps do not depend on how large a gradient is.
+BESIDE = 0.1
 Report = Callable[[Progress], None]
 
 
@@ -43,7 +46,8 @@ def optimise(
     Args:
         model: Registrar with a :class:`FreeField` head and losses; it may be used again for other pairs.
         inputs: ``fixed``, ``moving`` ``(N, C, *S)`` on one working grid; optional ``fixed_mask``, ``moving_mask``
-            ``(N, 1, *S)`` that weight the similarity, ``fixed_labels``, ``moving_labels``, landmarks, whatever the
+            ``(N, 1, *S)`` that weight the similarity, ``fixed_focus_mask`` that parts it on levels with ``focus``,
+            ``fixed_labels``, ``moving_labels``, landmarks, whatever the
             losses ask for; ``spacing``, mm per voxel of the working grid, one number per axis (default 1).
         settings: The ``optimisation`` section of a config, see :class:`Settings`.
         start: Displacement ``(N, ndim, *S)`` in voxels to begin with, such as a network's.
@@ -110,6 +114,8 @@ class _Run:
         began = time.perf_counter()
         level = stage.level
         data = {**on_grid(self.inputs, self.full, stage.images), 'spacing': stage.images.spacing}
+        if not level.focus:
+            data.pop('fixed_focus_mask', None)
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
         wider = self._wider(stage)
         lengths = lengths_of_field(stage, self._alike(stage, data))
@@ -149,7 +155,7 @@ class _Run:
                 own = {key: part[n : n + 1] if isinstance(part, Tensor | list) else part for key, part in data.items()}
                 self.head.field = None if field is None else field[n : n + 1]
                 self.head.inverse = None if inverse is None else inverse[n : n + 1]
-                terms = self.model(self._weighted(own), mode='loss')
+                terms = self._terms(own)
                 found.append(sum(float(value) for key, value in terms.items() if key.startswith('loss_')))
         finally:
             self.head.field, self.head.inverse = field, inverse
@@ -209,7 +215,7 @@ class _Run:
     def _evaluate(self, data: Mapping[str, Any]) -> tuple[dict[str, float], list[Tensor]]:
         """Values of the terms, and the gradients of each pair's own loss by the field and its inverse."""
         with torch.enable_grad(), torch.autocast(self.device_type, enabled=self.settings.amp):
-            terms = self.model(self._weighted(data), mode='loss')
+            terms = self._terms(data)
             loss = torch.stack([value for key, value in terms.items() if key.startswith('loss_')]).sum()
             leaves = self.head.leaves
             found = torch.autograd.grad(loss * len(data['fixed']), leaves, allow_unused=True)
@@ -217,6 +223,15 @@ class _Run:
         values = {'loss': loss} | {key: value for key, value in terms.items() if not key.startswith('loss_')}
         # One wait for the GPU, not one for each term.
         return dict(zip(values, torch.stack([value.detach() for value in values.values()]).tolist())), gradients
+
+    def _terms(self, data: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The model's losses; with a focus those of what is in it and of what is beside it, each seen by itself."""
+        rest = dict(data)
+        focus = rest.pop('fixed_focus_mask', None)
+        if focus is None:
+            return self.model(self._weighted(rest), mode='loss')
+        inside, beside = (self.model(self._weighted(part), mode='loss') for part in _parts(rest, focus))
+        return {key: (value + BESIDE * beside[key]) / (1 + BESIDE) for key, value in inside.items()}
 
     @property
     def device_type(self) -> str:
@@ -267,6 +282,15 @@ class _Run:
             began = time.perf_counter()
             self.result.inverse_displacement, self.result.residual = invert_multilevel(displacement)
             self.result.seconds['inverse'] = time.perf_counter() - began
+
+
+def _parts(data: Mapping[str, Any], focus: Tensor) -> Iterator[dict[str, Any]]:
+    """The inputs with what is in the focus as the fixed mask, and with what is beside it; all where nothing is."""
+    everything = data.get('fixed_mask', torch.ones_like(focus))
+    for part in (focus >= 0.5, focus < 0.5):
+        mask = everything * part
+        empty = ~(mask >= 0.5).flatten(1).any(1).view(-1, *[1] * (mask.dim() - 1))
+        yield {**data, 'fixed_mask': torch.where(empty, everything, mask)}
 
 
 def _solid(mask: Tensor) -> Tensor:

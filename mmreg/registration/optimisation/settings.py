@@ -11,6 +11,9 @@ from mmreg.errors import ConfigError
 #: Keys of a level that may stand beside ``levels``.
 SHARED = ('step', 'last_step', 'smooth_update', 'smooth_field', 'smooth_alike', 'field')
 
+#: What a level may look at first.
+FOCI = ('lungs',)
+
 
 @dataclass(frozen=True)
 class Level:
@@ -33,6 +36,8 @@ class Level:
         least_update: In noise ``smooth_update`` is not below this times what noise asks for
             (:func:`mmreg.registration.optimisation.noise.widening`).
         least_field: The same for ``smooth_field`` and ``smooth_alike``.
+        focus: The similarity of what ``Settings.focus`` names counts ten times as much as that of what is beside it,
+            and neither sees the other.
     """
 
     iterations: int
@@ -46,6 +51,7 @@ class Level:
     smooth_alike: float | None = None
     least_update: float = 1.5
     least_field: float = 0.8
+    focus: bool = False
 
     def smoother(self, factor: float) -> Level:
         """The same with all Gaussians ``factor`` times as wide."""
@@ -89,6 +95,7 @@ class Settings:
         noise_stiffness: Where a level's images have noise (standard deviation of both together, as a share of their
             range of intensities) above 0.03, its Gaussians are at least ``least_update`` and ``least_field`` times
             1 + this times what is above, three times at most; 0: as the levels say.
+        focus: What levels with ``focus=True`` look at first, one of :data:`FOCI`; None: everything alike.
     """
 
     levels: tuple[Level, ...]
@@ -105,6 +112,7 @@ class Settings:
     unfold: int = 50
     landmark_pull: float = 0.0
     noise_stiffness: float = 16.0
+    focus: str | None = None
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> Settings:
@@ -124,6 +132,8 @@ class Settings:
         levels = tuple(_level(k, {**shared, **level}) for k, level in enumerate(given))
         _refuse_unknown('optimisation', rest, cls, ('levels',))
         settings = cls(levels=levels, **rest)
+        if settings.focus is not None and settings.focus not in FOCI:
+            raise ConfigError(f'optimisation.focus is {settings.focus!r}, expected one of {list(FOCI)} or None.')
         _check_range('optimisation.smoothness', settings.smoothness, 0.05, 20)
         _check_range('optimisation.momentum', settings.momentum, 0, 0.9999)
         _check_range('optimisation.memory', settings.memory, 0, 0.9999)

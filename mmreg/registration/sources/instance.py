@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from torch import Tensor
@@ -16,6 +17,7 @@ from mmreg.models import Registrar
 from mmreg.plugins import register_all_modules
 from mmreg.registration.optimisation import Optimised, optimise
 from mmreg.registration.progress import ProgressCallback, tell
+from mmreg.registration.working.lungs import lungs_on_grid
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation, find_preparation
 from mmreg.registration.working.stacks import in_space
@@ -99,10 +101,18 @@ class InstanceOptimisation(Source):
         return inputs
 
     def _arrays(self, on: WorkingPair) -> dict[str, Any]:
-        arrays = on.images(self.preparation, extend=True) | on.masks()
+        arrays = on.images(self.preparation, extend=True) | on.masks() | self._focus(on)
         if 'label' in self._kinds() or self._labels_required():
             arrays |= on.labels()
         return arrays
+
+    def _focus(self, on: WorkingPair) -> dict[str, Any]:
+        """Where levels with ``focus`` look first: everywhere where the user says by masks what counts."""
+        if self.optimisation.get('focus') != 'lungs':
+            return {}
+        shape = on.grid.shape
+        lungs = np.ones(shape, bool) if on.given else lungs_on_grid(on.shown['fixed'].volume, on.grid)
+        return {'fixed_focus_mask': lungs[None].astype(np.float32)}
 
     def _terms(self) -> list[Any]:
         return [] if self.model.objective is None else list(self.model.objective.terms.values())
