@@ -27,6 +27,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,8 +127,8 @@ def make_list(folder: Path, count: int) -> None:
 
 def in_new_process(folder: Path, args: argparse.Namespace, stop: int | None, profile: bool = False) -> dict[str, Any]:
     """What :func:`work` says, from a process of its own: its memory is that of this part of the work."""
-    with multiprocessing.get_context('spawn').Pool(1) as pool:
-        text = pool.apply(work, (str(folder), args.engine, args.workers, stop, profile, args.registered))
+    with ProcessPoolExecutor(1, multiprocessing.get_context('spawn')) as pool:  # no daemon, so that it has workers
+        text = pool.submit(work, str(folder), args.engine, args.workers, stop, profile, args.registered).result()
     return json.loads(text)
 
 

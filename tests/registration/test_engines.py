@@ -154,6 +154,18 @@ class TestDask:
             _disturbed(pairs, tmp_path / 'out', home, away)
         _same(tmp_path / 'out', one_process)
 
+    def test_workers_that_do_not_start_are_one_sentence(self, pairs, tmp_path, capsys, monkeypatch):
+        import distributed
+
+        def broken(**options):
+            raise RuntimeError('Nanny failed to start.')
+
+        monkeypatch.setattr(distributed, 'LocalCluster', broken)
+        words = ['register', '--pairs', str(pairs / 'pairs.csv'), '-o', str(tmp_path / 'out'), *WORDS]
+        assert main([*words, '--engine', 'dask']) == 2
+        error = capsys.readouterr().err
+        assert '2 workers did not start on this machine (Nanny failed to start.)' in error and 'Traceback' not in error
+
     def test_no_scheduler_is_one_sentence(self, pairs, tmp_path, capsys, monkeypatch):
         from mmreg.registration.cohort.engines import dask
 

@@ -50,14 +50,22 @@ class DaskEngine(Engine):
         """Connect.
 
         Raises:
-            ConfigError: Dask is not installed, or no scheduler answers.
+            ConfigError: Dask is not installed, no scheduler answers, or the processes of this machine do not start.
         """
         if self.address is None:
-            self._cluster = _distributed().LocalCluster(
-                n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None
-            )
+            self._cluster = self._own_cluster()
         self._client = self._connected(_CONNECT)
         return self
+
+    def _own_cluster(self) -> Any:
+        cluster = _distributed().LocalCluster
+        try:
+            return cluster(n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None)
+        except (RuntimeError, OSError, TimeoutError) as error:
+            raise ConfigError(
+                f'--engine dask: {self.workers} workers did not start on this machine ({error}), expected room for '
+                'them; --workers asks for fewer'
+            ) from error
 
     def __exit__(self, *error: object) -> None:
         """Close the connection, and a cluster of our own."""
