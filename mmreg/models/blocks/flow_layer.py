@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from mmreg.models.base import require
 from mmreg.spatial.constants import constant
 from mmreg.spatial.convert import displacement_to_voxel
+from mmreg.spatial.precision import full_precision
 
 from .layers import conv_layer
 
@@ -63,8 +63,7 @@ class FlowConv(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, channels, *spatial)`` to ``(N, ndim, *spatial)`` float32 (or float64) voxels."""
-        flow = self.act(self.conv(features))
-        flow = flow if flow.dtype == torch.float64 else flow.float()
+        (flow,) = full_precision(self.act(self.conv(features)))
         if self.scale != 1:
             flow = flow * self.scale
         if self.unit == 'normalised':

@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from mmreg.spatial.constants import constant
-from mmreg.spatial.precision import without_autocast
+from mmreg.spatial.precision import full_precision, without_autocast
 
 from . import norm_rows
 
@@ -85,7 +85,7 @@ def norm_act(x: Tensor, slope: Tensor, eps: float = 1e-5) -> Tensor:
     """
     with without_autocast(x):
         dtype = x.dtype
-        x = x if dtype == torch.float64 else x.float()
+        (x,) = full_precision(x)
         return _NormAct.apply(x, slope.to(x.dtype), eps).to(dtype)
 
 

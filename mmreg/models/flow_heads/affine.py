@@ -16,6 +16,7 @@ from mmreg.spatial import affine_displacement, warp
 from mmreg.spatial.affine import voxel_matrix_from_normalised
 from mmreg.spatial.convert import voxel_to_normalised
 from mmreg.spatial.mass import centre_of_mass
+from mmreg.spatial.precision import full_precision
 from mmreg.structures import Fields
 
 
@@ -147,7 +148,7 @@ class AffineTransformerHead(FlowHead):
         """The map of ``parameters`` ``(N, 12 or 6)`` about the centre of mass of ``image``, on [-1, 1] coordinates in
         x, y, z order.
         """
-        parameters = parameters if parameters.dtype == torch.float64 else parameters.float()
+        (parameters,) = full_precision(parameters)
         centre = parameters.new_zeros((len(parameters), self.features.ndim))
         if self.centred:
             mass = centre_of_mass(image.to(parameters.dtype))

@@ -14,6 +14,7 @@ from mmreg.models.blocks.layers import ConvBlock, LargeKernelBlock, conv_layer
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, resize, warp
 from mmreg.spatial.constants import constant
+from mmreg.spatial.precision import full_precision
 
 _IN = {'type': 'IN'}
 _PRELU = {'type': 'PReLU'}
@@ -39,8 +40,9 @@ class FlowEstimator(nn.Module):
         self.flow = conv_layer(ndim, hidden, ndim)
 
     def forward(self, fixed: Tensor, moving: Tensor) -> Tensor:
-        """Features ``(N, channels / 2, *spatial)`` of each image to a flow ``(N, ndim, *spatial)`` in voxels."""
-        return convolve(self.flow, self.reduce(self._mix(fixed, moving))).contiguous()
+        """Features ``(N, channels / 2, *spatial)`` of each image to ``(N, ndim, *spatial)`` float32 voxels."""
+        (flow,) = full_precision(convolve(self.flow, self.reduce(self._mix(fixed, moving))))
+        return flow.contiguous()
 
     def _mix(self, fixed: Tensor, moving: Tensor) -> Tensor:
         """The first block on ``[fixed + moving, fixed - moving]``.

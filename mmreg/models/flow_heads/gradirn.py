@@ -18,6 +18,7 @@ from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import resize, resize_field
 from mmreg.spatial.constants import constant
 from mmreg.spatial.interpolation import warp_with_gradient
+from mmreg.spatial.precision import full_precision
 from mmreg.structures import Fields
 
 #: Guidance: where the descent starts, ``(N, ndim, *spatial)`` voxels of its own grid; zero where it is missing.
@@ -140,7 +141,7 @@ class GraDIRNHead(FlowHead):
 
     def forward(self, features: Sequence[LevelFeatures], integrator: Integrator, guidance: Guidance) -> Fields:
         """The last displacement of every level, finest first; ``guidance`` may hold :data:`START`."""
-        images = [(_full(fixed), _full(moving)) for fixed, moving in features]
+        images = [(full_precision(fixed)[0], full_precision(moving)[0]) for fixed, moving in features]
         schedule = list(self._schedule())
         if self.training and torch.is_grad_enabled() and not schedule:
             raise ConfigError('GraDIRNHead has repeats of 0 at every level, expected at least one step to train.')
@@ -202,10 +203,6 @@ class GraDIRNHead(FlowHead):
             voxels if self.velocity_unit == 'voxel' else results,
             extras={'steps': steps} if self.record else {},
         )
-
-
-def _full(image: Tensor) -> Tensor:
-    return image if image.dtype == torch.float64 else image.float()
 
 
 def _to_grid(displacement: Tensor, size: Sequence[int]) -> Tensor:

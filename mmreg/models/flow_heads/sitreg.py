@@ -17,6 +17,7 @@ from mmreg.spatial import compose, warp
 from mmreg.spatial.bspline import bspline_refine, invertible_bound
 from mmreg.spatial.constants import constant
 from mmreg.spatial.crossing import coarse_centres
+from mmreg.spatial.precision import full_precision
 from mmreg.structures import Fields
 
 _GROUP_NORM = {'type': 'GN', 'num_groups': 4}
@@ -63,8 +64,7 @@ class ControlPoints(nn.Module):
         """``(2N, ndim, *spatial)``: those of (first, second), then those of (second, first)."""
         total, difference = first + second, first - second
         both = torch.cat([torch.cat([difference, total], dim=1), torch.cat([-difference, total], dim=1)])
-        raw = self.flow(self.blocks(both))
-        raw = raw if raw.dtype == torch.float64 else raw.float()
+        (raw,) = full_precision(self.flow(self.blocks(both)))
         return raw.tanh() * constant(self._bound, raw).view(1, -1, *[1] * (raw.dim() - 2))
 
 

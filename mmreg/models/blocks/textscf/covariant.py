@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from mmreg.spatial.precision import without_autocast
+from mmreg.spatial.precision import full_precision, without_autocast
 
 
 def covariant(features: Tensor, filters: Tensor, rows: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def covariant(features: Tensor, filters: Tensor, rows: Tensor) -> Tensor:
     Source: TextSCF (arXiv 2311.15607), golden textscf/textscf_net ``scf_flow``.
     """
     with without_autocast(features):
-        features = _full_precision(features)
+        (features,) = full_precision(features)
         return _Covariant.apply(features, filters.to(features.dtype), rows)
 
 
@@ -46,7 +46,7 @@ def covariant_soft(features: Tensor, filters: Tensor, probabilities: Tensor) -> 
         ``(N, J, *spatial)``; components are computed again in the backward pass, one at a time.
     """
     with without_autocast(features):
-        features = _full_precision(features)
+        (features,) = full_precision(features)
         filters, probabilities = filters.to(features.dtype), probabilities.to(features.dtype)
         parts = [checkpoint(_mixture, features, bank, probabilities, use_reentrant=False) for bank in filters]
         return torch.stack(parts, dim=1)
@@ -56,10 +56,6 @@ def _mixture(features: Tensor, bank: Tensor, probabilities: Tensor) -> Tensor:
     """One component: ``(N, *spatial)``."""
     responses = torch.matmul(bank, features.flatten(2)).view_as(probabilities)
     return (responses * probabilities).sum(1)
-
-
-def _full_precision(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
 
 
 def _regions(rows: Tensor, count: int) -> Iterator[tuple[int, Tensor]]:
