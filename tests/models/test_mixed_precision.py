@@ -60,6 +60,17 @@ def test_every_part(parts, ndim, dtype):
     check(model, inputs_of(model, SIZES[ndim]), dtype)
 
 
+@pytest.mark.parametrize('head', cross_parts.PARTS[1][0])
+def test_every_head_without_integration(head):
+    """Nothing after the head can put right what it hands out in half precision."""
+    backbone, integrator = cross_parts.probe(head), 'IdentityIntegrator'
+    spec = cross_parts.spec_of(backbone, 3)
+    if cross_parts.refusal(spec, head, integrator):
+        integrator = cross_parts.natural(head)
+    model = REGISTRARS.build(cross_parts.config(backbone, head, integrator, 3, spec.siamese))
+    check(model, inputs_of(model, SIZES[3]), torch.bfloat16)
+
+
 def trainings():
     for path in sorted(CONFIGS.glob('*.py')):
         if not path.stem.startswith(('register_', 'spine_elastix')) and 'model' in Config.fromfile(path):
