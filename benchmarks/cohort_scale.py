@@ -88,6 +88,8 @@ def copy_results(folder: Path, first: int, last: int) -> None:
     plan = json.loads((out / cases[0].case_id / 'plan.json').read_text())
     for case in cases[first:last]:
         place = out / case.case_id
+        if place.exists():  # workers had more in hand when the list was stopped
+            continue
         shutil.copytree(out / cases[0].case_id, place)
         plan['request'] = case.fingerprint(settings)
         (place / 'plan.json').write_text(json.dumps(plan))
