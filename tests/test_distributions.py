@@ -66,7 +66,8 @@ def test_wheels_work_in_a_fresh_environment(dist, tmp_path, kind, kernels):
 def test_the_sources_hold_what_the_tests_need(dist, tmp_path):
     (archive,) = dist.glob('*.tar.gz')
     with tarfile.open(archive) as file:
-        file.extractall(tmp_path, filter='data')
+        # Patch releases of Python before 3.10.12 and 3.11.4 know no filter.
+        file.extractall(tmp_path, **({'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}))
     (source,) = tmp_path.iterdir()
     tracked = ('mmreg', 'configs', 'tests', 'docs', 'benchmarks', 'tools', 'docker', 'projects', 'integrations')
     for folder in tracked:
