@@ -13,7 +13,7 @@ from mmreg.utils import console
 
 from .shared.options import Parser, add_common, add_described
 from .shared.run_options import PROGRESS, run_options
-from .shared.running import stopping_on_sigterm
+from .shared.running import begin, stopping_on_sigterm
 
 if TYPE_CHECKING:
     from mmreg.registration.bids import BidsPair
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _bids(args: argparse.Namespace) -> int:
     _check(args)
     if args.progress == 'bar':
-        console.say(f'looking at {args.bids_dir}')
+        begin(f'looking at {args.bids_dir}')
     from mmreg.io.bids import parse_filter
     from mmreg.registration.bids import describe, find_pairs
     from mmreg.registration.register import make_pipeline

@@ -11,7 +11,7 @@ from mmreg.utils import console
 
 from .shared.group_options import StepProgress, listed, names_of
 from .shared.options import Parser, add_debug, add_described, check_folder
-from .shared.running import stopping_on_sigterm
+from .shared.running import begin, stopping_on_sigterm
 
 EXAMPLES = """examples:
   mmreg template scans.csv -o template
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _statistics(args: argparse.Namespace) -> None:
-    console.say(f'reading {listed([args.template])}')
+    begin(f'reading {listed([args.template])}')
     from mmreg.io.label_tables import label_title
     from mmreg.populations.statistics.compare import cohort_statistics, read_groups
     from mmreg.populations.statistics.volumes import TemplateSpace

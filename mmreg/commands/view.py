@@ -11,6 +11,7 @@ from mmreg.errors import ConfigError
 from mmreg.utils import console
 
 from .shared.options import add_debug
+from .shared.running import begin
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def view(args: argparse.Namespace) -> None:
     """Serve the page until Ctrl-C."""
-    console.say(f'looking at {args.folder}')
+    begin(f'looking at {args.folder}')
     from mmreg.registration.results.scans import scans_of
     from mmreg.visualization.viewer import ViewServer
 

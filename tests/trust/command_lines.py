@@ -106,7 +106,7 @@ VALUES = [
     "dict(type='LNCC', window='x')", "{'_delete_': True}", '1e400', '(', '[1,', '{"a": ', '\x00', "[{'type': 5}]", "'",
 ]  # fmt: skip
 #: First words of a line that says what is about to be done.
-_BEGUN = ('registering ', 'looking at ')
+_BEGUN = ('registering ', 'looking at ', 'building a template ', 'carrying labels ', 'bringing ', 'reading ')
 
 
 def extend(folder: Path) -> None:

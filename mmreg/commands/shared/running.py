@@ -74,9 +74,9 @@ def announce(args: argparse.Namespace) -> None:
 
 
 def begin(what: str) -> None:
-    """Say what is going to be done, once among the processes that torchrun starts."""
+    """Say in one line what is going to be done, once among the processes that torchrun starts."""
     if os.environ.get('RANK') in (None, '', '0'):
-        console.say(what)
+        console.say(' '.join(what.split()))
 
 
 def _short(path: str) -> str:
