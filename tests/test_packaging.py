@@ -51,8 +51,8 @@ def test_presets_are_found_outside_a_checkout(installed, tmp_path):
 def test_the_conda_recipe_asks_for_what_pip_asks_for():
     """Names differ in three cases; versions are the same."""
     renamed = {'torch': 'pytorch', 'matplotlib': 'matplotlib-base', 'mmcv-lite': 'mmcv'}
-    wanted = re.search(r'install_requires=\[(.*?)\]', (ROOT / 'setup.py').read_text(), re.S)[1]
-    recipe = (ROOT / 'conda/meta.yaml').read_text().partition('  run:')[2].partition('test:')[0]
+    wanted = re.search(r'install_requires=\[(.*?)\]', (ROOT / 'setup.py').read_text(encoding='utf-8'), re.S)[1]
+    recipe = (ROOT / 'conda/meta.yaml').read_text(encoding='utf-8').partition('  run:')[2].partition('test:')[0]
     lines = re.findall(r'- (\S+) (\S+)$', recipe, re.M)
     asked = dict(lines)
     assert len(asked) == len(lines), 'named twice'
@@ -66,9 +66,9 @@ def rendered_recipe():
     import jinja2
     import yaml
 
-    setup = (ROOT / 'setup.py').read_text()
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
     assert re.search(r"setup\(\s+name='mmreg',\s+version=VERSION", setup), 'what load_setup_py_data reads'
-    source = (ROOT / 'conda/meta.yaml').read_text()
+    source = (ROOT / 'conda/meta.yaml').read_text(encoding='utf-8')
     functions = {
         'load_setup_py_data': lambda setup_file, from_recipe_dir: {'version': __version__},
         'compiler': lambda language: f'{language}_compiler',
@@ -90,9 +90,10 @@ def test_the_conda_recipe_can_be_rendered():
 
 
 def test_the_readme_names_every_extra():
-    extras = set(re.findall(r"^EXTRAS\['(\w+)'\]", (ROOT / 'setup.py').read_text(), re.M))
-    extras |= set(re.findall(r"^    '(\w+)': \[", (ROOT / 'setup.py').read_text().partition('# What a user')[0], re.M))
-    told = (ROOT / 'README.md').read_text().partition('Extras: ')[2].partition('.')[0]
+    setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+    extras = set(re.findall(r"^EXTRAS\['(\w+)'\]", setup, re.M))
+    extras |= set(re.findall(r"^    '(\w+)': \[", setup.partition('# What a user')[0], re.M))
+    told = (ROOT / 'README.md').read_text(encoding='utf-8').partition('Extras: ')[2].partition('.')[0]
     assert len(extras) > 12 and set(re.findall(r'`(\w+)`', told)) == extras
 
 
@@ -154,7 +155,7 @@ def test_networks_of_the_package_register_without_a_network_connection(tmp_path)
     run([sys.executable, '-c', scans], tmp_path, alone)
     command = ['register', 'f.nii.gz', 'm.nii.gz', '-o', 'out', '--fast', '--affine', 'none']
     run([sys.executable, '-m', 'mmreg.cli', *command], tmp_path, alone)
-    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))
     assert Path(plan['checkpoint']['path']) == place / 'mmreg' / 'zoo' / 'own_weights' / 'tested.safetensors'
     assert not (tmp_path / 'weights').exists()
 

@@ -88,15 +88,15 @@ def displacement_from_sitk(image: sitk.Image, dtype: type = np.float32) -> tuple
 
 
 def fine_step(geometry: Geometry) -> float:
-    """The power of two, mm, next below a 256th of the smallest voxel edge: what fields of results are rounded to.
+    """The power of two, mm, next below a 512th of the smallest voxel edge: what fields of results are rounded to.
 
-    Rounded numbers take half the space in a compressed file, and a point moves by less than a 500th of a voxel.
+    Rounded numbers take half the space in a compressed file, and a point moves by less than a thousandth of a voxel.
 
     Example:
         >>> fine_step(Geometry.from_parts((4, 3), (2.0, 3.0)))
-        0.0078125
+        0.00390625
     """
-    return float(2.0 ** np.floor(np.log2(min(geometry.spacing) / 256)))
+    return float(2.0 ** np.floor(np.log2(min(geometry.spacing) / 512)))
 
 
 def rounded(displacement: np.ndarray, geometry: Geometry, step: float) -> np.ndarray:

@@ -67,7 +67,7 @@ def test_without_h5py_files_are_larger_but_there(tmp_path, monkeypatch):
 
 def test_every_output_has_a_size_and_a_line_in_the_docs():
     assert set(SIZES) == set(OUTPUT_NAMES)
-    page = (ROOT / 'docs/options.md').read_text().partition('## What is written')[2]
+    page = (ROOT / 'docs/options.md').read_text(encoding='utf-8').partition('## What is written')[2]
     brain = Geometry.from_parts((80, 96, 112), (2.0, 2.0, 2.0))
     for name in OUTPUT_NAMES:
         line = next(line for line in page.splitlines() if line.startswith(f'| `{name}` |'))

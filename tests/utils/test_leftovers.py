@@ -110,7 +110,7 @@ def test_nobody_keeps_temporary_files_in_results_another_way():
     """A folder of ``tempfile`` in a place of results would stay there for ever after a kill."""
     root, found = Path(mmreg.__file__).parent, []
     for path in root.rglob('*.py'):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             name = getattr(getattr(node, 'func', None), 'attr', getattr(getattr(node, 'func', None), 'id', ''))
             if name in ('TemporaryDirectory', 'NamedTemporaryFile', 'TemporaryFile', 'mkdtemp', 'mkstemp'):
                 found += [f'{path}:{node.lineno}' for word in node.keywords if word.arg == 'dir']

@@ -164,4 +164,5 @@ def check_folder(path: str | None, option: str) -> None:
         return
     there = next((part for part in (Path(path), *Path(path).parents) if part.exists()), None)
     if there is not None and not there.is_dir():
-        raise ConfigError(f'--{option.replace("_", "-")} {path}: {there} is a file, expected the name of a folder.')
+        where = '' if there == Path(path) else f' at {there}'
+        raise ConfigError(f'--{option.replace("_", "-")} {path}: found a file{where}, expected the name of a folder.')

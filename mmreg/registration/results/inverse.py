@@ -20,7 +20,7 @@ GOOD = 0.06
 #: An inverse that is off by more than this on average is inexact, voxels.
 INEXACT = 0.1
 #: Its vectors are rounded to what it is off by on average, but to no more than so many times what others are.
-COARSER = 4
+COARSER = 8
 #: Who said what an inverse is.
 COMPUTED, OWN = 'computed', 'model'
 

@@ -12,7 +12,7 @@ from mmreg.registration.options import OUTPUT_NAMES
 #: Measured on brains; images and fields of phantoms take less.
 SIZES: dict[str, tuple[float, float]] = {
     'warped': (1.5, 2e3),
-    'displacement': (10.0, 4e3),
+    'displacement': (10.5, 4e3),
     'transforms': (7.8, 40e3),
     'labels': (0.15, 1e3),
     'maps': (0.0, 0.0),
