@@ -13,7 +13,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
-from .shared.group_options import GroupProgress, add_group, group_options, listed, names_of, settings_of
+from .shared.group_options import GroupProgress, add_group, group_options, in_few_words, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import begin, stopping_on_sigterm
 
@@ -54,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _propagate(args: argparse.Namespace) -> int:
     if bool(args.target) == args.leave_one_out:
         raise ConfigError('found neither or both of TARGET and --leave-one-out, expected one of them.')
-    to = listed([args.target]) if args.target else 'each other'
-    begin(f'carrying labels of {listed(args.atlases)} to {to}')
+    to = in_few_words([args.target]) if args.target else 'each other'
+    begin(f'carrying labels of {in_few_words(args.atlases)} to {to}')
     from mmreg.io.label_tables import label_title
     from mmreg.populations.propagation.leave_one_out import leave_one_out, mean_dice
     from mmreg.populations.propagation.propagate import Work, carried, check_atlases

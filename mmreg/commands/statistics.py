@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 
-from .shared.group_options import StepProgress, listed, names_of
+from .shared.group_options import StepProgress, in_few_words, names_of
 from .shared.options import Parser, add_debug, add_described, check_folder
 from .shared.running import begin, stopping_on_sigterm
 
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _statistics(args: argparse.Namespace) -> None:
-    begin(f'reading {listed([args.template])}')
+    begin(f'reading {in_few_words([args.template])}')
     from mmreg.io.label_tables import label_title
     from mmreg.populations.statistics.compare import cohort_statistics, read_groups
     from mmreg.populations.statistics.volumes import TemplateSpace

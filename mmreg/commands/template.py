@@ -11,7 +11,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
-from .shared.group_options import GroupProgress, add_group, group_options, listed, names_of, settings_of
+from .shared.group_options import GroupProgress, add_group, group_options, in_few_words, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import begin, stopping_on_sigterm
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _template(args: argparse.Namespace) -> int:
-    begin(f'building a template of {listed(args.scans)}')
+    begin(f'building a template of {in_few_words(args.scans)}')
     from mmreg.populations.scans import read_scans
     from mmreg.populations.template.build import build_template, stages
 

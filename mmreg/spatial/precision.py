@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ._checks import coordinate_dtype
+
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager[Any]:
     """Context in which autocast is off on the device of ``tensor``, of any shape; devices that have none need nothing.
@@ -30,5 +32,5 @@ def full_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
         >>> [tensor.dtype for tensor in full_precision(torch.ones(1).half(), torch.ones(1).double())]
         [torch.float64, torch.float64]
     """
-    dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+    dtype = coordinate_dtype(*tensors)
     return tuple(t.to(dtype) for t in tensors)

@@ -67,7 +67,7 @@ def names_of(args: argparse.Namespace) -> Mapping[int, str]:
     return {} if args.label_names is None else read_label_names(args.label_names)
 
 
-def listed(files: Sequence[str]) -> str:
+def in_few_words(files: Sequence[str]) -> str:
     """Files in few words, to be said while the libraries are loaded: the name of one, the number of more."""
     return (Path(files[0]).name or files[0]) if len(files) == 1 else f'{len(files)} files'
 
