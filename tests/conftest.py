@@ -1,10 +1,16 @@
 """Settings every test shares."""
 
+import signal
+
 import matplotlib
 import pytest
 import torch
 
 matplotlib.use('Agg')
+
+# What a shell starts in the background ignores Ctrl-C, and so would every process a test starts from there.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

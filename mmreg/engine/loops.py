@@ -71,6 +71,9 @@ class _Resumable:
         raise NotImplementedError
 
     def _release(self) -> None:
+        for hook in self.runner.hooks:  # what hooks hold of the process, such as its signals
+            if hasattr(hook, 'release'):
+                hook.release()
         _end_workers(self.dataloader_iterator)
         for loop in (self, self.runner._val_loop):
             loader = getattr(loop, 'dataloader', None)

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import math
+import signal
 
 import pytest
 import torch
@@ -62,7 +63,9 @@ def test_amp_on_the_cpu_trains_and_resumes(tmp_path, train):
 
 def test_nan_stops_with_the_name_of_the_term(tmp_path, train, capsys):
     config = write_config(tmp_path, length=2, extra="train_dataloader['dataset'].update(poison=4)\n")
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     assert train(config, tmp_path / 'w') == 2
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before  # Ctrl-C works again
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "loss term 'similarity_loss' is nan" in error and 'case4' in error
     assert not list((tmp_path / 'w').glob('epoch_2.pth'))

@@ -93,7 +93,8 @@ from mmreg.registration.results.folder import replacing_folder
 with replacing_folder(sys.argv[1]) as folder:
     (folder / 'one').write_text('1')
     print('inside', flush=True)
-    time.sleep(60)
+    for _ in range(600):  # a signal that comes just before a long sleep is looked at after it
+        time.sleep(0.1)
 """
 
 

@@ -65,7 +65,7 @@ class ProgressHook(Hook):
 
     def after_run(self, runner: Any) -> None:
         """Take all bars away, and give the streams of the log back."""
-        self.stop()
+        self.release()
 
     def _start(self, runner: Any, name: str, total: int, done: int = 0) -> None:
         if self.progress is None:
@@ -90,7 +90,7 @@ class ProgressHook(Hook):
             console=console,
         )
         self.progress.start()
-        atexit.register(self.stop)
+        atexit.register(self.release)
         # Log lines must go through the bar's own stream, or they would be written across it.
         for handler in runner.logger.handlers:
             if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
@@ -105,7 +105,7 @@ class ProgressHook(Hook):
         if self.progress is not None and name in self._tasks:
             self.progress.remove_task(self._tasks.pop(name))
 
-    def stop(self) -> None:
+    def release(self) -> None:
         """Take the bar away and give the logger its stream back; safe to call again."""
         if self.progress is None:
             return
@@ -115,4 +115,4 @@ class ProgressHook(Hook):
         self._tasks.clear()
         self.progress.stop()
         self.progress = None
-        atexit.unregister(self.stop)
+        atexit.unregister(self.release)

@@ -24,7 +24,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class GracefulStopHook(Hook):
     """On SIGINT or SIGTERM: finish the iteration, save a checkpoint, leave with the code ``128 + signal``.
 
-    All processes of a distributed run stop at the same iteration. A second signal stops at once.
+    All processes of a distributed run stop at the same iteration. A second signal stops at once. The signals are given
+    back when the training ends, also by an error: the loops of :mod:`mmreg.engine.loops` call :meth:`release`.
     """
 
     priority = 'LOWEST'
@@ -54,7 +55,7 @@ class GracefulStopHook(Hook):
         number = _agree(self.received)
         if not number:
             return
-        self._restore()
+        self.release()
         name = f'interrupt_iter_{runner.iter + 1}.pth'
         save_checkpoint(runner, runner.work_dir, name, by_epoch=False)
         _say_where(runner, name)
@@ -64,9 +65,10 @@ class GracefulStopHook(Hook):
 
     def after_train(self, runner: Any) -> None:
         """Give the signals back."""
-        self._restore()
+        self.release()
 
-    def _restore(self) -> None:
+    def release(self) -> None:
+        """Give the signals back to whoever had them."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         self._previous.clear()
