@@ -35,6 +35,7 @@ from .grid import identity_grid, sampling_grid
 from .histogram import mutual_information, normalised_information
 from .integrate import runge_kutta, scaling_and_squaring
 from .invert import Residual, invert
+from .invert_divided import invert_divided, there_and_back
 from .invert_multilevel import invert_multilevel
 from .jacobian import jacobian_determinant, jacobian_matrix
 from .labels import warp_labels
@@ -73,6 +74,7 @@ __all__ = [
     'identity_grid',
     'image_pyramid',
     'invert',
+    'invert_divided',
     'invert_multilevel',
     'jacobian_determinant',
     'jacobian_matrix',
@@ -98,6 +100,7 @@ __all__ = [
     'smoothing_taps',
     'softmax_matching',
     'spatial_gradient',
+    'there_and_back',
     'voxel_matrix',
     'voxel_matrix_from_normalised',
     'voxel_to_normalised',

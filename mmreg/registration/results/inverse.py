@@ -17,6 +17,9 @@ FINE, MOST_VOXELS = 1.0, 1.2e7
 TOLERANCE, ITERATIONS = 1e-3, 100
 #: It is kept on the coarsest grid on which it is off by no more than this, mm, on average.
 GOOD = 0.06
+#: Before it is rounded every so-many-th slice tells how far it is off: an odd number, so that nodes and the middles
+#: between them count alike.
+SOME = 3
 #: An inverse that is off by more than this on average is inexact, voxels.
 INEXACT = 0.1
 #: Its vectors are rounded to what it is off by on average, but to no more than so many times what others are.
@@ -81,26 +84,25 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry, divide: bool = Fals
     """
     import torch
 
-    from mmreg.spatial import compose, invert_multilevel, resize_field
+    from mmreg.spatial import invert_divided, there_and_back
 
     if not displacement.any():
         nothing = InverseResidual(0.0, 0.0, 0)
         return Inverse(np.zeros_like(displacement), geometry, (1,) * geometry.ndim, nothing, fine_step(geometry))
     factors = division(geometry) if divide else (1,) * geometry.ndim
-    grid = geometry.divided(factors)
-    # Linear interpolation on the divided grid is that on the original one.
-    field = resize_field(torch.from_numpy(displacement)[None], size=list(grid.shape), values='aligned')
-    exact, found = invert_multilevel(field, iterations=ITERATIONS, tolerance=TOLERANCE)
+    field, matrix = torch.from_numpy(displacement)[None], torch.tensor(geometry.matrix)
+    exact, steps = invert_divided(field, factors, iterations=ITERATIONS, tolerance=TOLERANCE)
 
-    def off(kept: np.ndarray) -> InverseResidual:
-        fine = resize_field(torch.from_numpy(kept)[None], size=list(grid.shape), values='aligned')
-        return _residual(compose(field, fine, 'border')[0].numpy(), grid, int(found.iterations))
+    def off(kept: np.ndarray, every: int = 1) -> InverseResidual:
+        back = torch.from_numpy(kept)[None]
+        return InverseResidual(*there_and_back(field, back, factors, chosen, matrix, every), steps)
 
     for chosen in _from_coarse(geometry, factors):
         kept = exact[0].numpy() if chosen == factors else nearest(exact[0].numpy(), geometry, factors, chosen)
-        residual = off(kept)
+        residual = off(kept, SOME if divide else 1)
         if residual.mean <= GOOD:
             break
+    del exact
     step = _step(residual, geometry)
     if divide:
         kept = rounded(kept, geometry.divided(chosen), step)
@@ -153,12 +155,15 @@ def nearest(fine: np.ndarray, geometry: Geometry, factors: Sequence[int], wanted
     Returns:
         ``(ndim, *T)`` float32 voxels of ``geometry.divided(wanted)``; the fit is separable, axis by axis.
     """
-    found = fine.astype(np.float64)
-    for axis, (many, few) in enumerate(zip(geometry.divided(factors).shape, geometry.divided(wanted).shape), start=1):
-        if many != few:
-            found = np.moveaxis(np.tensordot(np.linalg.pinv(_interpolation(many, few)), found, (1, axis)), 0, axis)
-    scale = np.reshape([w / f for w, f in zip(wanted, factors)], (-1, *[1] * geometry.ndim))
-    return (found * scale).astype(np.float32)
+    sizes = [geometry.divided(every).shape for every in (factors, wanted)]
+    fits = [np.linalg.pinv(_interpolation(*n)).astype(np.float32) if n[0] != n[1] else None for n in zip(*sizes)]
+    found = np.empty((len(fine), *sizes[1]), np.float32)
+    for values, out, ratio in zip(fine, found, (w / f for w, f in zip(wanted, factors))):
+        for axis, fit in enumerate(fits):
+            if fit is not None:
+                values = np.moveaxis(np.tensordot(fit, values, (1, axis)), 0, axis)
+        np.multiply(values, ratio, out=out)
+    return found
 
 
 def _interpolation(many: int, few: int) -> np.ndarray:

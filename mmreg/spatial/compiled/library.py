@@ -66,6 +66,11 @@ def signatures() -> dict[str, list[tuple[str, bool]]]:
     return table
 
 
+def has(*names: str) -> bool:
+    """Whether the library holds these kernels: one that was built before they came may serve all the others."""
+    return compiled_available() and all(name in signatures() for name in names)
+
+
 def compiled_available() -> bool:
     """Whether the kernels were built and can be loaded."""
     return _library() is not None

@@ -16,6 +16,8 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
                        int threads))                                                                                   \
     KERNEL(mmreg_filter, (const float *in, float *out, int64_t volumes, const int64_t *size, const float *taps,        \
                           const int64_t *radius, int border, int threads))                                             \
+    KERNEL(mmreg_invert, (const float *field, float *out, int32_t *steps, const int64_t *size, const int64_t *factors,  \
+                          float tolerance, int64_t iterations, int threads))                                           \
     KERNEL(mmreg_local_correlation,                                                                                    \
            (const float *first, const float *second, const float *mask, const float *counts, const float *first_less, \
             const float *second_less, float *to_first, float *to_second, float *room, double *total, int64_t volumes,  \
@@ -28,6 +30,9 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
     KERNEL(mmreg_self_similarity_gradient,                                                                             \
            (const float *image, const float *maps, const int32_t *lowest, float *out, const int64_t *size,            \
             const int64_t *pairs, float by_spread, int threads))                                                       \
+    KERNEL(mmreg_there_and_back,                                                                                       \
+           (const float *field, const float *kept, double *results, const int64_t *size, const int64_t *kept_size,    \
+            const int64_t *factors, const int64_t *kept_factors, const float *matrix, int64_t every, int threads))     \
     KERNEL(mmreg_warp_planar, (const float *image, const float *field, const float *extra, float *out,                 \
                                int64_t samples, int64_t channels, const int64_t *size, int64_t image_step,             \
                                int64_t field_step, int border, int threads))                                           \
