@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,24 @@ def plain_words(figure: Any) -> Any:
     Between two dollar signs matplotlib expects a formula, and what is none ends with an error. Numbers at ticks are its
     own and stay formulas (powers of ten); names at ticks do not.
     """
+    for text in _words(figure):
+        text.set_parse_math(False)
+    return figure
+
+
+def _words(artist: Any) -> Iterator[Any]:
+    """Every text of an artist but the numbers at ticks, which are not made for this."""
     from matplotlib.axis import Axis
     from matplotlib.text import Text
     from matplotlib.ticker import FixedFormatter, FuncFormatter
 
-    named = FixedFormatter | FuncFormatter
-    axes = [axis for axis in figure.findobj(Axis) if not isinstance(axis.get_major_formatter(), named)]
-    ticks = {id(text) for axis in axes for text in axis.findobj(Text)} - {id(axis.label) for axis in axes}
-    for text in figure.findobj(Text):
-        if id(text) not in ticks:
-            text.set_parse_math(False)
-    return figure
+    if isinstance(artist, Axis) and not isinstance(artist.get_major_formatter(), FixedFormatter | FuncFormatter):
+        yield artist.label
+        return
+    if isinstance(artist, Text):
+        yield artist
+    for child in artist.get_children():
+        yield from _words(child)
 
 
 def figure_format(path: str | Path) -> str:

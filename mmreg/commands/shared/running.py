@@ -14,6 +14,7 @@ from typing import Any
 from mmreg.errors import DataError
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
+from mmreg.utils.engine_parts import load_for_registration
 
 from .engine_options import engine_of
 from .file_options import as_file, with_reading
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace, model: Any = None) -> int:
     """
     check_there(args)
     announce(args)
+    load_for_registration()
     from mmreg.registration.alignment import read_affine  # torch is loaded here, after the options were checked
 
     with stopping_on_sigterm():

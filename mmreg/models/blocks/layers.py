@@ -1,7 +1,8 @@
 """Convolution blocks, built from ``conv_cfg`` / ``norm_cfg`` / ``act_cfg`` dictionaries with mmcv's builders.
 
 ``mmcv.cnn.ConvModule`` itself is not used: it re-initialises the convolution and warns about a bias in front of a
-normalisation, and published registration networks have both PyTorch's default initialisation and that bias.
+normalisation, and published registration networks have both PyTorch's default initialisation and that bias. mmcv is
+imported where a layer is built: a registration without a network does without it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmcv.cnn import build_activation_layer, build_conv_layer, build_norm_layer
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,6 +30,8 @@ def conv_layer(
     **kwargs: Any,
 ) -> nn.Module:
     """Size-preserving (for stride 1 and odd kernels) convolution with bias for ``ndim`` axes; ``conv_cfg`` another."""
+    from mmcv.cnn import build_conv_layer
+
     kwargs.setdefault('padding', kwargs.get('dilation', 1) * (kernel // 2))
     return build_conv_layer(conv_cfg or {'type': f'Conv{ndim}d'}, in_channels, out_channels, kernel, **kwargs)
 
@@ -38,6 +40,8 @@ def norm_layer(ndim: int, channels: int, norm_cfg: dict[str, Any] | None) -> nn.
     """Normalisation of ``channels`` for ``ndim`` axes: ``IN`` and ``BN`` get their dimension, None is the identity."""
     if norm_cfg is None:
         return nn.Identity()
+    from mmcv.cnn import build_norm_layer
+
     cfg = dict(norm_cfg)
     if cfg['type'] in ('IN', 'BN'):
         cfg['type'] = f'{cfg["type"]}{ndim}d'
@@ -48,6 +52,8 @@ def act_layer(act_cfg: dict[str, Any] | None) -> nn.Module:
     """Activation; never in place, since activations are kept for backward anyway."""
     if act_cfg is None:
         return nn.Identity()
+    from mmcv.cnn import build_activation_layer
+
     cfg = dict(act_cfg)
     if cfg['type'] in ('ReLU', 'LeakyReLU'):
         cfg.setdefault('inplace', False)

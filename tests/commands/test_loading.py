@@ -1,0 +1,51 @@
+"""What a command that registers loads: the engine, without what spreads one network over many GPUs."""
+
+import subprocess
+import sys
+import textwrap
+
+HEAVY = ('torch.distributed.fsdp', 'torch.distributed.optim', 'torch.distributed.tensor', 'sympy', 'mmcv')
+
+
+def lines_of(code):
+    """What a process of its own prints."""
+    done = subprocess.run([sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_a_registration_loads_no_sharded_training():
+    """The engine's parts are all there; its wrappers around sharding say that they were left out."""
+    found = lines_of(f"""
+        import gc, sys
+        from mmreg.utils.engine_parts import load_for_registration
+        load_for_registration()
+        print([name for name in {HEAVY} if name in sys.modules], gc.isenabled(), gc.get_freeze_count() > 100_000)
+        from mmengine.model import MMFullyShardedDataParallel
+        from mmengine.runner import Runner
+        from mmreg.registry import LOSSES, TRANSFORMS
+        print(Runner.__name__, 'LNCC' in LOSSES, 'MinMax' in TRANSFORMS)
+        try:
+            MMFullyShardedDataParallel(None)
+        except RuntimeError as error:
+            print(error)
+        import torch.distributed.fsdp
+        print(torch.distributed.fsdp.FullyShardedDataParallel.__module__)
+    """)
+    assert found == [
+        '[] True True',
+        'Runner True True',
+        'MMFullyShardedDataParallel was left out, since this process began with a registration; train in another one.',
+        'torch.distributed.fsdp.fully_sharded_data_parallel',
+    ]
+
+
+def test_nothing_is_replaced_where_the_engine_is_loaded():
+    found = lines_of("""
+        import gc
+        import mmengine.model
+        from mmreg.utils.engine_parts import load_for_registration
+        load_for_registration()
+        print(gc.get_freeze_count(), mmengine.model.MMFullyShardedDataParallel.__mro__[1].__module__)
+    """)
+    assert found == ['0 torch.distributed.fsdp.fully_sharded_data_parallel']
