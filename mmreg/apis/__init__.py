@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from mmreg.populations.statistics.compare import cohort_statistics
     from mmreg.populations.statistics.volumes import TemplateSpace
     from mmreg.populations.template.build import build_template
+    from mmreg.registration.by_preset import PresetRegistration
     from mmreg.registration.inferencer import RegistrationInferencer
     from mmreg.registration.inputs import Image
     from mmreg.registration.model import LoadedModel, init_model, load_model
     from mmreg.registration.presets.preset import Preset, list_presets
-    from mmreg.registration.register import PresetRegistration, register
+    from mmreg.registration.register import register
     from mmreg.registration.results.inverse import InverseResidual
     from mmreg.registration.results.outputs import write_result
     from mmreg.registration.results.result import RegistrationResult
@@ -45,7 +46,7 @@ _MODULES = {
     'LoadedModel': 'mmreg.registration.model',
     'Preparation': 'mmreg.registration.working.preparation',
     'Preset': 'mmreg.registration.presets.preset',
-    'PresetRegistration': 'mmreg.registration.register',
+    'PresetRegistration': 'mmreg.registration.by_preset',
     'RegistrationInferencer': 'mmreg.registration.inferencer',
     'RegistrationResult': 'mmreg.registration.results.result',
     'apply_transform': 'mmreg.transforms.apply',

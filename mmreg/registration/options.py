@@ -61,8 +61,8 @@ class RunOptions:
         'iterations of an optimisation that starts from what the network found', 0, type=int, metavar='N'
     )
     fast: bool = described(
-        'one of the networks that come with mmreg alone, chosen by what is in the images: a second instead of an '
-        'optimisation, and less exact; with refine: that many iterations follow',
+        'a first answer soon: the preset with fewer and coarser iterations, or a network where one comes with mmreg '
+        'that suits the images and is better; with refine: that network, and that many iterations after it',
         False,
         action='store_true',
     )
@@ -178,12 +178,8 @@ class RunOptions:
         for name in ('model', 'checkpoint', 'only'):
             if getattr(self, name) is not None:
                 raise ConfigError(f'fast and {name} were given, expected one of them.')
-        if self.smoothness != 1:
-            raise ConfigError(f'smoothness is {self.smoothness:g} with fast, expected it for presets only.')
-        if self.preset is not None and not self.refine:
-            raise ConfigError(
-                'fast and preset were given, expected one of them, or the number of refine iterations too.'
-            )
+        if self.smoothness != 1 and self.refine:
+            raise ConfigError(f'smoothness is {self.smoothness:g} with refine, expected it for presets only.')
 
     def _check_landmarks(self, automatic: bool) -> None:
         """Refuse uses of landmarks that nothing would come of."""
@@ -199,7 +195,7 @@ class RunOptions:
             )
         if 'loss' in used and self.only is not None:
             raise ConfigError(f'use_landmarks=loss and only={self.only!r} were given, expected one of them.')
-        if 'loss' in used and (self.network or self.fast) and not self.refine:
+        if 'loss' in used and self.network and not self.refine:
             raise ConfigError(
                 'use_landmarks=loss was given with a model, expected the number of refine iterations too, in which the '
                 'landmarks pull.'

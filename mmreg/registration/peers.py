@@ -106,7 +106,7 @@ def network(model: str, checkpoint: str | None, device: str | None = None, affin
 
 def preset(name: str | None, device: str | None = None, affine: str | None = None) -> Peer:
     """Registration without training; its affine, the preset's by default, is part of the displacement."""
-    from .register import PresetRegistration
+    from .by_preset import PresetRegistration
 
     pipeline = PresetRegistration(name, device=device)
     return _peer(pipeline, affine or 'auto', pipeline.needed())

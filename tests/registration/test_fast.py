@@ -1,6 +1,7 @@
-"""--fast: one forward pass of a network that comes with mmreg, chosen by the images, explained in the plan."""
+"""--fast: a network that comes with mmreg, else the shortened preset; chosen by the images, explained in the plan."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from mmreg.errors import CheckpointError, ConfigError, DataError
 from mmreg.io import Geometry, Volume, write_volume
 from mmreg.plugins import register_all_modules
 from mmreg.registration.fast import FastRegistration
+from mmreg.registration.optimisation import levels
+from mmreg.registration.optimisation.levels import Grid, make_stages
+from mmreg.registration.optimisation.settings import Settings
 from mmreg.registry import REGISTRARS
 from mmreg.zoo import own
 
@@ -88,17 +92,43 @@ def test_refinement_follows_the_network(shipped, pair):
     assert result.provenance['preset']['name'] == 'brains'
 
 
-def test_where_no_network_suits_one_sentence_says_so(shipped, pair):
-    small = draw(centred((24, 26, 22), (1.0, 1.0, 1.0)))
-    with pytest.raises(DataError, match='no network comes with this mmreg'):
-        FastRegistration(device='cpu')(small, small)
-    shipped('brains', presets=['brain_t1', 'brain_multimodal'])
-    with pytest.raises(DataError, match=r'no network that comes with mmreg suits these 3-D images .*brain_t1'):
-        FastRegistration(device='cpu')(small, small)
+def test_where_no_network_suits_the_preset_is_shortened(shipped, pair, tmp_path):
+    """Nothing has to be shipped, the images may be of any kind, and the plan says what was done."""
+    shipped('brains', presets=['generic'])
+    for options in ([], ['--preset', 'brain_t1'], ['--smoothness', '2']):
+        out = tmp_path / f'out{len(options)}'
+        assert main(['register', *pair, '-o', str(out), '--fast', '--affine', 'none', '--overwrite', *options]) == 0
+        plan = json.loads((out / 'plan.json').read_text(encoding='utf-8'))
+        assert plan['preset']['name'].startswith('brain_') and 'network' not in plan['timings']
+        assert plan['options']['fast'] is True
+        assert any('fewer and coarser' in reason for reason in plan['preset']['reasons']) == (not options)
     flat = draw(centred((24, 26), (1.0, 1.0)))
     shipped('others')
-    with pytest.raises(DataError, match='2-D images'):
-        FastRegistration(device='cpu')(flat, flat)
+    assert FastRegistration(device='cpu')(flat, flat).provenance['preset']['name'] == 'planar'
+
+
+def test_it_is_a_part_of_the_preset_s_work(pair, monkeypatch):
+    """Where there are many voxels, which a test has not."""
+    monkeypatch.setattr(levels, 'MOST_WORK', 10)
+    whole, fast = (mmreg.register(*pair, fast=fast, affine='none', device='cpu') for fast in (False, True))
+    iterations = [max(len(curve) for curve in result.curves.values()) for result in (whole, fast)]
+    assert iterations[1] < 0.5 * iterations[0]
+    assert fast.minimised[1] < fast.minimised[0]
+
+
+def test_levels_of_many_voxels_are_left_out():
+    settings = Settings.parse(dict(levels=[dict(spacing=s, iterations=n) for s, n in ((8, 40), (2, 18), (1, 12))]))
+    quick = replace(settings, quick=True)
+    large, small = Grid((160, 192, 160), (1.0,) * 3), Grid((80, 96, 80), (1.0,) * 3)
+    told = [[(s.level.spacing, s.level.iterations) for s in make_stages(quick, grid)] for grid in (large, small)]
+    assert told == [[(8, 40), (2, 4)], [(8, 40), (2, 12), (1, 3)]]
+    assert [s.level for s in make_stages(settings, large)] == list(settings.levels)
+
+
+def test_iterations_after_a_network_need_one(shipped):
+    small = draw(centred((24, 26, 22), (1.0, 1.0, 1.0)))
+    with pytest.raises(DataError, match=r'no network that comes with mmreg suits .*leave out refine'):
+        FastRegistration(device='cpu', refine=2)(small, small)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +137,7 @@ def test_where_no_network_suits_one_sentence_says_so(shipped, pair):
         (dict(model='x.py'), 'fast and model'),
         (dict(checkpoint='x.pth'), 'fast and checkpoint'),
         (dict(only='rigid'), 'fast and only'),
-        (dict(preset='generic'), 'fast and preset'),
-        (dict(smoothness=2.0), 'smoothness is 2 with fast'),
+        (dict(smoothness=2.0, refine=3), 'smoothness is 2 with refine'),
     ],
 )
 def test_options_that_contradict(options, text):

@@ -48,7 +48,7 @@ def test_a_keyword_that_does_not_exist():
     with pytest.raises(TypeError, match="did you mean 'fixed_prompt'"):
         mmreg.register('a', 'b', fixed_promt='c')
     with pytest.raises(TypeError, match="did you mean 'fixed_mask'"):
-        mmreg.registration.register.PresetRegistration('generic')('a', 'b', fixed_maks='c')
+        mmreg.registration.by_preset.PresetRegistration('generic')('a', 'b', fixed_maks='c')
 
 
 def test_files_of_a_case_of_a_list():

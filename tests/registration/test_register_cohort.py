@@ -13,11 +13,11 @@ import pytest
 
 from mmreg.commands.register import main
 from mmreg.io import write_volume
+from mmreg.registration.by_preset import PresetRegistration
 from mmreg.registration.cohort.cases import read_cases
 from mmreg.registration.cohort.cohort import Cohort
 from mmreg.registration.cohort.settings import CohortSettings
 from mmreg.registration.cohort.shards import Shard
-from mmreg.registration.register import PresetRegistration
 
 from .phantoms import centred, draw, pose, write_preset
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -17,6 +18,10 @@ from .settings import Level, Settings
 SHORTEST = 2
 #: Voxels that are almost as large as those of the level stay as they are.
 _ALMOST = 1.25
+#: In a hurry no level but the coarsest has more voxels than this.
+MOST_VOXELS = 1_200_000
+#: In a hurry a level moves about so many voxels, over all its iterations, but does at least this share of them.
+MOST_WORK, LEAST_SHARE = 1_000_000, 0.22
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,19 @@ def make_stages(settings: Settings, full: Grid) -> list[Stage]:
         if stages and (stages[-1].images, stages[-1].field) == (stage.images, stage.field):
             continue
         stages.append(stage)
-    return stages
+    return shortened(stages) if settings.quick else stages
+
+
+def shortened(stages: Sequence[Stage]) -> list[Stage]:
+    """The levels of at most :data:`MOST_VOXELS` voxels, with fewer iterations where there are many voxels."""
+    voxels = [math.prod(stage.images.size) for stage in stages]
+    return [_shorter(s, n) for k, (s, n) in enumerate(zip(stages, voxels)) if k == 0 or n <= MOST_VOXELS]
+
+
+def _shorter(stage: Stage, voxels: int) -> Stage:
+    wanted = stage.level.iterations
+    iterations = min(wanted, max(MOST_WORK // voxels, math.ceil(LEAST_SHARE * wanted)))
+    return replace(stage, level=replace(stage.level, iterations=iterations))
 
 
 def on_grid(inputs: Mapping[str, Any], full: Grid, grid: Grid) -> dict[str, Any]:

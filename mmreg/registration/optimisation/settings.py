@@ -96,6 +96,7 @@ class Settings:
             range of intensities) above 0.03, its Gaussians are at least ``least_update`` and ``least_field`` times
             1 + this times what is above, three times at most; 0: as the levels say.
         focus: What levels with ``focus=True`` look at first, one of :data:`FOCI`; None: everything alike.
+        quick: A shorter way through the levels, see :func:`mmreg.registration.optimisation.levels.shortened`.
     """
 
     levels: tuple[Level, ...]
@@ -113,6 +114,7 @@ class Settings:
     landmark_pull: float = 0.0
     noise_stiffness: float = 16.0
     focus: str | None = None
+    quick: bool = False
 
     @classmethod
     def parse(cls, config: Mapping[str, Any]) -> Settings:
