@@ -10,6 +10,7 @@ from torch import Tensor
 from mmreg.models.base import FeatureSpec, FlowHead, Guidance, Integrator, LevelFeatures, require
 from mmreg.registry import FLOW_HEADS
 from mmreg.spatial import compose, invert_multilevel, jacobian_determinant, resize_field, warp
+from mmreg.spatial.compiled.stepping import serves_step, transposed
 from mmreg.spatial.gradient import differences
 from mmreg.structures import Fields
 
@@ -93,8 +94,11 @@ class FreeField(FlowHead):
         if self.update == 'add':
             return gradient
         field = self.field.detach()
-        columns = differences(field, 'central', None)
-        result = torch.stack([gradient[:, j] + (c * gradient).sum(1) for j, c in enumerate(columns)], dim=1)
+        if serves_step(field, gradient):
+            result = transposed(field, gradient)
+        else:
+            columns = differences(field, 'central', None)
+            result = torch.stack([gradient[:, j] + (c * gradient).sum(1) for j, c in enumerate(columns)], dim=1)
         if backward is not None:
             volume = jacobian_determinant(field).clamp_(min=0).unsqueeze(1)
             result = result - volume * warp(backward, field, padding='zeros')

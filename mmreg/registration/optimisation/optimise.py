@@ -128,7 +128,10 @@ class _Run:
         for iteration in range(level.iterations):
             losses, gradients = self._evaluate(data)
             with torch.no_grad():
-                self.head.move(rule(self.head.increment_gradient(*gradients), level.share(iteration)), smooth)
+                by_increment = self.head.increment_gradient(*gradients)
+                del gradients  # volumes that the next evaluation needs room for
+                self.head.move(rule(by_increment, level.share(iteration)), smooth)
+                del by_increment
                 if steered:
                     losses['landmarks'] = self._pulled(stage, data)
             self._record(number, iteration, stage, losses)

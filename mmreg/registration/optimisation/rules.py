@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mmreg.errors import ConfigError
+from mmreg.spatial.compiled.stepping import direction, running, serves_step
 from mmreg.spatial.constants import constant
 
 from .settings import Settings
@@ -32,13 +33,20 @@ class Rule:
 
     def __call__(self, gradient: Tensor, share: float = 1.0) -> Tensor:
         """The increment, ``(N, ndim, *grid)`` voxels, for the gradient of the same shape; ``share`` of the step."""
-        gradient = self._scaled(gradient if self.smooth is None else self.smooth(gradient))
+        gradient = gradient if self.smooth is None else self.smooth(gradient)
         self.count += 1
+        direction, longest = self._uphill(gradient)
+        longest = longest.sqrt()
+        scale = -share * self.step / torch.where(longest > 0, longest, torch.ones_like(longest))
+        out = None if direction is self.mean else direction
+        return torch.mul(direction, scale.view(-1, *[1] * (gradient.dim() - 1)), out=out)
+
+    def _uphill(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The direction ``(N, ndim, *grid)`` and its largest squared length ``(N,)``."""
+        gradient = self._scaled(gradient)
         self.mean = _running(self.mean, gradient, self.settings.momentum)
         direction = self._scaled(self.direction(gradient))
-        longest = direction.square().sum(1).flatten(1).amax(1).sqrt()
-        scale = -share * self.step / torch.where(longest > 0, longest, torch.ones_like(longest))
-        return direction * scale.view(-1, *[1] * (gradient.dim() - 1))
+        return direction, direction.square().sum(1).flatten(1).amax(1)
 
     def _scaled(self, vectors: Tensor) -> Tensor:
         if all(m == 1 for m in self.mobility):
@@ -71,6 +79,19 @@ class Component(Rule):
         highest = root.flatten(1).amax(1).view(-1, *[1] * (root.dim() - 1))
         tiny = torch.finfo(root.dtype).tiny
         return self.mean / (1 - momentum**self.count) / root.add_(self.settings.floor * highest).clamp_(min=tiny)
+
+    def _uphill(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """By the kernels, where they are, in two passes over memory."""
+        if type(self) not in (Component, Length) or not serves_step(gradient):
+            return super()._uphill(gradient)
+        momentum, memory, mobility = self.settings.momentum, self.settings.memory, list(self.mobility)
+        if self.mean is None or self.square is None:
+            self.mean = torch.zeros(gradient.shape)
+            self.square = torch.zeros_like(self.mean[:, :1] if isinstance(self, Length) else self.mean)
+        highest = running(gradient, self.mean, self.square, mobility, momentum, memory)
+        by_mean, by_square = 1 - momentum**self.count, 1 - memory**self.count
+        added = self.settings.floor * (highest / by_square).sqrt_()
+        return direction(self.mean, self.square, added, mobility, by_mean, by_square)
 
 
 class Length(Component):

@@ -14,6 +14,9 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
 #define MMREG_TABLE(KERNEL)                                                                                            \
     KERNEL(mmreg_box, (const float *in, float *out, int64_t volumes, const int64_t *size, const int64_t *reach,        \
                        int threads))                                                                                   \
+    KERNEL(mmreg_direction, (const float *mean, const float *square, const float *added, float *out, float *largest,   \
+                             int64_t samples, const int64_t *size, const float *mobility, float by_mean,               \
+                             float by_square, int by_length, int threads))                                             \
     KERNEL(mmreg_filter, (const float *in, float *out, int64_t volumes, const int64_t *size, const float *taps,        \
                           const int64_t *radius, int border, int threads))                                             \
     KERNEL(mmreg_invert, (const float *field, float *out, int32_t *steps, const int64_t *size, const int64_t *factors,  \
@@ -23,6 +26,9 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
             const float *second_less, float *to_first, float *to_second, float *room, double *total, int64_t volumes,  \
             int64_t channels, const int64_t *size, const int64_t *reach,                                               \
             float n, float eps, float scale, int exponent, int threads))                                               \
+    KERNEL(mmreg_running, (const float *gradient, float *mean, float *square, float *largest, int64_t samples,         \
+                           const int64_t *size, const float *mobility, float momentum, float memory, int by_length,    \
+                           int threads))                                                                               \
     KERNEL(mmreg_self_similarity,                                                                                      \
            (const float *first, const float *second, const float *mask, float *first_maps, float *second_maps,        \
             int32_t *first_lowest, int32_t *second_lowest, double *results, const int64_t *size,                       \
@@ -33,6 +39,8 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
     KERNEL(mmreg_there_and_back,                                                                                       \
            (const float *field, const float *kept, double *results, const int64_t *size, const int64_t *kept_size,    \
             const int64_t *factors, const int64_t *kept_factors, const float *matrix, int64_t every, int threads))     \
+    KERNEL(mmreg_transposed, (const float *field, const float *gradient, float *out, int64_t samples,                  \
+                              const int64_t *size, int threads))                                                       \
     KERNEL(mmreg_warp_planar, (const float *image, const float *field, const float *extra, float *out,                 \
                                int64_t samples, int64_t channels, const int64_t *size, int64_t image_step,             \
                                int64_t field_step, int border, int threads))                                           \
