@@ -37,7 +37,12 @@ def voxels_to_lps(displacement: np.ndarray, geometry: Geometry) -> np.ndarray:
         [-2.0, -1.0]
     """
     matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
-    return np.moveaxis(np.asarray(displacement, dtype=np.float64), 0, -1) @ matrix.T
+    array = np.asarray(displacement)
+    shape = array.shape[1:]
+    # Stored as ITK stores vectors, the first axis fastest: an image is made of it without a copy.
+    vectors = np.empty((*shape[::-1], len(matrix))).transpose(*reversed(range(len(shape))), len(shape))
+    _mix(matrix, array, np.moveaxis(vectors, -1, 0))
+    return vectors
 
 
 def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -48,7 +53,27 @@ def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
         [-0.5, -1.0]
     """
     matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
-    return np.moveaxis(np.asarray(vectors, dtype=np.float64) @ np.linalg.inv(matrix).T, -1, 0)
+    array = np.moveaxis(np.asarray(vectors), -1, 0)
+    displacement = np.empty(array.shape)
+    _mix(np.linalg.inv(matrix), array, displacement)
+    return displacement
+
+
+def _mix(matrix: np.ndarray, components: np.ndarray, out: np.ndarray) -> None:
+    """``out[a] = sum over b of matrix[a, b] * components[b]``, component by component: no whole field beside it."""
+    for row, target in zip(matrix, out):
+        target[:] = 0
+        for factor, component in zip(row, components):
+            if factor:
+                target += np.multiply(component, factor, dtype=np.float64)
+
+
+def _round(vectors: np.ndarray, step: float) -> np.ndarray:
+    """To multiples of ``step``, in place."""
+    vectors /= step
+    np.rint(vectors, out=vectors)
+    vectors *= step
+    return vectors
 
 
 def displacement_to_sitk(
@@ -70,8 +95,8 @@ def displacement_to_sitk(
     array = check_displacement(displacement, geometry.shape)
     vectors = voxels_to_lps(array, geometry)
     if step is not None:
-        vectors = np.rint(vectors / step) * step
-    return Volume(vectors.astype(dtype), geometry).to_sitk()
+        _round(vectors, step)
+    return Volume(vectors.astype(dtype, copy=False), geometry).to_sitk()
 
 
 def displacement_from_sitk(image: sitk.Image, dtype: type = np.float32) -> tuple[np.ndarray, Geometry]:
@@ -115,7 +140,7 @@ def rounded(displacement: np.ndarray, geometry: Geometry, step: float) -> np.nda
         >>> rounded(np.full((2, 4, 3), 0.3), grid, 0.5)[:, 0, 0].tolist()  # 0.6 and 0.3 mm
         [0.25, 0.5]
     """
-    return lps_to_voxels(np.rint(voxels_to_lps(displacement, geometry) / step) * step, geometry).astype(np.float32)
+    return lps_to_voxels(_round(voxels_to_lps(displacement, geometry), step), geometry).astype(np.float32)
 
 
 def write_displacement_image(

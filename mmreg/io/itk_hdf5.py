@@ -40,6 +40,6 @@ def _copy(name: str, item: Any, new: Any) -> None:
         item.file.copy(item, new, name=name)
         return
     new.create_dataset(
-        name, data=item[...].astype(np.float32), chunks=(min(_CHUNK, item.size),), shuffle=True, compression='gzip',
+        name, data=item.astype(np.float32)[...], chunks=(min(_CHUNK, item.size),), shuffle=True, compression='gzip',
         compression_opts=4,
     )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmreg.errors import DataError
 from mmreg.utils.described import split_keywords, with_keywords
+from mmreg.utils.memory import give_back
 
 from .alignment import align
 from .files import PairFiles
@@ -205,6 +206,7 @@ class Pipeline:
             result = on_fixed_grid(pair.case_id, displacement, pair.images, matrix, started.options.fill)
             if inverse and not longer_than_image(displacement, result.geometry):
                 tell(watch, 'inverse')
+                give_back()
                 result.inverse = _inverse(displacement, moved, on, inverse)
             result.labels = {role: image.volume for role, image in pair.scored.items()}
             follow(result, pair.labels, pair.points)
@@ -260,7 +262,8 @@ def _shape(image: Image) -> str:
 
 @contextmanager
 def timed(timings: dict[str, float], name: str) -> Iterator[None]:
-    """Seconds of the block, under ``name``."""
+    """Seconds of the block, under ``name``; the memory that it needed is given back."""
     start = time.perf_counter()
     yield
+    give_back()
     timings[name] = time.perf_counter() - start

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -13,16 +13,19 @@ from .compose import compose
 from .invert_multilevel import invert_multilevel
 from .resample import resize_field
 
+#: Voxels that are solved at once.
+_AT_ONCE = 1 << 19
+
 
 @torch.no_grad()
 def invert_divided(
     displacement: Tensor, factors: Sequence[int], iterations: int = 40, tolerance: float = 1e-3
-) -> tuple[Tensor, int]:
+) -> Iterator[tuple[Tensor, int]]:
     """Invert a displacement at the nodes of a grid that divides its voxels; outside the nearest vector goes on.
 
     Linear interpolation on the divided grid is that on the original one. The kernels solve every voxel by Newton's
-    method from where its neighbours ended and need no more memory than the result; without them it is
-    :func:`mmreg.spatial.invert_multilevel` of the field on the finer grid. No gradient.
+    method from where its neighbours ended, some slices after the others; without them it is
+    :func:`mmreg.spatial.invert_multilevel` of the field on the finer grid, all slices at once. No gradient.
 
     Args:
         displacement: ``(1, ndim, *S)`` voxels of its own grid.
@@ -30,25 +33,27 @@ def invert_divided(
         iterations: of Newton's method, at most.
         tolerance: length of the residual in voxels of the finer grid below which a voxel is done.
 
-    Returns:
-        The inverse ``(1, ndim, *T)`` in voxels of the finer grid, ``T = (S - 1) * factors + 1``, and the iterations of
-        the voxel that took the most.
+    Yields:
+        Slabs of the inverse ``(1, ndim, slices, ...)`` in voxels of the finer grid ``(S - 1) * factors + 1``, in order
+        along the first axis, and the iterations of the voxel that took the most.
 
     Raises:
         InputError: not a field.
 
     Example:
-        >>> inverse, _ = invert_divided(torch.full((1, 3, 4, 4, 4), 0.5), (2, 2, 2))
+        >>> slabs = [slab for slab, _ in invert_divided(torch.full((1, 3, 4, 4, 4), 0.5), (2, 2, 2))]
+        >>> inverse = torch.cat(slabs, dim=2)
         >>> inverse.shape[2:], inverse[0, :, 3, 3, 3].tolist()
         (torch.Size([7, 7, 7]), [-1.0, -1.0, -1.0])
     """
     check_field(displacement)
     field = displacement.detach().to(coordinate_dtype(displacement))
     if inverting.serves_inverse(field, factors):
-        return inverting.invert(field, factors, iterations, tolerance)
+        yield from inverting.invert_slabs(field, factors, iterations, tolerance, _AT_ONCE)
+        return
     fine = resize_field(field, size=inverting.divided(field.shape[2:], factors), values='aligned')
     inverse, found = invert_multilevel(fine, iterations=iterations, tolerance=tolerance)
-    return inverse, int(found.iterations)
+    yield inverse, int(found.iterations)
 
 
 @torch.no_grad()

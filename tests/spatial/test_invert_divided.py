@@ -1,5 +1,7 @@
 """Inverses on finer grids: the kernels find what PyTorch finds, and say how far it is off."""
 
+import sys
+
 import pytest
 import torch
 
@@ -12,6 +14,12 @@ MATRIX = torch.tensor([[0.0, 2.0, 0.0], [1.5, 0.0, 0.0], [0.0, 0.0, -3.0]])
 needs_kernels = pytest.mark.skipif(not compiled_available(), reason='the kernels were not built: no C compiler')
 
 
+def whole(field, factors, **settings):
+    """The slabs as one, and the most iterations."""
+    slabs = list(invert_divided(field, factors, **settings))
+    return torch.cat([slab for slab, _ in slabs], dim=2), max(steps for _, steps in slabs)
+
+
 @pytest.fixture(scope='module')
 def field():
     return strong_map((14, 18, 12))[:1]
@@ -21,8 +29,8 @@ def field():
 @pytest.mark.parametrize('factors', [(1, 1, 1), (2, 2, 2), (1, 3, 2)])
 def test_the_kernels_find_what_pytorch_finds(field, factors):
     with use_compiled(False):
-        expected, _ = invert_divided(field, factors)
-    found, steps = invert_divided(field, factors)
+        expected, _ = whole(field, factors)
+    found, steps = whole(field, factors)
     assert found.shape == expected.shape and 1 <= steps <= 40
     torch.testing.assert_close(found, expected, atol=0.02, rtol=0)
     fine = resize_field(field, size=list(found.shape[2:]), values='aligned')
@@ -44,27 +52,35 @@ def test_what_is_left_there_and_back(field, factors, kept, every):
 def test_folds_and_what_is_not_finite_end(field):
     """Voxels that no method can solve keep their best guess, and the others do not suffer."""
     rough = 6 * torch.randn(1, 3, 10, 9, 8, generator=torch.Generator().manual_seed(1))
-    found, _ = invert_divided(rough, (2, 2, 2), iterations=20)
+    found, _ = whole(rough, (2, 2, 2), iterations=20)
     assert torch.isfinite(found).all()
     broken = field.clone()
     broken[0, :, 7, 9, 6] = float('nan')
-    found, _ = invert_divided(broken, (1, 1, 1))
-    whole, _ = invert_divided(field, (1, 1, 1))
-    assert ((found - whole).abs().amax(1) < 5e-3).float().mean() > 0.9
+    found, _ = whole(broken, (1, 1, 1))
+    unbroken, _ = whole(field, (1, 1, 1))
+    assert ((found - unbroken).abs().amax(1) < 5e-3).float().mean() > 0.9
+
+
+@needs_kernels
+def test_slabs_are_parts_of_the_whole(field, monkeypatch):
+    at_once = whole(field, (2, 2, 2))[0]
+    monkeypatch.setattr(sys.modules['mmreg.spatial.invert_divided'], '_AT_ONCE', 3 * 35 * 23)
+    assert len(list(invert_divided(field, (2, 2, 2)))) == 9
+    assert torch.equal(whole(field, (2, 2, 2))[0], at_once)
 
 
 @needs_kernels
 def test_single_slices_and_threads(field):
     flat = field[:, :, :1].contiguous()
     flat[:, 0] = 0
-    found, _ = invert_divided(flat, (2, 2, 2))
+    found, _ = whole(flat, (2, 2, 2))
     assert float(there_and_back(flat, found, (2, 2, 2), (2, 2, 2), MATRIX)[1]) < 5e-3
     before = torch.get_num_threads()
     try:
         results = []
         for threads in (1, 3):
             torch.set_num_threads(threads)
-            results.append(invert_divided(field, (2, 2, 2))[0])
+            results.append(whole(field, (2, 2, 2))[0])
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*results)
@@ -73,14 +89,14 @@ def test_single_slices_and_threads(field):
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 def test_images_and_doubles_run_in_pytorch(dtype):
     field = strong_map((20, 24))[:1].to(dtype)
-    found, _ = invert_divided(field, (2, 1))
+    found, _ = whole(field, (2, 1))
     assert found.shape == (1, 2, 39, 24) and found.dtype == dtype
     assert there_and_back(field, found, (2, 1), (2, 1), torch.eye(2))[1] < 5e-3
 
 
 def test_a_library_without_these_kernels_serves_the_others(field, monkeypatch):
     table = dict(library.signatures()) if compiled_available() else {}
-    table.pop('mmreg_invert', None)
+    table.pop('mmreg_invert_slices', None)
     monkeypatch.setattr(library, 'signatures', lambda: table)
     assert not inverting.serves_inverse(field, (1, 1, 1))
-    assert invert_divided(field, (1, 1, 1))[0].shape == field.shape
+    assert whole(field, (1, 1, 1))[0].shape == field.shape

@@ -15,6 +15,7 @@ from mmreg.models.flow_heads.free_field import FreeField
 from mmreg.models.objective import Objective
 from mmreg.models.registrars.registrar import Registrar
 from mmreg.spatial import invert_multilevel, resize_field, warp
+from mmreg.utils.memory import give_back
 
 from .folding import folded, unfold
 from .landmarks import pull
@@ -89,6 +90,7 @@ class _Run:
         try:
             for number, stage in enumerate(self.stages):
                 field = self._level(number, stage, field)
+                give_back()
         finally:
             self.head.reset(None)
             self.model.train(training)

@@ -21,7 +21,7 @@ _MANY = 1_000_000
 def overlap_percent(images: Mapping[str, Image], affine: np.ndarray | None) -> float:
     """Percentage of the fixed grid inside the moving image's field of view; none at all is refused."""
     fixed, moving = images['fixed'], images['moving']
-    overlap = inside_percent(mapped_points(fixed.geometry, None, affine), moving.geometry)
+    overlap = inside_percent(fixed.geometry, None, affine, moving.geometry)
     if overlap == 0:
         raise DataError(
             f'{moving.name}: its field of view has nothing in common with that of {fixed.name} (centres '
@@ -31,34 +31,41 @@ def overlap_percent(images: Mapping[str, Image], affine: np.ndarray | None) -> f
     return overlap
 
 
-def inside_percent(points: np.ndarray, geometry: Geometry) -> float:
-    """Percentage of world points ``(..., ndim)`` (RAS mm) inside a grid's field of view (half a voxel around it)."""
-    if len(points) == 0:
-        return 100.0
-    voxels = geometry.world_to_voxel(points)
-    inside = ((voxels >= -0.5) & (voxels <= np.asarray(geometry.shape) - 0.5)).all(axis=-1)
-    return 100.0 * float(inside.mean())
+def inside_percent(
+    geometry: Geometry,
+    displacement: np.ndarray | None,
+    affine: np.ndarray | None,
+    moving: Geometry,
+    where: np.ndarray | None = None,
+) -> float:
+    """Percentage of a grid's voxels that are mapped into another one's field of view (half a voxel around it).
 
-
-def mapped_points(
-    geometry: Geometry, displacement: np.ndarray | None, affine: np.ndarray | None, where: np.ndarray | None = None
-) -> np.ndarray:
-    """World positions in the moving space of the fixed grid's voxels, ``(P, ndim)`` RAS mm; every second if many.
+    Every second along each axis counts where they are many; 100 where there is none.
 
     Args:
         geometry: Fixed grid.
         displacement: ``(ndim, *S)`` voxels; None for none.
         affine: fixed world -> moving world, RAS mm; None for the identity.
+        moving: Moving grid.
         where: ``(*S)`` bool: only these voxels.
     """
     step = 1 if np.prod(geometry.shape) <= _MANY else 2
-    cut = (slice(None), *(slice(None, None, step),) * geometry.ndim)
-    grid = np.stack(np.meshgrid(*[np.arange(n, dtype=np.float64)[::step] for n in geometry.shape], indexing='ij'))
-    if displacement is not None:
-        grid = grid + displacement[cut]
-    voxels = grid.reshape(geometry.ndim, -1).T
-    points = geometry.voxel_to_world(voxels if where is None else voxels[where[cut[1:]].ravel()])
-    return points if affine is None else points @ affine[:-1, :-1].T + affine[:-1, -1]
+    world = np.eye(geometry.ndim + 1) if affine is None else np.asarray(affine)
+    to_moving = np.linalg.inv(moving.affine) @ world @ geometry.affine
+    plane = [np.arange(n, dtype=np.float64)[::step] for n in geometry.shape[1:]]
+    count = inside = 0
+    for first in range(0, geometry.shape[0], step):  # slice by slice: no points of the whole grid in memory
+        voxels = np.stack(np.meshgrid(float(first), *plane, indexing='ij'))[:, 0]
+        cut = (first, *(slice(None, None, step),) * len(plane))
+        if displacement is not None:
+            voxels += displacement[(slice(None), *cut)]
+        points = voxels.reshape(geometry.ndim, -1)
+        if where is not None:
+            points = points[:, where[cut].ravel()]
+        mapped = to_moving[:-1, :-1] @ points + to_moving[:-1, -1:]
+        seen = (mapped >= -0.5) & (mapped <= np.asarray(moving.shape)[:, None] - 0.5)
+        count, inside = count + points.shape[1], inside + int(seen.all(axis=0).sum())
+    return 100.0 * inside / count if count else 100.0
 
 
 def compared_voxels(result: ResultValues) -> np.ndarray:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmreg.io import Geometry
 from mmreg.io.displacement import fine_step, rounded
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: The inverse is computed on voxels about so large, mm, unless its grid became larger than :data:`MOST_VOXELS`.
 FINE, MOST_VOXELS = 1.0, 1.2e7
@@ -84,30 +88,46 @@ def inverse_of(displacement: np.ndarray, geometry: Geometry, divide: bool = Fals
     """
     import torch
 
-    from mmreg.spatial import invert_divided, there_and_back
+    from mmreg.spatial import there_and_back
 
     if not displacement.any():
         nothing = InverseResidual(0.0, 0.0, 0)
         return Inverse(np.zeros_like(displacement), geometry, (1,) * geometry.ndim, nothing, fine_step(geometry))
     factors = division(geometry) if divide else (1,) * geometry.ndim
     field, matrix = torch.from_numpy(displacement)[None], torch.tensor(geometry.matrix)
-    exact, steps = invert_divided(field, factors, iterations=ITERATIONS, tolerance=TOLERANCE)
 
     def off(kept: np.ndarray, every: int = 1) -> InverseResidual:
         back = torch.from_numpy(kept)[None]
         return InverseResidual(*there_and_back(field, back, factors, chosen, matrix, every), steps)
 
     for chosen in _from_coarse(geometry, factors):
-        kept = exact[0].numpy() if chosen == factors else nearest(exact[0].numpy(), geometry, factors, chosen)
+        kept, steps = _solved(field, geometry, factors, chosen)
         residual = off(kept, SOME if divide else 1)
         if residual.mean <= GOOD:
             break
-    del exact
     step = _step(residual, geometry)
     if divide:
         kept = rounded(kept, geometry.divided(chosen), step)
         residual = off(kept)
     return Inverse(kept, geometry.divided(chosen), chosen, residual, step)
+
+
+def _solved(field: Tensor, geometry: Geometry, factors: Sequence[int], wanted: Sequence[int]) -> tuple[np.ndarray, int]:
+    """The inverse as it is kept on ``geometry.divided(wanted)``, and Newton's steps of the slowest voxel.
+
+    It is solved on the grid divided by ``factors``, which is never held as a whole where the kept grid is coarser.
+    """
+    from mmreg.spatial import invert_divided
+
+    fits = _fits(geometry, factors, wanted)
+    slices, plane = geometry.divided(factors).shape[0], geometry.divided(wanted).shape[1:]
+    found, at, most = np.empty((geometry.ndim, slices, *plane), np.float32), 0, 0
+    for slab, steps in invert_divided(field, factors, iterations=ITERATIONS, tolerance=TOLERANCE):
+        own = found[:, at : at + slab.shape[2]]
+        own[:], at, most = _fitted(slab[0].numpy(), [None, *fits[1:]]), at + slab.shape[2], max(most, steps)
+    found = _fitted(found, [fits[0]])
+    found *= np.reshape([w / f for w, f in zip(wanted, factors)], (-1, *[1] * geometry.ndim)).astype(np.float32)
+    return found, most
 
 
 def _step(residual: InverseResidual, geometry: Geometry) -> float:
@@ -155,15 +175,27 @@ def nearest(fine: np.ndarray, geometry: Geometry, factors: Sequence[int], wanted
     Returns:
         ``(ndim, *T)`` float32 voxels of ``geometry.divided(wanted)``; the fit is separable, axis by axis.
     """
-    sizes = [geometry.divided(every).shape for every in (factors, wanted)]
-    fits = [np.linalg.pinv(_interpolation(*n)).astype(np.float32) if n[0] != n[1] else None for n in zip(*sizes)]
-    found = np.empty((len(fine), *sizes[1]), np.float32)
-    for values, out, ratio in zip(fine, found, (w / f for w, f in zip(wanted, factors))):
+    scale = np.reshape([w / f for w, f in zip(wanted, factors)], (-1, *[1] * geometry.ndim)).astype(np.float32)
+    return _fitted(fine, _fits(geometry, factors, wanted)) * scale
+
+
+def _fits(geometry: Geometry, factors: Sequence[int], wanted: Sequence[int]) -> list[np.ndarray | None]:
+    """Per axis ``(coarse, fine)``: values at fine nodes -> those at coarse ones that are nearest; None: they agree."""
+    sizes = zip(*(geometry.divided(every).shape for every in (factors, wanted)))
+    return [np.linalg.pinv(_interpolation(*n)).astype(np.float32) if n[0] != n[1] else None for n in sizes]
+
+
+def _fitted(values: np.ndarray, fits: Sequence[np.ndarray | None]) -> np.ndarray:
+    """Field ``(ndim, *S)`` after :func:`_fits` of its first axes, component by component."""
+    if all(fit is None for fit in fits):
+        return values
+    found = []
+    for component in values:
         for axis, fit in enumerate(fits):
             if fit is not None:
-                values = np.moveaxis(np.tensordot(fit, values, (1, axis)), 0, axis)
-        np.multiply(values, ratio, out=out)
-    return found
+                component = np.moveaxis(np.tensordot(fit, component, (1, axis)), 0, axis)
+        found.append(component)
+    return np.stack(found)
 
 
 def _interpolation(many: int, few: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from mmreg.registration.method import Method
 from mmreg.registration.working.preparation import range_warning
 from mmreg.zoo.suitability import warnings_of_weights
 
-from .coverage import compared_voxels, inside_percent, mapped_points
+from .coverage import compared_voxels, inside_percent
 from .doubts import doubts_in_words
 from .follow import unmoved
 from .values import ResultValues
@@ -38,8 +38,7 @@ def judge(
     shown = shown_voxels(result.fixed.volume)
     fields = ((result.displacement, None), (None, shown), (result.displacement, shown))
     mapped, before, after = (
-        inside_percent(mapped_points(result.geometry, field, result.affine, where), result.moving.geometry)
-        for field, where in fields
+        inside_percent(result.geometry, field, result.affine, result.moving.geometry, where) for field, where in fields
     )
     result.metrics = {**numbers.summary, 'overlap_percent': overlap, 'mapped_inside_percent': mapped}
     if result.inverse_residual is not None:

@@ -23,6 +23,7 @@ from mmreg.io.label_tables import row_name
 from mmreg.io.tables import COLUMNS, write_json, write_rows, write_table
 from mmreg.io.voxel_type import in_type_of
 from mmreg.registration.progress import ProgressCallback, tell
+from mmreg.utils.memory import give_back
 
 from .folder import MARKER, replacing_folder
 from .headline import headline
@@ -81,6 +82,7 @@ def write_result(
         for number, name in enumerate(names):
             tell(watch, 'writing', name, number / (len(names) + len(also)))
             OUTPUTS[name](result, folder)
+            give_back()
         for number, write in enumerate(also, len(names)):
             tell(watch, 'writing', 'what was given along', number / (len(names) + len(also)))
             write(folder)

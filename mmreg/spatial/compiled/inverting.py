@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,12 +12,12 @@ from .library import MOST_ELEMENTS, call, has, serves
 
 
 def serves_inverse(field: Tensor, factors: Sequence[int]) -> bool:
-    """Whether :func:`invert` and :func:`there_and_back` can do it: one field in 3-D, divided by so much."""
+    """Whether :func:`invert_slabs` and :func:`there_and_back` can do it: one field in 3-D, divided by so much."""
     return (
         field.dim() == 5
         and len(field) == 1
         and serves(field)
-        and has('mmreg_invert', 'mmreg_there_and_back')
+        and has('mmreg_invert_slices', 'mmreg_there_and_back')
         and 4 * math.prod(divided(field.shape[2:], factors)) <= MOST_ELEMENTS
     )
 
@@ -27,19 +27,31 @@ def divided(size: Sequence[int], factors: Sequence[int]) -> list[int]:
     return [(n - 1) * f + 1 for n, f in zip(size, factors)]
 
 
-def invert(field: Tensor, factors: Sequence[int], iterations: int, tolerance: float) -> tuple[Tensor, int]:
-    """The inverse at the nodes of a finer grid, in its voxels, and Newton's steps of the voxel that took the most.
+def invert_slabs(
+    field: Tensor, factors: Sequence[int], iterations: int, tolerance: float, voxels: int
+) -> Iterator[tuple[Tensor, int]]:
+    """The inverse at the nodes of a finer grid, in its voxels, some slices after the others.
 
     Args:
         field: ``(1, 3, *S)`` voxels of its own grid; outside the nearest vector goes on.
         factors: The finer grid's voxels per voxel.
         iterations: Of Newton's method, at most, per voxel.
         tolerance: Length of what is left in voxels of the finer grid.
+        voxels: About so many at once.
+
+    Yields:
+        ``(1, 3, slices, ...)``, and Newton's steps of the voxel that took the most.
     """
-    size = divided(field.shape[2:], factors)
-    out, steps = torch.empty(1, 3, *size), torch.zeros(size[0], dtype=torch.int32)
-    call('mmreg_invert', _inside(field), out, steps, list(field.shape[2:]), list(factors), tolerance, iterations)
-    return out, int(steps.max())
+    size, inside = divided(field.shape[2:], factors), _inside(field)
+    count = max(1, voxels // (size[1] * size[2]))
+    for first in range(0, size[0], count):
+        slices = min(count, size[0] - first)
+        out, steps = torch.empty(1, 3, slices, *size[1:]), torch.zeros(slices, dtype=torch.int32)
+        call(
+            'mmreg_invert_slices', inside, out, steps, list(field.shape[2:]), list(factors), first, slices, tolerance,
+            iterations,
+        )  # fmt: skip
+        yield out, int(steps.max())
 
 
 def there_and_back(

@@ -32,7 +32,7 @@ typedef struct {
     float matrix[9];
     float limit;
     int iterations;
-    int64_t every;
+    int64_t first, count, every;
 } inversion;
 
 MMREG_INSIDE vector load(const float *p) {
@@ -142,15 +142,16 @@ MMREG_INSIDE vector solve(const inversion *t, vector x, vector scale, vector sta
 }
 
 /* One slice of the grid. */
-MMREG_CLONES static void invert_slice(void *context, int64_t z, void *room) {
+MMREG_CLONES static void invert_slice(void *context, int64_t index, void *room) {
     const inversion *t = context;
-    const int64_t height = t->shape[1], width = t->shape[2], voxels = t->shape[0] * height * width;
+    const int64_t z = t->first + index;
+    const int64_t height = t->shape[1], width = t->shape[2], voxels = t->count * height * width;
     const vector scale = {1.0f / t->part[0], 1.0f / t->part[1], 1.0f / t->part[2], 0.0f};
     vector *above = room; /* the row before this one */
     int32_t most = 0;
     for (int64_t y = 0; y < height; y++) {
         vector left = spread(0.0f), corner = left;
-        float *out = t->out + (z * height + y) * width;
+        float *out = t->out + (index * height + y) * width;
         for (int64_t i = 0; i < width; i++) {
             const vector x = {(float)z * t->part[0], (float)y * t->part[1], (float)i * t->part[2], 0.0f};
             const vector over = y ? above[i] : left, beside = i ? left : over;
@@ -160,7 +161,7 @@ MMREG_CLONES static void invert_slice(void *context, int64_t z, void *room) {
             for (int k = 0; k < 3; k++) out[k * voxels + i] = w[k] * scale[k];
         }
     }
-    t->steps[z] = most;
+    t->steps[index] = most;
 }
 
 /* What is left of the voxels of one slice there and back: sum and largest of the lengths, mm. */
@@ -194,17 +195,17 @@ MMREG_CLONES static void return_slice(void *context, int64_t index, void *room) 
     t->results[2 * index + 1] = largest;
 }
 
-/* field: (*size, 4), the last number of each voxel is 0. out: (3, *((size - 1) * factors + 1)), voxels of that grid.
-   steps: of Newton's method, the most in each slice of the grid. */
-int mmreg_invert(const float *field, float *out, int32_t *steps, const int64_t *size, const int64_t *factors,
-                 float tolerance, int64_t iterations, int threads) {
-    inversion t = {.field = {field, {size[0], size[1], size[2]}}, .out = out, .steps = steps,
-                   .limit = tolerance * tolerance, .iterations = (int)iterations};
+/* field: (*size, 4), the last number of each voxel is 0. out: (3, count, ...) of the grid (size - 1) * factors + 1 from
+   slice `first` on, voxels of that grid. steps: of Newton's method, the most in each of the slices. */
+int mmreg_invert_slices(const float *field, float *out, int32_t *steps, const int64_t *size, const int64_t *factors,
+                        int64_t first, int64_t count, float tolerance, int64_t iterations, int threads) {
+    inversion t = {.field = {field, {size[0], size[1], size[2]}}, .out = out, .steps = steps, .first = first,
+                   .count = count, .limit = tolerance * tolerance, .iterations = (int)iterations};
     for (int k = 0; k < 3; k++) {
         t.part[k] = 1.0f / (float)factors[k];
         t.shape[k] = (size[k] - 1) * factors[k] + 1;
     }
-    return mmreg_parallel(invert_slice, &t, t.shape[0], t.shape[2] * (int64_t)sizeof(vector), threads);
+    return mmreg_parallel(invert_slice, &t, count, t.shape[2] * (int64_t)sizeof(vector), threads);
 }
 
 /* field as above; kept: an inverse, (*kept_size, 4), voxels of the grid that divides those of the field by kept_factors.

@@ -19,8 +19,9 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
                              float by_square, int by_length, int threads))                                             \
     KERNEL(mmreg_filter, (const float *in, float *out, int64_t volumes, const int64_t *size, const float *taps,        \
                           const int64_t *radius, int border, int threads))                                             \
-    KERNEL(mmreg_invert, (const float *field, float *out, int32_t *steps, const int64_t *size, const int64_t *factors,  \
-                          float tolerance, int64_t iterations, int threads))                                           \
+    KERNEL(mmreg_invert_slices, (const float *field, float *out, int32_t *steps, const int64_t *size,                  \
+                                 const int64_t *factors, int64_t first, int64_t count, float tolerance,                \
+                                 int64_t iterations, int threads))                                                     \
     KERNEL(mmreg_local_correlation,                                                                                    \
            (const float *first, const float *second, const float *mask, const float *counts, const float *first_less, \
             const float *second_less, float *to_first, float *to_second, float *room, double *total, int64_t volumes,  \
