@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmreg.spatial.compiled import scattered
 from mmreg.spatial.constants import constant
 from mmreg.spatial.grid import half_extent
 
@@ -133,6 +134,11 @@ class AffineObjective:
         reach = constant([(n - 1) / 2 for n in sizes], position)[:, None]
         inside = (1 - (position.abs() - reach).clamp(0, 1)).unbind(1)
         weights = reduce(torch.mul, inside)
+        if scattered.serves_points(self.moving.image, position):
+            found = scattered.at_points(self.moving.image, position)
+            hidden = self.moving.weight
+            masked = None if hidden is None else scattered.at_points(hidden, position)[:, 0]
+            return found, weights, masked
         # The sampler wants the last axis first.
         grid = (position / constant([half_extent(n) for n in sizes], position)[:, None]).flip(1).movedim(1, -1)
         image = self.moving.image

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mmreg.spatial.compiled import scattered
 from mmreg.spatial.histogram import mutual_information, normalised_information
 
 Score = Callable[[Tensor], Tensor]
@@ -44,6 +45,11 @@ class HistogramSimilarity:
 
     def __call__(self, values: Tensor, weights: Tensor) -> Tensor:
         batch, channels, _ = values.shape
+        if scattered.serves_points(values, weights):
+            compiled: Tensor = _CompiledScore.apply(  # type: ignore[no-untyped-call]
+                values, weights, self.rows, self.bins, self.score
+            )
+            return compiled.mean(1)
         rows = self.rows.expand(batch, -1, -1).flatten(0, 1)
         spread = weights[:, None].expand(-1, channels, -1).flatten(0, 1)
         found: Tensor = _HistogramScore.apply(  # type: ignore[no-untyped-call]
@@ -68,13 +74,10 @@ class _HistogramScore(torch.autograd.Function):
         joint = joint.view(-1, bins, bins)
         if not any(ctx.needs_input_grad[:2]):
             return score(joint)
-        with torch.enable_grad():
-            leaf = joint.detach().requires_grad_()
-            found = score(leaf)
-            (slope,) = torch.autograd.grad(found.sum(), leaf)
+        found, slope = _with_slope(score, joint)
         ctx.save_for_backward(slope.flatten(), first, t, weights)
         ctx.scale = bins - 3
-        return found.detach()
+        return found
 
     @staticmethod
     @once_differentiable
@@ -87,6 +90,35 @@ class _HistogramScore(torch.autograd.Function):
             to_weight.addcmul_(picked, tap)
         outer = grads[0][:, None]
         return to_value * weights * (outer * ctx.scale), to_weight * outer, None, None, None
+
+
+class _CompiledScore(torch.autograd.Function):
+    """The same by the kernels, ``(B, C)``; weights ``(B, P)`` and rows ``(C, P)`` serve all channels and maps."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weights: Tensor, rows: Tensor, bins: int, score: Score) -> Tensor:
+        joint = scattered.histogram(values, weights, rows, bins)
+        if not any(ctx.needs_input_grad[:2]):
+            return score(joint.flatten(0, 1)).view(values.shape[:2])
+        found, slope = _with_slope(score, joint.flatten(0, 1))
+        ctx.save_for_backward(values, weights, rows, slope)
+        ctx.bins = bins
+        return found.view(values.shape[:2])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        to_values, to_weights = scattered.histogram_gradient(*ctx.saved_tensors, grads[0], ctx.bins)
+        return to_values, to_weights.sum(1), None, None, None
+
+
+def _with_slope(score: Score, joint: Tensor) -> tuple[Tensor, Tensor]:
+    """Scores of histograms ``(R, bins, bins)``, and their derivatives by the bins."""
+    with torch.enable_grad():
+        leaf = joint.detach().requires_grad_()
+        found = score(leaf)
+        (slope,) = torch.autograd.grad(found.sum(), leaf)
+    return found.detach(), slope
 
 
 def _taps(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -19,6 +19,12 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
                              float by_square, int by_length, int threads))                                             \
     KERNEL(mmreg_filter, (const float *in, float *out, int64_t volumes, const int64_t *size, const float *taps,        \
                           const int64_t *radius, int border, int threads))                                             \
+    KERNEL(mmreg_histogram, (const float *values, const float *weights, const int64_t *rows, float *joint,             \
+                             int64_t maps, int64_t channels, int64_t points, int64_t bins, int threads))               \
+    KERNEL(mmreg_histogram_gradient,                                                                                   \
+           (const float *values, const float *weights, const int64_t *rows, const float *slope, const float *outer,    \
+            float *to_values, float *to_weights, int64_t maps, int64_t channels, int64_t points, int64_t bins,         \
+            int threads))                                                                                              \
     KERNEL(mmreg_invert_slices, (const float *field, float *out, int32_t *steps, const int64_t *size,                  \
                                  const int64_t *factors, int64_t first, int64_t count, float tolerance,                \
                                  int64_t iterations, int threads))                                                     \
@@ -27,6 +33,8 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
             const float *second_less, float *to_first, float *to_second, float *room, double *total, int64_t volumes,  \
             int64_t channels, const int64_t *size, const int64_t *reach,                                               \
             float n, float eps, float scale, int exponent, int threads))                                               \
+    KERNEL(mmreg_points, (const float *image, const float *position, float *out, float *slopes, int64_t channels,      \
+                          const int64_t *size, int64_t maps, int64_t points, int threads))                             \
     KERNEL(mmreg_running, (const float *gradient, float *mean, float *square, float *largest, int64_t samples,         \
                            const int64_t *size, const float *mobility, float momentum, float memory, int by_length,    \
                            int threads))                                                                               \
