@@ -30,8 +30,8 @@ PAGE = ROOT / 'docs' / 'training_memory.md'
 _MIB, _GIB = 2**20, 2**30
 HEAD = """# Memory of a training step
 
-How much memory a training step needs with **one pair** at the size of the data set, for one config of each method.
-Counted tensor by tensor on the device `meta`, which has none, by
+How much memory a training step needs with **one pair** at the size of the data set, for every config of
+a method. Counted tensor by tensor on the device `meta`, which has none, by
 
 ```
 python tools/make_memory_table.py            # --every: all configs
