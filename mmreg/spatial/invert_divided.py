@@ -47,7 +47,7 @@ def invert_divided(
         (torch.Size([7, 7, 7]), [-1.0, -1.0, -1.0])
     """
     check_field(displacement)
-    field = displacement.detach().to(coordinate_dtype(displacement))
+    field, factors = displacement.detach().to(coordinate_dtype(displacement)), _divisible(displacement, factors)
     if inverting.serves_inverse(field, factors):
         yield from inverting.invert_slabs(field, factors, iterations, tolerance, _AT_ONCE)
         return
@@ -85,6 +85,7 @@ def there_and_back(
     """
     check_field(displacement)
     field, back = displacement.to(coordinate_dtype(displacement)), inverse.to(coordinate_dtype(inverse))
+    factors, kept = _divisible(displacement, factors), _divisible(displacement, kept)
     if inverting.serves_inverse(field, factors) and inverting.serves_inverse(back, (1, 1, 1)):
         return inverting.there_and_back(field, back, factors, kept, matrix, every)
     size = inverting.divided(field.shape[2:], factors)
@@ -93,3 +94,8 @@ def there_and_back(
     to_mm = matrix.to(left) / left.new_tensor(list(factors))
     length = torch.einsum('ab,b...->a...', to_mm, left).norm(dim=0)
     return float(length.mean()), float(length.max())
+
+
+def _divisible(field: Tensor, factors: Sequence[int]) -> list[int]:
+    """The factors; an axis of one voxel has no steps that could be made smaller."""
+    return [factor if n > 1 else 1 for factor, n in zip(factors, field.shape[2:])]

@@ -16,8 +16,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from mmreg.models.flow_heads import FreeField
+from mmreg.registration.optimisation.rules import RULES
+from mmreg.registration.optimisation.settings import Settings
 from mmreg.registry import LOSSES
-from mmreg.spatial import box_sum, compose, separable_filter, warp
+from mmreg.spatial import box_sum, compose, invert_divided, separable_filter, there_and_back, warp
 from mmreg.spatial.compiled import use_compiled
 
 #: Lengths of an axis: around the sizes of vectors, strips and tiles.
@@ -30,11 +33,12 @@ LAYOUTS = ('plain', 'channels last', 'transposed', 'every second', 'one for all'
 
 @dataclass
 class Case:
-    """One call: ``function(*tensors)``, and in words what is in it."""
+    """One call: ``function(*tensors)``, in words what is in it, and whether gradients are asked for."""
 
     function: Callable[..., Tensor]
     tensors: list[Tensor]
     words: dict = field(default_factory=dict)
+    gradients: bool = True
 
 
 class Maker:
@@ -92,7 +96,7 @@ def laid_out(x: Tensor, layout: str) -> Tensor:
 def case(seed: int, number: int) -> Case:
     """Case ``number`` of ``seed``."""
     make = Maker(seed, number)
-    kinds = (warped, warped, composed, summed, filtered, correlated, self_similar)
+    kinds = (warped, warped, composed, summed, filtered, correlated, self_similar, stepped, inverted)
     made = kinds[number % len(kinds)](make)
     made.words = {'operation': kinds[number % len(kinds)].__name__, **make.words, **made.words}
     return made
@@ -147,6 +151,37 @@ def self_similar(make: Maker) -> Case:
     return _loss(make, LOSSES.build(dict(options)), shape, mask, options)
 
 
+def stepped(make: Maker) -> Case:
+    """Two iterations of the optimiser of one pair, without its loss."""
+    shape = [make.draw.choice([1, 2]), 3, *make.size()]
+    options = {'rule': make.draw.choice(['component', 'length']), 'floor': make.draw.choice([0.0, 1e-3, 1.0])}
+    settings = Settings.parse({'levels': [{'spacing': 1, 'iterations': 2}], **options})
+    mobility = [make.draw.choice([1.0, 0.5]) for _ in range(3)]
+
+    def steps(field: Tensor, *gradients: Tensor) -> Tensor:
+        head, rule = FreeField([]), RULES[settings.rule](settings, None, mobility, 0.5)
+        head.reset(field.detach().contiguous())
+        return torch.cat([rule(head.increment_gradient(gradient.detach())).clone() for gradient in gradients])
+
+    return Case(steps, [make.tensor(name, shape) for name in ('field', 'first', 'second')], options, gradients=False)
+
+
+def inverted(make: Maker) -> Case:
+    """Only calm fields have an inverse to be compared."""
+    size, scale = make.size(), make.draw.choice([0.05, 1.0, 60.0])
+    factors = [make.draw.choice([1, 2, 3]) for _ in range(3)]
+    moved = make.tensor('field', [1, 3, *size], scale)
+    calm = scale < 1 and make.words['field'][0] in ('noise', 'whole', 'constant', 'zero')
+
+    def inverse(field: Tensor) -> Tensor:
+        out = torch.cat([slab for slab, _ in invert_divided(field, factors, tolerance=1e-5)], dim=2)
+        left = there_and_back(field.detach(), out, factors, factors, torch.eye(3), every=2)
+        assert not calm or left[1] < 1e-4
+        return out if calm else torch.zeros(1)
+
+    return Case(inverse, [moved], {'factors': factors}, gradients=False)
+
+
 def _loss(make: Maker, loss: torch.nn.Module, shape: list[int], mask: Tensor | None, options: dict) -> Case:
     images = [make.tensor(name, shape) for name in ('first', 'second')]
     return Case(lambda a, b: loss(a, b, mask=None if mask is None else mask.to(a.dtype)), images, options)
@@ -158,6 +193,8 @@ def run(made: Case, kernels: bool, dtype: torch.dtype) -> list[Tensor] | str:
     try:
         with use_compiled(kernels):
             out = made.function(*inputs)
+            if not made.gradients:
+                return [out.detach()]
             weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(3)).to(dtype)
             found = torch.autograd.grad((out * weights).sum(), inputs)
     except Exception as error:  # both ways have to fail alike

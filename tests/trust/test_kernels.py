@@ -81,7 +81,7 @@ def test_under_the_sanitizers(tmp_path):
         for name in ('libasan.so', 'libubsan.so')
     ]
     done = subprocess.run(
-        [sys.executable, '-m', 'tests.trust.kernel_cases', '4', '0', '1000'],
+        [sys.executable, '-m', 'tests.trust.kernel_cases', os.environ.get('MMREG_SEED', '4'), '0', '1000'],
         cwd=tmp_path,
         env={
             **os.environ,

@@ -187,7 +187,7 @@ MMREG_CLONES static void return_slice(void *context, int64_t index, void *room) 
             const vector e = w + there.value;
             const float length = sqrtf(squared(spread(e[0]) * down + spread(e[1]) * across + spread(e[2]) * along));
             row += length;
-            largest = length > largest ? length : largest;
+            largest = (length > largest) | (length != length) ? length : largest;
         }
         sum += row;
     }

@@ -65,17 +65,20 @@ MMREG_CLONES static void transposed_slice(void *context, int64_t index, void *ro
     }
 }
 
+/* The larger of two numbers; what is no number stays, as in PyTorch. */
+MMREG_INSIDE float larger(float a, float b) { return (b > a) | (b != b) ? b : a; }
+
 /* The larger of each lane; what is left over goes to the first lanes. */
 MMREG_INSIDE void keep_largest(float *restrict lanes, const float *restrict values, int64_t count) {
     int64_t x = 0;
     for (; x + LANES <= count; x += LANES)
-        for (int k = 0; k < LANES; k++) lanes[k] = values[x + k] > lanes[k] ? values[x + k] : lanes[k];
-    for (int k = 0; x < count; x++, k++) lanes[k] = values[x] > lanes[k] ? values[x] : lanes[k];
+        for (int k = 0; k < LANES; k++) lanes[k] = larger(lanes[k], values[x + k]);
+    for (int k = 0; x < count; x++, k++) lanes[k] = larger(lanes[k], values[x]);
 }
 
 MMREG_INSIDE float largest_of(const float *lanes) {
     float found = 0.0f;
-    for (int k = 0; k < LANES; k++) found = lanes[k] > found ? lanes[k] : found;
+    for (int k = 0; k < LANES; k++) found = larger(found, lanes[k]);
     return found;
 }
 
