@@ -69,8 +69,13 @@ def common_grid(
         symmetric: With the middle of the first axis at 0.
 
     Returns:
-        The grid: from the median of the scans' lower ends to the median of their upper ends.
+        The grid: from the median of the scans' lower ends to the median of their upper ends; that of the scans where
+        all have one and the same, so that what lies in one place in all of them is not sampled between voxels.
     """
+    shared = geometries[0].reoriented('RAS'[: geometries[0].ndim])
+    upright = np.allclose(shared.matrix, np.diag(shared.spacing), atol=1e-4 * min(shared.spacing))
+    if spacing is None and not symmetric and upright and all(geometries[0].same_grid(one) for one in geometries):
+        return shared
     lows, highs = [], []
     for geometry, matrix in zip(geometries, matrices):
         faces = [(-0.5, n - 0.5) for n in geometry.shape]

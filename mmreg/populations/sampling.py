@@ -7,17 +7,25 @@ import numpy as np
 from mmreg.io import Geometry, Transform, Volume, resample_to
 
 
-def sampled_on(volume: Volume, grid: Geometry, transform: Transform) -> tuple[np.ndarray, np.ndarray]:
+def sampled_on(
+    volume: Volume, grid: Geometry, transform: Transform, mode: str = 'linear'
+) -> tuple[np.ndarray, np.ndarray]:
     """An image on a grid, ``S`` float32, and where it has voxels there, ``S`` bool.
 
     Args:
         volume: The image.
         grid: The wanted grid, of shape ``S``.
         transform: World of the grid -> world of the image.
+        mode: ``'linear'`` or ``'spline'``, which blurs less; it stays within the range of the image.
     """
     inside = Volume(np.ones(volume.geometry.shape, np.uint8), volume.geometry)
     covered = resample_to(inside, grid, 'nearest', transform=transform).array > 0
-    return resample_to(volume, grid, transform=transform).array, covered
+    sampled = resample_to(volume, grid, mode, transform=transform).array
+    if mode == 'spline':
+        known = volume.array[np.isfinite(volume.array)]
+        if known.size:  # a spline overshoots at edges
+            sampled = np.clip(sampled, min(float(known.min()), 0.0), max(float(known.max()), 0.0))
+    return sampled, covered
 
 
 #: Scans of one contrast correlate better than this once they lie on each other, where they show something.

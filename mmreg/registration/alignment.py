@@ -85,6 +85,7 @@ def align(
     pair: Pair,
     wanted: AffineLike,
     settings: Mapping[str, Any] | None,
+    first: AffineLike = None,
     *,
     device: Any = 'cpu',
     seed: int = 0,
@@ -99,6 +100,7 @@ def align(
         settings: Keyword arguments of :func:`mmreg.registration.affine.register_affine`; None: a preset that trusts
             headers.
             ``trust_headers=R`` keeps the headers where an ``'auto'`` search moves the image by less than R mm.
+        first: A matrix or a file from which a search sets out, in place of trying starts; words count as none.
         device: Where the search runs.
         seed: Of the search.
         watch: Called while the search runs.
@@ -113,7 +115,9 @@ def align(
     if isinstance(wanted, str) and wanted in SEARCHED:
         if wanted == 'auto' and settings is None:
             return Alignment(headers, {'asked': 'auto', 'settings': None})
-        return _searched(pair, wanted, dict(DEFAULT if settings is None else settings), device, seed, watch)
+        first = read_affine(first, Spaces(pair.fixed.geometry, pair.moving.geometry))
+        start = None if first is None or isinstance(first, str) else checked_affine(first, pair.images)
+        return _searched(pair, wanted, dict(DEFAULT if settings is None else settings), start, device, seed, watch)
     matrix = checked_affine(wanted, pair.images)
     if are_slices(pair) and not isinstance(wanted, str):
         SlicePlanes.of(pair).check(matrix)
@@ -121,7 +125,13 @@ def align(
 
 
 def _searched(
-    pair: Pair, wanted: str, settings: dict[str, Any], device: Any, seed: int, watch: ProgressCallback
+    pair: Pair,
+    wanted: str,
+    settings: dict[str, Any],
+    first: np.ndarray | None,
+    device: Any,
+    seed: int,
+    watch: ProgressCallback,
 ) -> Alignment:
     from .affine import register_affine
 
@@ -140,13 +150,15 @@ def _searched(
 
     steered = {key: _flat(planes, key.split('_')[0], mask) for key, mask in _steering(pair, views).items()}
 
-    def told(what: str, done: float, first: float = 0.0, share: float = 0.7 if steered else 1.0) -> None:
-        tell(watch, 'affine', what, first + share * done)
+    def told(what: str, done: float, begun: float = 0.0, share: float = 0.7 if steered else 1.0) -> None:
+        tell(watch, 'affine', what, begun + share * done)
 
     run = partial(register_affine, *images, device=str(device), seed=seed)
-    found = run(**masks, **settings, watch=told)
+    if planes is not None:
+        first = None  # it is of the volumes that the slices lie in
+    found = run(**masks, initial=first, **settings, watch=told)
     if steered:
-        again = partial(told, first=0.7, share=0.3)
+        again = partial(told, begun=0.7, share=0.3)
         found = run(**{**masks, **steered}, initial=found.matrix, **{**settings, 'search': 'none'}, watch=again)
     if planes is not None:
         found = replace(found, matrix=planes.lifted(found.matrix))

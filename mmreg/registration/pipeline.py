@@ -175,7 +175,8 @@ class Pipeline:
                     pair, kind or (method.affine or {}).get('transform', 'affine'), bool(kind)
                 )
             else:
-                alignment = align(pair, wanted, method.affine, device=device, seed=options.seed, watch=watch)
+                first = affine if options.only else None
+                alignment = align(pair, wanted, method.affine, first, device=device, seed=options.seed, watch=watch)
         overlap = overlap_percent(pair.images, alignment.matrix)
         geometry = pair.fixed.geometry
         axis = stack_axis(geometry) if method.source.model.ndim < geometry.ndim else None

@@ -2,21 +2,24 @@
 
 import csv
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mmreg.cli import main
 from mmreg.errors import ConfigError, DataError
-from mmreg.io import Geometry, Volume, read_image, read_labels, resample_to, write_volume
-from mmreg.populations.affine_means import centred, mean_affine, power_of
+from mmreg.io import Geometry, Volume, affine_transform, read_image, read_labels, resample_to, write_volume
+from mmreg.populations.affine_means import centred, common_grid, mean_affine, power_of
 from mmreg.populations.averages import ImageAverage, intensity_scale
 from mmreg.populations.fields import composed, inverted, mirrored
+from mmreg.populations.sampling import sampled_on
 from mmreg.populations.scans import read_scans
 from mmreg.populations.template.build import build_template
 from mmreg.populations.template.settings import TemplateSettings
 from mmreg.registration.cohort.engines.base import LocalEngine
 from mmreg.transforms.files import load_transform
+from mmreg.utils.text_files import read_json
 
 from .made import QUICK, group
 
@@ -79,6 +82,38 @@ def test_its_shape_is_the_mean_of_the_scans(built):
         fields.append(there @ back[:-1, :-1].T + back[:-1, -1] - world)
     lengths = np.sqrt(np.square(fields).sum(-1).mean(-1))
     assert np.sqrt(np.square(np.mean(fields, 0)).sum(-1).mean()) < 0.3 * lengths.mean()
+
+
+def test_scans_of_one_grid_keep_it(built):
+    _, scans, _, result = built
+    shared = scans[0].geometry
+    assert result.template.geometry.same_grid(shared)
+    boxes = [shared, Geometry.from_parts(shared.shape, shared.spacing, shared.origin + np.array([0.5, 0.0]))]
+    assert not common_grid(boxes, [np.eye(3)] * 2, None).same_grid(shared, 1e-6)
+    assert common_grid([shared] * 2, [np.eye(3)] * 2, 2.0).spacing == (2.0, 2.0)
+
+
+def test_a_spline_keeps_details_and_the_range_of_the_image():
+    stripes = 5 + 5 * np.sin(np.pi / 2 * np.arange(32))[:, None] * np.ones((1, 8))
+    stripes[16:] = 0
+    image = Volume(stripes.astype(np.float32), Geometry.from_parts(stripes.shape))
+    half = Geometry.from_parts((31, 7), origin=(0.5, 0.5))
+    there = affine_transform(np.eye(3))
+    (sharp, covered), (blurred, _) = (sampled_on(image, half, there, mode) for mode in ('spline', 'linear'))
+    assert sharp.min() >= 0 and sharp.max() <= 10 and covered.all()
+    assert np.ptp(sharp[4:12]) > 1.2 * np.ptp(blurred[4:12])
+
+
+def test_the_second_affine_round_sets_out_from_the_first(built, tmp_path):
+    _, scans, *_ = built
+    settings = TemplateSettings(rounds=0, affine_rounds=2, align='rigid', keep_rounds=True)
+    build_template(scans, tmp_path / 'out', settings, replace(QUICK, preset=None, cfg_options=None))
+    rounds = tmp_path / 'out' / 'rounds'
+    found = [read_json(rounds / name / 'scans' / scans[0].scan_id / 'plan.json') for name in ('01_affine', '02_affine')]
+    starts = [plan['alignment']['start'] for plan in found]
+    assert starts[0] != 'given' and starts[1].startswith('given')
+    chosen = read_json(rounds / 'preset.json')
+    assert [plan['preset']['name'] for plan in found] == [chosen['name']] * 2 and chosen['reasons']
 
 
 def test_labels_are_voted_and_probable(built):

@@ -36,6 +36,7 @@ from mmreg.registration.types import WantedInverse
 from mmreg.utils.file_state import file_state
 
 from . import finish
+from .preset import common_preset
 from .round import MeanShape, Placed, average, grid_of, lengths_mm, mean_shape, read_matrix
 from .settings import TemplateSettings
 from .symmetry import upright
@@ -111,6 +112,7 @@ class _Builder:
         self.request = request_of(self.scans, {'template': own, 'options': self.options.described_values()})
         self.rounds = self.out_dir / 'rounds'
         self.with_labels = has_labels(self.scans)
+        self.by_preset = not self.options.network and not self.options.fast
 
     def run(self) -> TemplateResult:
         """All rounds, and what follows them."""
@@ -118,6 +120,7 @@ class _Builder:
         if self.engine.is_first and read_state(first, self.request) is None:
             keep_volume(self._target(0), self._start())
         self.engine.wait()
+        self.preset = self.options.preset if self.by_preset and self.options.preset else self._chosen()
         failures: dict[str, str] = {}
         for stage in stages(self.settings):
             path = self.rounds / stage.name / 'round.json'
@@ -137,6 +140,19 @@ class _Builder:
         self.engine.wait()
         template = read_image(self.out_dir / 'template.nii.gz')
         return TemplateResult(template, self.rows, failures, self.out_dir, warnings)
+
+    def _chosen(self) -> str | None:
+        """The preset of all registrations, chosen once, by the first process."""
+        path = self.rounds / 'preset.json'
+        if self.engine.is_first and read_state(path, self.request) is None:
+            first = stages(self.settings)[0]
+            middling = self.settings.start is None and self.scans[_middling(self.scans)].scan_id
+            choice = common_preset([case for case in self._cases(first) if case.case_id != middling])
+            found = {'name': None, 'reasons': []} if choice is None else asdict(choice)
+            write_json(path, {'request': self.request, **found})
+        self.engine.wait()
+        state = read_state(path, self.request)
+        return None if state is None else state['name']
 
     def _round(self, stage: TemplateRound) -> None:
         """Register all scans, and let the first process do what follows."""
@@ -170,7 +186,12 @@ class _Builder:
         affine_stage = stage.kind == 'affine'
         options = self.options
         if affine_stage:
-            options = RunOptions(only=self.settings.align, device=options.device, seed=options.seed, fill=options.fill)
+            options = RunOptions(
+                only=self.settings.align, preset=self.preset, device=options.device, seed=options.seed,
+                fill=options.fill,
+            )  # fmt: skip
+        elif self.by_preset:
+            options = replace(options, preset=self.preset)
         outputs = ('transforms',) if affine_stage else ('displacement', 'transforms')
         inverse: WantedInverse = False if affine_stage else 'own'
         how = CohortSettings(folder / 'scans', outputs=outputs, affine='auto', inverse=inverse)
@@ -183,11 +204,17 @@ class _Builder:
         return [CohortCase(scan.scan_id, fixed, scan.source(), self._affine_of(stage, scan)) for scan in self.scans]
 
     def _affine_of(self, stage: TemplateRound, scan: Scan) -> str | None:
-        """The affine that a deformable round begins with."""
-        if stage.kind == 'affine':
+        """The affine of the round before, where there is one."""
+        if stage.number == 0:
             return None
-        path = self.rounds / 'affines' / f'{scan.scan_id}.tfm'
+        before = stages(self.settings)[stage.number - 1]
+        path = (self._affines(before) if stage.kind == 'affine' else self.rounds / 'affines') / f'{scan.scan_id}.tfm'
         return str(path.absolute()) if path.is_file() else None
+
+    def _affines(self, stage: TemplateRound) -> Path:
+        """Folder of what an affine round found; the last one's stay for the deformable rounds."""
+        last = stage.within + 1 == self.settings.affine_rounds
+        return self.rounds / 'affines' if last else self.rounds / stage.name / 'affines'
 
     def _gather(self, stage: TemplateRound, done: Sequence[str], failures: dict[str, str]) -> None:
         """The next target from this round, its line in the table, and after the last round the results."""
@@ -230,7 +257,7 @@ class _Builder:
             if self.settings.symmetric:
                 placed = self._upright(placed, target)
             for one in placed:
-                keep_matrix(self.rounds / 'affines' / f'{one.scan.scan_id}.tfm', one.affine)
+                keep_matrix(self._affines(stage) / f'{one.scan.scan_id}.tfm', one.affine)
             return placed, mean_motion(np.linalg.inv(matrices[0]) @ placed[0].affine, target.geometry)
         grid = target.geometry
         mean = mean_shape([(folders[scan.scan_id], scan.weight) for scan in scans], self.settings.symmetric)

@@ -128,7 +128,7 @@ def average(
                 raise DataError(f'{one.scan.image}: found several channels, expected an image with one value per voxel')
             scale = intensity_scale(volume.array)
             transform = one.transform()
-            sampled, covered = sampled_on(volume, grid, transform)
+            sampled, covered = sampled_on(volume, grid, transform, 'spline')
             mean.add(sampled / scale, covered, one.scan.weight)
             scales.append(scale)
             coverage[one.scan.scan_id] = 100 * float(covered.mean())
