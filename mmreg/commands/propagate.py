@@ -58,7 +58,7 @@ def _propagate(args: argparse.Namespace) -> int:
     begin(f'carrying labels of {in_few_words(args.atlases)} to {to}')
     from mmreg.io.label_tables import label_title
     from mmreg.populations.propagation.leave_one_out import leave_one_out, mean_dice
-    from mmreg.populations.propagation.propagate import Work, carried, check_atlases
+    from mmreg.populations.propagation.propagate import Work, carried, check_atlases, check_contrast
     from mmreg.populations.scans import read_scans
 
     settings, options, names = settings_of(PropagationSettings, args), group_options(args), names_of(args)
@@ -71,6 +71,8 @@ def _propagate(args: argparse.Namespace) -> int:
             f'{args.target}: found {target.geometry.ndim}-D, expected the dimension of the atlases, '
             f'{atlases[0].geometry.ndim}-D.'
         )
+    if target is not None:
+        check_contrast(target, atlases, settings)
     if target is None:
         total = len(atlases) * settings.registrations(len(atlases) - 1)
     else:

@@ -1,12 +1,13 @@
 """Labels of atlases: fusion on made votes, and the way from files to files."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from mmreg.cli import main
-from mmreg.io import read_image, read_labels
+from mmreg.io import Volume, read_image, read_labels, write_volume
 from mmreg.populations.propagation.fusion import FUSIONS, Votes, disagreement, fuse, majority
 from mmreg.populations.propagation.joint import joint_weights, patch_similarity
 from mmreg.populations.propagation.settings import FUSION_NAMES, PropagationSettings
@@ -135,6 +136,35 @@ def test_leave_one_out(scans):
 
 def test_how_much_there_is_to_do():
     assert [PropagationSettings(select=n).registrations(3) for n in (None, 1, 2, 3, 9)] == [3, 4, 5, 3, 3]
+
+
+@pytest.mark.parametrize('way', ['target', 'leave-one-out'])
+@pytest.mark.parametrize('compared', [['joint'], ['majority', 'weighted']])
+def test_ct_among_others_is_refused_where_intensities_count(way, compared, scans, tmp_path, capsys):
+    _, images, labels, _ = scans
+    volume = read_image(images[1])
+    write_volume(tmp_path / 'ct.nii.gz', Volume(volume.array - 1000, volume.geometry))
+    atlases = ['--atlases', str(tmp_path / 'ct.nii.gz'), str(images[2]), '--labels', str(labels[1]), str(labels[2])]
+    given = [str(images[0]), *atlases] if way == 'target' else ['--leave-one-out', *atlases]
+    assert main(['propagate', *given, '-o', str(tmp_path / 'out'), '--fusion', *compared]) == 2
+    told = capsys.readouterr().err
+    assert 'found ct in Hounsfield units among' in told and f'--fusion {compared[-1]} compares' in told
+    assert told.count('\n') == 1 and not (tmp_path / 'out').exists()
+
+
+def test_ct_among_others_votes(scans, tmp_path):
+    """A majority knows no intensities; the pair is registered by a preset for two contrasts."""
+    _, images, labels, _ = scans
+    volume = read_image(images[1])
+    write_volume(tmp_path / 'ct.nii.gz', Volume(volume.array * 5 - 1000, volume.geometry))
+    words = ['propagate', str(images[0]), '--atlases', str(tmp_path / 'ct.nii.gz'), '--labels', str(labels[1])]
+    assert main([*words, '-o', str(tmp_path / 'out'), '--fusion', 'majority']) == 0
+    plan = json.loads((tmp_path / 'out' / 'atlases' / 'ct' / 'plan.json').read_text(encoding='utf-8'))
+    assert 'multimodal' in plan['preset']['name']
+    truth, found = read_labels(labels[0]).array, read_labels(tmp_path / 'out' / 'labels.nii.gz').array
+    assert all(
+        2 * ((truth == n) & (found == n)).sum() / ((truth == n).sum() + (found == n).sum()) > 0.6 for n in (1, 2)
+    )
 
 
 @pytest.mark.parametrize(

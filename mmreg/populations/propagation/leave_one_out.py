@@ -13,7 +13,7 @@ from mmreg.io.tables import write_table
 from mmreg.populations.scans import Scan
 
 from .page import write_leave_one_out_page
-from .propagate import Work, carried, check_atlases, on_grid_of
+from .propagate import Work, carried, check_atlases, check_contrast, on_grid_of
 
 COLUMNS = ('scan_id', 'fusion', 'label', 'dice')
 
@@ -32,6 +32,7 @@ def leave_one_out(atlases: Sequence[Scan], out_dir: str | Path, work: Work) -> l
     check_atlases(atlases)
     if len(atlases) < 2:
         raise DataError(f'atlases: found {len(atlases)}, expected two or more, of which each in turn is the scan')
+    check_contrast(None, atlases, work.settings)
     lines: list[dict[str, Any]] = []
     for target in atlases:
         others = [atlas for atlas in atlases if atlas.scan_id != target.scan_id]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmreg.errors import DataError, listed
+from mmreg.errors import DataError, InputError, listed
 from mmreg.evaluation.functional.similarity import foreground
 from mmreg.io import Geometry, Volume, read_image, read_labels, resample_to, write_volume
 from mmreg.io.tables import write_json, write_table
+from mmreg.populations.contrast import in_hounsfield_units, refuse_mixed
 from mmreg.populations.sampling import ALIKE, correlation
 from mmreg.populations.scans import Scan, has_labels
 from mmreg.populations.told import Told, silent
@@ -27,7 +29,7 @@ from mmreg.version import __version__
 from .fusion import Fused, Votes, disagreement, fuse, normalised
 from .page import LABEL_COLUMNS, write_propagation_page
 from .result import PropagationResult
-from .settings import PropagationSettings
+from .settings import COMPARING, PropagationSettings
 
 ATLAS_COLUMNS = ('scan_id', 'image', 'labels', 'similarity', 'used', 'agreement', 'reason')
 
@@ -102,6 +104,7 @@ def propagate(
     settings.check()
     options.check()
     check_atlases(atlases)
+    check_contrast(target, atlases, settings)
     work = Work(settings, options, engine or LocalEngine(), told, tuple(plugins), label_names or {})
     return carried(target, atlases, Path(out_dir), work)
 
@@ -114,6 +117,23 @@ def check_atlases(atlases: Sequence[Scan]) -> None:
     """
     if not has_labels(atlases):
         raise DataError('atlases: found no label maps, expected one of every atlas (--labels, or the column labels)')
+
+
+def check_contrast(target: Scan | None, atlases: Sequence[Scan], settings: PropagationSettings) -> None:
+    """Refuse CT among other images where intensities are compared; scans that cannot be read are told later.
+
+    Raises:
+        DataError: naming them.
+    """
+    comparing = [f'--fusion {name}' for name in settings.fusion if name in COMPARING]
+    comparing += ['--select'] if settings.selects(len(atlases)) else []
+    units: dict[str, bool] = {}
+    for scan in (*([] if target is None else [target]), *atlases) if comparing else ():
+        with suppress(InputError):
+            units[scan.scan_id] = in_hounsfield_units(scan.read().array)
+    verb = 'compares' if len(comparing) == 1 else 'compare'
+    why = f'since {listed(comparing)} {verb} intensities; --fusion majority and staple do not'
+    refuse_mixed(units, 'target and atlases', why)
 
 
 def carried(target: Scan, atlases: Sequence[Scan], out_dir: Path, work: Work) -> PropagationResult:

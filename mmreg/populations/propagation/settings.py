@@ -9,6 +9,8 @@ from mmreg.errors import ConfigError
 from mmreg.utils.described import described
 
 FUSION_NAMES = ('majority', 'weighted', 'staple', 'joint')
+#: Those that compare the intensities of atlases with those of the scan.
+COMPARING = ('weighted', 'joint')
 
 
 @dataclass(frozen=True)
