@@ -1,6 +1,11 @@
 """Local volumes of a cohort: maps from known transforms, and a test that keeps its promise."""
 
 import csv
+import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -131,6 +136,46 @@ def test_what_is_mapped_stays_mapped(tmp_path, monkeypatch):
     (out / 'jacobians' / 'scan3.nii.gz').write_bytes(b'half')
     assert run() == (0, ['scan1', 'scan3'])
     assert run('--smooth', '2') == (0, ['scan0', 'scan1', 'scan2', 'scan3'])
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    """SIGKILL in the middle: what is mapped is kept, and all files are those of a run that nobody stopped."""
+    folder = _space(tmp_path / 'template', [1.0, 1.1, 0.9, 1.05, 0.95, 1.02])
+    table = tmp_path / 'groups.csv'
+    table.write_text('scan_id,group\n' + ''.join(f'scan{n},{"ab"[n % 2]}\n' for n in range(6)))
+    words = ['statistics', str(folder), '--groups', str(table), '-o']
+    assert main([*words, str(tmp_path / 'whole')]) == 0
+    out = tmp_path / 'out'
+    process = subprocess.Popen([sys.executable, '-c', _SLOWLY, *words, str(out)])
+    try:
+        end = time.monotonic() + 300
+        while len(list((out / 'jacobians').glob('scan*.nii.gz'))) < 2:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.02)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL and not (out / 'mean.nii.gz').exists()
+    kept = json.loads((out / 'jacobians' / 'made_from.json').read_text(encoding='utf-8'))['maps']
+    ages = {name: (out / 'jacobians' / f'{name}.nii.gz').stat().st_mtime_ns for name in kept}
+    assert len(ages) >= 1 and main([*words, str(out)]) == 0
+    assert {name: (out / 'jacobians' / f'{name}.nii.gz').stat().st_mtime_ns for name in kept} == ages
+    whole = {path.relative_to(tmp_path / 'whole') for path in (tmp_path / 'whole').rglob('*') if path.is_file()}
+    assert whole == {path.relative_to(out) for path in out.rglob('*') if path.is_file()}
+    for name in whole:
+        assert (out / name).read_bytes() == (tmp_path / 'whole' / name).read_bytes(), name
+
+
+_SLOWLY = """
+import sys, time
+from mmreg.cli import main
+from mmreg.populations.statistics.volumes import TemplateSpace
+mapped = TemplateSpace.log_jacobian
+def slowly(*args):
+    time.sleep(0.5)
+    return mapped(*args)
+TemplateSpace.log_jacobian = slowly
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 def test_progress_is_told(tmp_path):
