@@ -147,6 +147,33 @@ class TestDask:
         _same(tmp_path / 'out', one_process)
 
     @pytest.mark.slow
+    def test_forty_pairs_registered_to_the_end(self, tmp_path):
+        """More cases than the scheduler is given at once, with an affine, all levels and the inverse: bit for bit."""
+        generator, grid = np.random.default_rng(0), np.indices((24, 24)) - 12.0
+        lines = ['fixed,moving,case_id']
+        for number in range(40):
+            for role in 'fm':
+                at, width = generator.normal(0, 1.5, (2, 1, 1)), generator.uniform(3, 5, (2, 1, 1))
+                image = np.exp(-(((grid - at) / width) ** 2).sum(0)) + generator.normal(0, 0.01, grid.shape[1:])
+                geometry = Geometry.from_parts((24, 24), (2.0, 2.0))
+                write_volume(tmp_path / f'{role}{number}.nii.gz', Volume(image.astype(np.float32), geometry))
+            lines.append(f'f{number}.nii.gz,m{number}.nii.gz,case{number}')
+        (tmp_path / 'pairs.csv').write_text('\n'.join(lines) + '\n')
+        words = ['register', '--pairs', str(tmp_path / 'pairs.csv'), '--preset', 'generic', '-o']
+        assert main([*words, str(tmp_path / 'local')]) == 0
+        assert main([*words, str(tmp_path / 'dask'), '--engine', 'dask', '--workers', '2']) == 0
+        whole, found = (
+            {path.relative_to(tmp_path / name) for path in (tmp_path / name).rglob('*.gz')}
+            for name in ('local', 'dask')
+        )
+        assert whole == found and len(whole) >= 3 * 40
+        for name in whole:
+            assert (tmp_path / 'dask' / name).read_bytes() == (tmp_path / 'local' / name).read_bytes(), name
+        assert np.abs(read_displacement_image(tmp_path / 'local' / 'case7' / 'displacement.nii.gz')[0]).max() > 0.2
+        rows = list(csv.DictReader((tmp_path / 'dask' / 'results.csv').read_text(encoding='utf-8').splitlines()))
+        assert [row['case_id'] for row in rows] == [f'case{number}' for number in range(40)]
+
+    @pytest.mark.slow
     @pytest.mark.parametrize('networks', [1, 2])
     def test_a_killed_worker_and_a_restarted_scheduler(self, networks, pairs, one_process, tmp_path):
         """The scheduler in one network, the workers in another."""
