@@ -27,6 +27,8 @@ from .published import known
 
 #: Names the folder of the weights; without it they lie in the user's cache.
 VARIABLE = 'MMREG_WEIGHTS'
+#: How raw files are put together; as presets do, a pair that lies well already stays as it is.
+INITIALISATION = {'transform': 'affine', 'similarity': 'mi', 'margin': 0.08}
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,7 @@ def config_of(entry: Entry) -> Config:
     cfg = load_config(config_folder() / f'{entry.config}.py')
     merge_options(cfg, dict(entry.options))
     cfg.inference = entry.needs.preparation()
+    cfg.setdefault('affine', dict(INITIALISATION))
     return cfg
 
 
