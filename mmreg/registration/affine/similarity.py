@@ -108,7 +108,8 @@ class _CompiledScore(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        to_values, to_weights = scattered.histogram_gradient(*ctx.saved_tensors, grads[0], ctx.bins)
+        values, weights, rows, slope = ctx.saved_tensors
+        to_values, to_weights = scattered.histogram_gradient(values, weights, rows, slope, grads[0], ctx.bins)
         return to_values, to_weights.sum(1), None, None, None
 
 

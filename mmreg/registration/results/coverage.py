@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -56,9 +57,10 @@ def inside_percent(
     count = inside = 0
     for first in range(0, geometry.shape[0], step):  # slice by slice: no points of the whole grid in memory
         voxels = np.stack(np.meshgrid(float(first), *plane, indexing='ij'))[:, 0]
-        cut = (first, *(slice(None, None, step),) * len(plane))
+        cut: tuple[Any, ...] = (first, *(slice(None, None, step),) * len(plane))
+        every: tuple[Any, ...] = (slice(None), *cut)
         if displacement is not None:
-            voxels += displacement[(slice(None), *cut)]
+            voxels += displacement[every]
         points = voxels.reshape(geometry.ndim, -1)
         if where is not None:
             points = points[:, where[cut].ravel()]
