@@ -94,7 +94,7 @@ def test_sigkill(tmp_path, train, spawn, moment):
     plugin = tmp_path / 'slow_writer.py'
     plugin.write_text(SLOW_WRITER.format(marker=str(marker)) if moment == 'writing' else '')
     process = spawn(config, tmp_path / 'killed', '--plugin', plugin, TOY_SLEEP=0.05)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not marker.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()

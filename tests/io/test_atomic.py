@@ -91,7 +91,7 @@ def test_killed_writer_leaves_no_half_file_under_the_name(tmp_path):
     process = subprocess.Popen([sys.executable, '-c', WRITER, str(path)], stdout=subprocess.PIPE)
     with process:
         process.stdout.readline()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not any(p.stat().st_size for p in tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)
