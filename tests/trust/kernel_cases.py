@@ -17,11 +17,14 @@ import torch
 from torch import Tensor
 
 from mmreg.models.flow_heads import FreeField
+from mmreg.registration.affine.similarity import HistogramSimilarity
 from mmreg.registration.optimisation.rules import RULES
 from mmreg.registration.optimisation.settings import Settings
 from mmreg.registry import LOSSES
 from mmreg.spatial import box_sum, compose, invert_divided, separable_filter, there_and_back, warp
 from mmreg.spatial.compiled import use_compiled
+from mmreg.spatial.compiled.scattered import at_points, serves_points
+from mmreg.spatial.histogram import mutual_information
 
 #: Lengths of an axis: around the sizes of vectors, strips and tiles.
 AXES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 63, 64, 65, 97, 129)
@@ -96,7 +99,7 @@ def laid_out(x: Tensor, layout: str) -> Tensor:
 def case(seed: int, number: int) -> Case:
     """Case ``number`` of ``seed``."""
     make = Maker(seed, number)
-    kinds = (warped, warped, composed, summed, filtered, correlated, self_similar, stepped, inverted)
+    kinds = (warped, warped, composed, summed, filtered, correlated, self_similar, stepped, inverted, searched)
     made = kinds[number % len(kinds)](make)
     made.words = {'operation': kinds[number % len(kinds)].__name__, **make.words, **made.words}
     return made
@@ -180,6 +183,31 @@ def inverted(make: Maker) -> Case:
         return out if calm else torch.zeros(1)
 
     return Case(inverse, [moved], {'factors': factors}, gradients=False)
+
+
+def searched(make: Maker) -> Case:
+    """What the affine search asks for; numbers are compared where they are those of images in [0, 1]."""
+    channels, maps, count = make.draw.choice([1, 2]), make.draw.choice([1, 3]), make.draw.choice([1, 7, 500, 2049])
+    bins = make.draw.choice([8, 9, 32])
+    image = make.tensor('image', [1, channels, *make.size()])
+    position = make.tensor('position', [maps, 3, count, 1, 1], make.draw.choice([1.0, 20.0])).flatten(2)
+    fixed, weights = (
+        make.tensor(name, [n, count, 1, 1, 1]).flatten(1) for name, n in (('fixed', channels), ('w', maps))
+    )
+    calm = all(make.words[name][0] in ('noise', 'whole', 'zero') for name in ('image', 'position', 'fixed', 'w'))
+
+    def score(image: Tensor, position: Tensor, fixed: Tensor, weights: Tensor) -> Tensor:
+        image, position = image.detach(), position.detach().requires_grad_()
+        if serves_points(image, position):
+            values = at_points(image, position)
+            values.sum().backward()
+        similarity = HistogramSimilarity(fixed.detach(), bins, mutual_information)
+        values = (0.3 * position.detach()[:, :1] + 0.5).expand(-1, channels, -1).clone().requires_grad_()
+        found = similarity(values, weights.detach().abs())
+        (gradient,) = torch.autograd.grad(found.sum(), values)
+        return found.detach() if calm else torch.zeros(1) + 0 * gradient.numel()
+
+    return Case(score, [image, position, fixed, weights], {'bins': bins}, gradients=False)
 
 
 def _loss(make: Maker, loss: torch.nn.Module, shape: list[int], mask: Tensor | None, options: dict) -> Case:

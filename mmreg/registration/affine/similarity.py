@@ -41,7 +41,7 @@ class HistogramSimilarity:
 
     def __init__(self, fixed: Tensor, bins: int, score: Score):
         self.bins, self.score = bins, score
-        self.rows = (fixed.clamp(0, 1) * (bins - 1)).round().long() * bins
+        self.rows = (fixed.nan_to_num().clamp(0, 1) * (bins - 1)).round().long() * bins
 
     def __call__(self, values: Tensor, weights: Tensor) -> Tensor:
         batch, channels, _ = values.shape
@@ -63,7 +63,7 @@ class _HistogramScore(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, weights: Tensor, rows: Tensor, bins: int, score: Score) -> Tensor:
-        position = values.clamp(0, 1) * (bins - 3) + 1
+        position = values.nan_to_num().clamp(0, 1) * (bins - 3) + 1
         base = position.floor().clamp_(max=bins - 3)
         offset = torch.arange(len(values), device=values.device)[:, None] * bins**2
         first = base.long() - 1 + rows + offset
