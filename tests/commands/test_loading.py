@@ -18,8 +18,8 @@ def test_a_registration_loads_no_sharded_training():
     """The engine's parts are all there; its wrappers around sharding say that they were left out."""
     found = lines_of(f"""
         import gc, sys
-        from mmreg.utils.engine_parts import load_for_registration
-        load_for_registration()
+        from mmreg.commands.shared.engine_parts import import_what_registers
+        import_what_registers()
         print([name for name in {HEAVY} if name in sys.modules], gc.isenabled(), gc.get_freeze_count() > 100_000)
         from mmengine.model import MMFullyShardedDataParallel
         from mmengine.runner import Runner
@@ -44,8 +44,8 @@ def test_nothing_is_replaced_where_the_engine_is_loaded():
     found = lines_of("""
         import gc
         import mmengine.model
-        from mmreg.utils.engine_parts import load_for_registration
-        load_for_registration()
+        from mmreg.commands.shared.engine_parts import import_what_registers
+        import_what_registers()
         print(gc.get_freeze_count(), mmengine.model.MMFullyShardedDataParallel.__mro__[1].__module__)
     """)
     assert found == ['0 torch.distributed.fsdp.fully_sharded_data_parallel']

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mmreg.io import Geometry
-from mmreg.registration.results.warnings import geometry_warnings
+from mmreg.registration.results.inverse import InverseResidual
+from mmreg.registration.results.warnings import geometry_warnings, warnings_in_words
 
 from .phantoms import centred
 
@@ -27,3 +28,12 @@ def test_geometry_warnings(geometry, words):
     assert len(found) == len(words)
     for text, word in zip(found, words):
         assert text.startswith('suspicious geometry: ') and 'a.nii' in text and word in text
+
+
+def test_an_inverse_that_is_off_is_told():
+    """From a tenth of a voxel on average; no inverse, nothing to say."""
+    calm = (100.0, (100.0, 100.0), 0.0, (0.1, 1.0))
+    off, near = InverseResidual(0.5, 4.0, 30), InverseResidual(0.01, 4.0, 30)
+    assert [warnings_in_words(*calm, residual, 1.0) for residual in (near, None)] == [[], []]
+    (said,) = warnings_in_words(*calm, off, 1.0)
+    assert said == 'the inverse is inexact: 0.50 mm on average and 4.00 mm at most from the identity.'

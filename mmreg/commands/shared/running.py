@@ -14,9 +14,9 @@ from typing import Any
 from mmreg.errors import DataError
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
-from mmreg.utils.engine_parts import load_for_registration
 
 from .engine_options import engine_of
+from .engine_parts import import_what_registers
 from .file_options import as_file, with_reading
 from .json_progress import JsonProgress, say_first
 from .run_options import pair_files, run_options
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, model: Any = None) -> int:
     """
     check_there(args)
     announce(args)
-    load_for_registration()
+    import_what_registers()
     from mmreg.registration.alignment import read_affine  # torch is loaded here, after the options were checked
 
     with stopping_on_sigterm():

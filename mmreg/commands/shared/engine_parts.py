@@ -39,7 +39,7 @@ class _StandIn(ModuleType):
         return type(name, (), {'__init__': _refuse})
 
 
-def load_for_registration() -> None:
+def import_what_registers() -> None:
     """Import what registers, with stand-ins for sharded training, unless the engine is loaded; for commands alone.
 
     What is imported stays until the process ends, so that nothing of it is looked through for garbage, neither now nor
