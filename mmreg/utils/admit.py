@@ -7,13 +7,14 @@ has and that are plain values. Everything else is refused before anything is imp
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mmengine.registry import Registry
+from mmengine.registry import MODELS, Registry
 
 from mmreg.errors import CheckpointError, ConfigError, InputError
 
@@ -145,6 +146,8 @@ def _known(registries: Iterable[Registry]) -> dict[str, Any]:
         line: list[Registry] = [registry]
         while line[-1].parent is not None:
             line.append(line[-1].parent)
+        if line[-1] is MODELS:  # the layers that a config of a network names; else imported where one is built
+            importlib.import_module('mmcv.cnn')
         for one in [*registry.children.values(), *line]:
             one.import_from_location()
             for name, part in one.module_dict.items():

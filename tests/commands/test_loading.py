@@ -49,3 +49,17 @@ def test_nothing_is_replaced_where_the_engine_is_loaded():
         print(gc.get_freeze_count(), mmengine.model.MMFullyShardedDataParallel.__mro__[1].__module__)
     """)
     assert found == ['0 torch.distributed.fsdp.fully_sharded_data_parallel']
+
+
+def test_layers_are_known_to_who_reads_a_network_from_a_file():
+    """mmcv is imported late, where a layer is built; a checkpoint names its layers before."""
+    found = lines_of("""
+        import sys
+        from mmreg.plugins import register_all_modules
+        from mmreg.registry import MODELS
+        from mmreg.utils.admit import admit
+        register_all_modules()
+        print('mmcv' in sys.modules)
+        print(admit(dict(type='GN', num_groups=2), 'norm_cfg', [MODELS]))
+    """)
+    assert found == ['False', "{'type': 'GN', 'num_groups': 2}"]
