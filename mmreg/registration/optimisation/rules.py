@@ -35,18 +35,18 @@ class Rule:
         """The increment, ``(N, ndim, *grid)`` voxels, for the gradient of the same shape; ``share`` of the step."""
         gradient = gradient if self.smooth is None else self.smooth(gradient)
         self.count += 1
-        direction, longest = self._uphill(gradient)
+        uphill, longest = self._uphill(gradient)
         longest = longest.sqrt()
         scale = -share * self.step / torch.where(longest > 0, longest, torch.ones_like(longest))
-        out = None if direction is self.mean else direction
-        return torch.mul(direction, scale.view(-1, *[1] * (gradient.dim() - 1)), out=out)
+        out = None if uphill is self.mean else uphill
+        return torch.mul(uphill, scale.view(-1, *[1] * (gradient.dim() - 1)), out=out)
 
     def _uphill(self, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """The direction ``(N, ndim, *grid)`` and its largest squared length ``(N,)``."""
         gradient = self._scaled(gradient)
         self.mean = _running(self.mean, gradient, self.settings.momentum)
-        direction = self._scaled(self.direction(gradient))
-        return direction, direction.square().sum(1).flatten(1).amax(1)
+        uphill = self._scaled(self.direction(gradient))
+        return uphill, uphill.square().sum(1).flatten(1).amax(1)
 
     def _scaled(self, vectors: Tensor) -> Tensor:
         if all(m == 1 for m in self.mobility):

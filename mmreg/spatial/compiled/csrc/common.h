@@ -39,4 +39,15 @@ int mmreg_parallel(mmreg_task task, void *context, int64_t count, int64_t room, 
 static inline int64_t mmreg_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t mmreg_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
+/* One axis at a position: index of the voxel below, weight of the one above; `moves`: 0 where the border goes on. */
+MMREG_INSIDE int64_t mmreg_below(float position, int64_t n, float *above, float *moves) {
+    const float last = (float)(n - 1);
+    const float inside = position > 0.0f ? (position < last ? position : last) : 0.0f; /* 0 for what is no number */
+    int64_t low = (int64_t)inside;
+    *moves = inside == position ? 1.0f : 0.0f;
+    if (low > n - 2) low = n > 1 ? n - 2 : 0;
+    *above = inside - (float)low;
+    return low;
+}
+
 #endif

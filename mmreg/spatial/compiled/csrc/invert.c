@@ -43,23 +43,12 @@ MMREG_INSIDE vector load(const float *p) {
 
 MMREG_INSIDE vector spread(float x) { return (vector){x, x, x, x}; }
 
-/* One axis at a position: index of the voxel below, weight of the one above; `moves`: 0 where the border goes on. */
-MMREG_INSIDE int64_t below_of(float position, int64_t n, float *above, float *moves) {
-    const float last = (float)(n - 1);
-    const float inside = position > 0.0f ? (position < last ? position : last) : 0.0f; /* 0 for what is no number */
-    int64_t low = (int64_t)inside;
-    *moves = inside == position ? 1.0f : 0.0f;
-    if (low > n - 2) low = n > 1 ? n - 2 : 0;
-    *above = inside - (float)low;
-    return low;
-}
-
 /* The field at a position (axis by axis, voxels), and its derivatives where `slopes`. */
 MMREG_INSIDE void look(const lattice *v, vector at, local_field *found, int slopes) {
     float fz, fy, fx, mz, my, mx;
     const int64_t *n = v->size;
-    const int64_t z = below_of(at[0], n[0], &fz, &mz), y = below_of(at[1], n[1], &fy, &my);
-    const int64_t x = below_of(at[2], n[2], &fx, &mx);
+    const int64_t z = mmreg_below(at[0], n[0], &fz, &mz), y = mmreg_below(at[1], n[1], &fy, &my);
+    const int64_t x = mmreg_below(at[2], n[2], &fx, &mx);
     const int64_t right = n[2] > 1 ? 4 : 0, down = n[1] > 1 ? 4 * n[2] : 0, deep = n[0] > 1 ? 4 * n[1] * n[2] : 0;
     const float *p = v->values + 4 * ((z * n[1] + y) * n[2] + x), *q = p + deep;
     const vector a0 = load(p), a1 = load(p + right) - a0, b0 = load(p + down), b1 = load(p + down + right) - b0;

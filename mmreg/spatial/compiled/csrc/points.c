@@ -18,11 +18,9 @@ typedef struct {
 } edge;
 
 MMREG_INSIDE edge edge_of(float from_middle, int64_t n, int64_t stride) {
-    const float last = (float)(n - 1), position = from_middle + last / 2.0f;
-    const float inside = position > 0.0f ? (position < last ? position : last) : 0.0f; /* 0 for what is no number */
-    int64_t low = (int64_t)inside;
-    if (low > n - 2) low = n > 1 ? n - 2 : 0;
-    return (edge){low * stride, n > 1 ? stride : 0, inside - (float)low, n > 1 && inside == position ? 1.0f : 0.0f};
+    float above, moves;
+    const int64_t low = mmreg_below(from_middle + (float)(n - 1) / 2.0f, n, &above, &moves);
+    return (edge){low * stride, n > 1 ? stride : 0, above, n > 1 ? moves : 0.0f};
 }
 
 /* Some points of one map. */
