@@ -148,6 +148,7 @@ setup(
         'scipy>=1.11',
         'nibabel>=5',
         'h5py>=3.10',
+        'isal>=1.6',
         'pydicom>=2.4',
         'matplotlib>=3.8',
         'rich>=13',

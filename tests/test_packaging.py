@@ -49,8 +49,8 @@ def test_presets_are_found_outside_a_checkout(installed, tmp_path):
 
 
 def test_the_conda_recipe_asks_for_what_pip_asks_for():
-    """Names differ in three cases; versions are the same."""
-    renamed = {'torch': 'pytorch', 'matplotlib': 'matplotlib-base', 'mmcv-lite': 'mmcv'}
+    """Names differ in four cases; versions are the same."""
+    renamed = {'torch': 'pytorch', 'matplotlib': 'matplotlib-base', 'mmcv-lite': 'mmcv', 'isal': 'python-isal'}
     wanted = re.search(r'install_requires=\[(.*?)\]', (ROOT / 'setup.py').read_text(encoding='utf-8'), re.S)[1]
     recipe = (ROOT / 'conda/meta.yaml').read_text(encoding='utf-8').partition('  run:')[2].partition('test:')[0]
     lines = re.findall(r'- (\S+) (\S+)$', recipe, re.M)

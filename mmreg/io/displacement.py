@@ -8,6 +8,7 @@ written, because every version of ANTs and ITK takes it the same way.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,16 @@ import SimpleITK as sitk
 
 from mmreg.errors import DataError
 
-from .atomic import split_suffix
+from .atomic import atomic_path, split_suffix
 from .checks import check_displacement, check_finite
+from .files import named
 from .formats.build import INTENT_NAME, fact
+from .formats.write_nifti import write_vectors
 from .geometry import Geometry, lps_flip
 from .volumes import Volume, read_sitk, write_sitk
 
+#: So many slices across the first axis are turned at a time: they stay in the cache.
+_ROWS = 16
 IMAGE_SUFFIXES = ('.nii', '.nii.gz', '.nrrd', '.nhdr', '.mha', '.mhd')
 
 
@@ -36,13 +41,49 @@ def voxels_to_lps(displacement: np.ndarray, geometry: Geometry) -> np.ndarray:
         >>> voxels_to_lps(np.ones((2, 4, 3)), Geometry.from_parts((4, 3), (2.0, 1.0)))[0, 0].tolist()
         [-2.0, -1.0]
     """
-    matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
     array = np.asarray(displacement)
-    shape = array.shape[1:]
+    ndim, shape = geometry.ndim, array.shape[1:]
     # Stored as ITK stores vectors, the first axis fastest: an image is made of it without a copy.
-    vectors = np.empty((*shape[::-1], len(matrix))).transpose(*reversed(range(len(shape))), len(shape))
-    _mix(matrix, array, np.moveaxis(vectors, -1, 0))
+    vectors = np.empty((*shape[::-1], ndim)).transpose(*reversed(range(len(shape))), len(shape))
+    _mix(_to_lps(geometry), array, np.moveaxis(vectors, -1, 0))
     return vectors
+
+
+def lps_components(
+    displacement: np.ndarray, geometry: Geometry, step: float | None = None, dtype: type = np.float32
+) -> Iterator[np.ndarray]:
+    """The components of a field as files hold them: LPS mm, rounded to multiples of ``step``, last axis first.
+
+    Args:
+        displacement: (ndim, *S) voxels of ``geometry``.
+        geometry: its grid.
+        step: mm.
+        dtype: of the numbers.
+
+    Returns:
+        ``ndim`` arrays of the reversed shape, contiguous, one at a time.
+
+    Example:
+        >>> grid = Geometry.from_parts((4, 3), (2.0, 1.0))
+        >>> [part[0, 0].item() for part in lps_components(np.ones((2, 4, 3)), grid)]
+        [-2.0, -1.0]
+    """
+    array = np.asarray(displacement)
+    for row in _to_lps(geometry):
+        found = np.empty(array.shape[:0:-1], dtype)
+        for first in range(0, array.shape[1], _ROWS):
+            block = array[:, first : first + _ROWS]
+            mixed = np.empty((1, *block.shape[1:]))
+            _mix(row[None], block, mixed)
+            if step is not None:
+                _round(mixed, step)
+            found[..., first : first + _ROWS] = mixed[0].T
+        yield found
+
+
+def _to_lps(geometry: Geometry) -> np.ndarray:
+    """(ndim, ndim): voxels along the array axes -> LPS mm."""
+    return (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
 
 
 def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -52,10 +93,9 @@ def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
         >>> lps_to_voxels(np.ones((4, 3, 2)), Geometry.from_parts((4, 3), (2.0, 1.0)))[:, 0, 0].tolist()
         [-0.5, -1.0]
     """
-    matrix = (lps_flip(geometry.ndim) @ geometry.affine)[: geometry.ndim, : geometry.ndim]
     array = np.moveaxis(np.asarray(vectors), -1, 0)
     displacement = np.empty(array.shape)
-    _mix(np.linalg.inv(matrix), array, displacement)
+    _mix(np.linalg.inv(_to_lps(geometry)), array, displacement)
     return displacement
 
 
@@ -162,7 +202,14 @@ def write_displacement_image(
         ...     read_displacement_image(f'{folder}/field.nii.gz')[0].shape
         (2, 4, 3)
     """
-    write_sitk(path, displacement_to_sitk(displacement, geometry, step=step))
+    if split_suffix(path)[1].lower() not in ('.nii', '.nii.gz'):
+        write_sitk(path, displacement_to_sitk(displacement, geometry, step=step))
+        return
+    array = check_displacement(displacement, geometry.shape)
+    named(path, 'an image to write')
+    with atomic_path(path) as temporary:
+        parts = lps_components(array, geometry, step)
+        write_vectors(temporary, geometry.to_sitk(), geometry.space, geometry.ndim, parts)
 
 
 def read_displacement_image(path: str | Path, *, check: bool = True) -> tuple[np.ndarray, Geometry]:

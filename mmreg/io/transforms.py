@@ -10,7 +10,7 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,18 @@ from mmreg.errors import DataError
 
 from .atomic import atomic_path, split_suffix
 from .checks import check_displacement, check_points
-from .displacement import displacement_from_sitk, displacement_to_sitk, is_image_file, read_displacement_image
+from .displacement import (
+    displacement_from_sitk,
+    displacement_to_sitk,
+    is_image_file,
+    lps_components,
+    read_displacement_image,
+)
 from .elsewhere import try_transform
 from .files import named, regular_file
 from .geometry import Geometry, lps_flip
 from .itk import fit_threads, itk_errors
-from .itk_hdf5 import shrink
+from .itk_hdf5 import has_hdf5, shrink, with_field
 from .written import check_place, check_transform_written
 
 # .mat is the binary form that ANTs writes for affines; composites need one of the other three.
@@ -216,26 +222,43 @@ def write_transform(path: str | Path, transform: Transform) -> None:
         if (affine := transform.affine) is None:
             raise DataError(f'{path}: found a transform that is not linear, expected the ending .h5 or .tfm for it')
         transform = affine_transform(affine)
+    hdf5 = suffix in ('.h5', '.hdf5')
     with atomic_path(path) as temporary, itk_errors(path, expected='a transform that can be written there'):
-        if suffix in ('.h5', '.hdf5'):
+        if hdf5:
             check_place(temporary, 8 * transform.itk.GetNumberOfParameters() + _H5_BESIDE)
         sitk.WriteTransform(transform.itk, str(temporary))
         check_transform_written(temporary, path)
-        if suffix in ('.h5', '.hdf5') and transform.affine is None:
-            small = temporary.with_name(f'{temporary.stem}.small{suffix}')
-            try:
-                if shrink(temporary, small):
-                    os.replace(small, temporary)
-            finally:
-                small.unlink(missing_ok=True)
+        if hdf5 and transform.affine is None:
+            _replaced(temporary, shrink)
+
+
+def _replaced(temporary: Path, copy: Callable[[Path, Path], bool]) -> None:
+    """Put a copy of a file in its place, where there is one."""
+    small = temporary.with_name(f'{temporary.stem}.small{temporary.suffix}')
+    try:
+        if copy(temporary, small):
+            os.replace(small, temporary)
+    finally:
+        small.unlink(missing_ok=True)
 
 
 def write_itk_transform(
-    path: str | Path, displacement: np.ndarray, fixed_geometry: Geometry, affine: np.ndarray | None = None
+    path: str | Path,
+    displacement: np.ndarray,
+    fixed_geometry: Geometry,
+    affine: np.ndarray | None = None,
+    step: float | None = None,
 ) -> None:
     """Write a registration (displacement, then affine) as one ITK transform, fixed world -> moving world.
 
     ``SimpleITK.Resample(moving, fixed, SimpleITK.ReadTransform(path))`` is then the warped image.
+
+    Args:
+        path: See :func:`write_transform`.
+        displacement: (ndim, *S), voxels of the fixed grid.
+        fixed_geometry: grid of shape S.
+        affine: fixed world -> moving world in RAS mm, or None.
+        step: round vectors to multiples of this, mm (:func:`mmreg.io.displacement.fine_step`).
 
     Example:
         >>> import tempfile
@@ -245,15 +268,30 @@ def write_itk_transform(
         ...     (Path(folder) / 'transform.h5').is_file()
         True
     """
-    write_transform(path, displacement_transform(displacement, fixed_geometry, affine))
+
+    def chain(field: np.ndarray, grid: Geometry) -> Transform:
+        return displacement_transform(field, grid, affine, step=step)
+
+    _write_chain(path, displacement, fixed_geometry, step, chain)
 
 
 def write_inverse_itk_transform(
-    path: str | Path, inverse_displacement: np.ndarray, fixed_geometry: Geometry, affine: np.ndarray | None = None
+    path: str | Path,
+    inverse_displacement: np.ndarray,
+    fixed_geometry: Geometry,
+    affine: np.ndarray | None = None,
+    step: float | None = None,
 ) -> None:
     """Write the way back, moving world -> fixed world: first the inverse of ``affine``, then the inverse displacement.
 
     ``SimpleITK.Resample(fixed, moving, SimpleITK.ReadTransform(path))`` brings the fixed image to the moving grid.
+
+    Args:
+        path: See :func:`write_transform`.
+        inverse_displacement: (ndim, *S), voxels of ``fixed_geometry``.
+        fixed_geometry: grid of shape S.
+        affine: fixed world -> moving world in RAS mm, or None.
+        step: as :func:`write_itk_transform` has it.
 
     Example:
         >>> import tempfile
@@ -263,8 +301,40 @@ def write_inverse_itk_transform(
         ...     (Path(folder) / 'transform.h5').is_file()
         True
     """
-    backward = displacement_transform(inverse_displacement, fixed_geometry)
-    write_transform(path, backward if affine is None else compose(affine_transform(affine).inverse(), backward))
+
+    def chain(field: np.ndarray, grid: Geometry) -> Transform:
+        backward = displacement_transform(field, grid, step=step)
+        return backward if affine is None else compose(affine_transform(affine).inverse(), backward)
+
+    _write_chain(path, inverse_displacement, fixed_geometry, step, chain)
+
+
+def _write_chain(
+    path: str | Path,
+    displacement: np.ndarray,
+    geometry: Geometry,
+    step: float | None,
+    chain: Callable[[np.ndarray, Geometry], Transform],
+) -> None:
+    """Write a chain with one field in it.
+
+    In HDF5 ITK writes that of one voxel in the corner of the grid, and the field takes its place: ITK itself would
+    hold and write it as float64.
+    """
+    array = check_displacement(displacement, geometry.shape)
+    suffix = split_suffix(path)[1].lower()
+    if suffix not in ('.h5', '.hdf5') or not has_hdf5():
+        write_transform(path, chain(array, geometry))
+        return
+    named(path, 'a transform to write')
+    ndim = geometry.ndim
+    corner = chain(np.zeros((ndim, *(1,) * ndim), np.float32), Geometry((1,) * ndim, geometry.affine))
+    with atomic_path(path) as temporary, itk_errors(path, expected='a transform that can be written there'):
+        check_place(temporary, 4 * array.size + _H5_BESIDE)
+        sitk.WriteTransform(corner.itk, str(temporary))
+        check_transform_written(temporary, path)
+        parts = lps_components(array, geometry, step)
+        _replaced(temporary, lambda source, target: with_field(source, target, geometry.shape, parts))
 
 
 def _read_itk(path: Path, frame: int | None) -> Transform:

@@ -18,7 +18,7 @@ from .dicom import is_dicom_file, read_dicom_file, read_dicom_series
 from .files import named, regular_file
 from .formats import ImageHeader, read_file, read_header
 from .formats.build import COLOUR, SPACE, TIME_STEP, TIME_UNIT
-from .formats.write_nifti import has_facts, write_nifti
+from .formats.write_nifti import serves, write_nifti
 from .geometry import Geometry
 from .itk import itk_errors
 from .written import check_image_written
@@ -242,11 +242,11 @@ def write_sitk(path: str | Path, image: sitk.Image, *, compress: bool = True) ->
     if suffix not in WRITABLE:
         raise DataError(f"{path}: found the ending '{suffix}', expected one of {', '.join(WRITABLE)} to write an image")
     with atomic_path(path) as temporary, itk_errors(path, expected='an image that can be written there'):
-        if suffix.startswith('.nii') and has_facts(image):
+        if suffix.startswith('.nii') and serves(image):
             write_nifti(temporary, image)
         else:
             sitk.WriteImage(_without_facts(image), str(temporary), useCompression=compress)
-        check_image_written(temporary, image, path)
+            check_image_written(temporary, image, path)
 
 
 def _without_facts(image: sitk.Image) -> sitk.Image:

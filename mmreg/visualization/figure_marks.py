@@ -120,7 +120,7 @@ def bar(
     axis.set_yticks([])
     axis.set_xticks([0, 0.5, 1] if texts else [], list(texts), fontsize=size)
     axis.tick_params(length=2, pad=1)
-    axis.set_title(title, fontsize=size, pad=3)
+    axis.set_title(title, fontsize=size, pad=3, y=1)
 
 
 def outline_key(figure: Figure, height: float) -> None:

@@ -148,7 +148,7 @@ def render(
             if column == 0 and plane_name(plane, codes):
                 name_row(axis, plane_name(plane, codes))
             if row == 0:
-                axis.set_title(name, fontsize=points(figure))
+                axis.set_title(name, fontsize=points(figure), y=1)  # nothing above it has to be measured
     if title:
         text = figure.suptitle('\n'.join(told), fontsize=points(figure), y=0.995, va='top')
         text.set_parse_math(False)  # a name may hold a dollar

@@ -4,7 +4,10 @@ import subprocess
 import sys
 import textwrap
 
-HEAVY = ('torch.distributed.fsdp', 'torch.distributed.optim', 'torch.distributed.tensor', 'sympy', 'mmcv')
+HEAVY = (
+    'torch.distributed.fsdp', 'torch.distributed.optim', 'torch.distributed.tensor', 'sympy', 'mmcv', 'pydicom',
+    'numpy.f2py',
+)  # fmt: skip
 
 
 def lines_of(code):
@@ -38,6 +41,21 @@ def test_a_registration_loads_no_sharded_training():
         'MMFullyShardedDataParallel was left out, since this process began with a registration; train in another one.',
         'torch.distributed.fsdp.fully_sharded_data_parallel',
     ]
+
+
+def test_what_is_seldom_asked_for_is_imported_when_it_is():
+    found = lines_of("""
+        import sys
+        from mmreg.commands.shared.engine_parts import import_what_registers
+        import_what_registers()
+        import nibabel.nifti1
+        print('pydicom' in sys.modules, nibabel.nifti1.have_dicom)
+        empty = nibabel.nifti1.Nifti1DicomExtension(2, b'')
+        print(type(empty.get_content()).__module__, 'pydicom' in sys.modules)
+        import numpy
+        print(numpy.f2py.main.__module__)
+    """)
+    assert found == ['False True', 'pydicom.dataset True', 'numpy.f2py.f2py2e']
 
 
 def test_nothing_is_replaced_where_the_engine_is_loaded():

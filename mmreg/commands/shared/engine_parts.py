@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import importlib
 import sys
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -20,6 +21,8 @@ _SHARDING = (
     'torch.distributed.fsdp.api',
     'torch.distributed.fsdp.fully_sharded_data_parallel',
 )
+#: What libraries import and a registration seldom asks for anything: a twentieth of its processor time, 30 MB.
+_SELDOM = ('numpy.f2py', 'pydicom')
 
 
 def _refuse(self: object, *args: object, **kwargs: object) -> NoReturn:
@@ -39,6 +42,15 @@ class _StandIn(ModuleType):
         return type(name, (), {'__init__': _refuse})
 
 
+class _Later(_StandIn):
+    """The same until it is gone; then the module itself is imported when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__') or sys.modules.get(self.__name__) is self:
+            return super().__getattr__(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 def import_what_registers() -> None:
     """Import what registers, with stand-ins for sharded training, unless the engine is loaded; for commands alone.
 
@@ -50,29 +62,38 @@ def import_what_registers() -> None:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _load_engine()
-        importlib.import_module('mmreg.registration.register')
-        importlib.import_module('mmreg.plugins').register_all_modules()
+        importlib.import_module('torch.distributed')
+        # Another engine may do more with them: it is loaded as it is then, when it is needed.
+        refused = suppress(ImportError, AttributeError, TypeError, RuntimeError)
+        with _standing_in({name: _StandIn(name) for name in _SHARDING}), refused:
+            importlib.import_module('mmengine.runner')
+        with _standing_in({name: _Later(name) for name in _SELDOM if name not in sys.modules}):
+            importlib.import_module('nibabel.nifti1')
+            importlib.import_module('mmreg.registration.register')
+            importlib.import_module('mmreg.plugins').register_all_modules()
         gc.freeze()
     finally:
         if collecting:
             gc.enable()
 
 
-def _load_engine() -> None:
-    """MMEngine with the stand-ins, which are gone afterwards.
+@contextmanager
+def _standing_in(modules: Mapping[str, ModuleType]) -> Iterator[None]:
+    """Inside the block, these are imported in place of those of their names, and are gone afterwards.
 
-    Whoever imports torch's own modules later gets them. Only the engine's wrappers around them (ZeRO, FSDP) say that
-    they were left out.
+    Whoever imports the modules themselves later gets them. What was imported in the block keeps the stand-ins.
     """
-    stand_ins = {name: _StandIn(name) for name in _SHARDING}
-    importlib.import_module('torch.distributed')
-    sys.modules.update(stand_ins)
+    splits = {name: name.rpartition('.') for name in modules}
+    bound = {name: (sys.modules[parent], child) for name, (parent, _, child) in splits.items() if parent in sys.modules}
+    sys.modules.update(modules)
+    for name, (parent, child) in bound.items():
+        setattr(parent, child, modules[name])
     try:
-        # Another engine may do more with them: it is loaded as it is then, when it is needed.
-        with suppress(ImportError, AttributeError, TypeError, RuntimeError):
-            importlib.import_module('mmengine.runner')
+        yield
     finally:
-        for name, module in stand_ins.items():
+        for name, module in modules.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
+        for name, (parent, child) in bound.items():
+            if vars(parent).get(child) is modules[name]:
+                delattr(parent, child)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.deflate import broken_stream
 from mmreg.io.files import check_room, warn
 
 from . import build, payload
@@ -37,7 +37,7 @@ def read_mgh_header(path: Path) -> tuple[tuple[int, ...], np.dtype, np.ndarray, 
     try:
         with open(path, 'rb') as file, payload.unpacked(file, encoding) as stream:
             block = stream.read(_HEADER)
-    except (EOFError, OSError, zlib.error) as error:
+    except broken_stream() as error:
         raise payload.damaged(path, encoding) from error
     if len(block) < _HEADER or struct.unpack_from('>i', block)[0] != 1:
         raise DataError(f'{path}: found something that is not a readable image, expected a file of FreeSurfer')

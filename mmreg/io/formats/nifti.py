@@ -6,7 +6,6 @@ voxels come as they are, every byte is accounted for, and :mod:`.nifti_header` s
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from mmreg.errors import DataError
+from mmreg.io.deflate import broken_stream
 from mmreg.io.files import check_room, regular_file
 
 from . import build, payload
@@ -39,7 +39,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     try:
         with open(path, 'rb') as file, payload.unpacked(file, encoding) as stream:
             block = stream.read(540)
-    except (EOFError, OSError, zlib.error) as error:
+    except broken_stream() as error:
         raise payload.damaged(path, encoding) from error
     header = parse(block, path)
     single = path.name.lower().endswith(('.nii', '.nii.gz'))
@@ -115,7 +115,7 @@ def _stored(file: Path, encoding: str, offset: int, wanted: int) -> np.ndarray:
             while encoding != 'raw' and (more := stream.read(payload.CHUNK)):
                 tail += len(more)
                 payload.check_tail(file, tail, wanted)
-    except (EOFError, OSError, zlib.error) as error:
+    except broken_stream() as error:
         raise payload.damaged(file, encoding) from error
     payload.check_length(file, length, wanted)
     return data

@@ -7,7 +7,6 @@ that ends early. Here every stream is read to its end, which verifies its checks
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import zlib
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mmreg.errors import DataError
+from mmreg.io.deflate import broken_stream, gzip_reader
 from mmreg.io.files import in_words
 
 CHUNK = 1 << 20
@@ -102,7 +102,7 @@ def chunks(path: Path, encoding: str, offset: int = 0) -> Iterator[bytes]:
             with unpacked(file, encoding) as stream:
                 while chunk := stream.read(CHUNK):
                     yield chunk
-        except (EOFError, OSError, ValueError, zlib.error) as error:
+        except (*broken_stream(), ValueError) as error:
             raise damaged(path, encoding) from error
 
 
@@ -110,7 +110,7 @@ def unpacked(file: BinaryIO, encoding: str) -> Any:
     """A buffered reader of the unpacked bytes of an open file; its ``read(n)`` always fills ``n``."""
     raw: Any = file
     if encoding == 'gzip':
-        raw = gzip.GzipFile(fileobj=file)
+        raw = gzip_reader(file)
     elif encoding == 'bzip2':
         raw = bz2.BZ2File(file)
     elif encoding == 'zlib':

@@ -10,6 +10,8 @@ from mmreg.io import (
     Landmarks,
     affine_transform,
     write_displacement_image,
+    write_inverse_itk_transform,
+    write_itk_transform,
     write_landmarks_voxel,
     write_landmarks_world,
     write_learn2reg_nifti,
@@ -104,10 +106,17 @@ def _displacement(result: ResultValues, folder: Path) -> None:
 
 
 def _transforms(result: ResultValues, folder: Path) -> None:
-    write_transform(folder / 'transform.h5', result.transform)
-    inverse = result.inverse_transform
-    if inverse is not None:
-        write_transform(folder / 'inverse_transform.h5', inverse)
+    forward, backward = folder / 'transform.h5', folder / 'inverse_transform.h5'
+    if not result.displacement.any():
+        write_transform(forward, result.transform)
+        if result.inverse is not None:
+            write_transform(backward, result.transform.inverse())
+    else:
+        step = fine_step(result.geometry)
+        write_itk_transform(forward, result.displacement, result.geometry, result.affine, step)
+        inverse = result.inverse
+        if inverse is not None:
+            write_inverse_itk_transform(backward, inverse.displacement, inverse.geometry, result.affine, inverse.step)
     if result.affine is not None:
         write_transform(folder / 'affine.tfm', affine_transform(result.affine))
 
