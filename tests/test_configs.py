@@ -1,7 +1,5 @@
 """Every runnable config: it loads, all its parts exist, and its model can be built and trained with its objective."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -19,9 +17,9 @@ from mmreg.registry import (
     PARAM_SCHEDULERS,
     REGISTRARS,
 )
-from mmreg.utils.config import load_config
+from tests import configs
 
-CONFIGS = sorted((Path(__file__).parents[1] / 'configs').glob('*.py'))
+CONFIGS = configs.ALL
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -40,7 +38,7 @@ def parts():
 @pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
 def test_model_builds(path):
     """Built without memory for its weights: the published sizes are what is checked, not their values."""
-    model = load_config(path).model
+    model = configs.read(path).model
     with torch.device('meta'):
         built = REGISTRARS.build(model)
     assert isinstance(built, Registrar)
@@ -51,7 +49,7 @@ def test_model_builds(path):
 
 @pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
 def test_parts_of_the_run_exist(path):
-    cfg = load_config(path)
+    cfg = configs.read(path)
     for name in LOADERS:
         loader = cfg[name]
         assert DATASETS.get(loader.dataset.type) is not None
@@ -70,7 +68,7 @@ def test_parts_of_the_run_exist(path):
 @pytest.mark.parametrize('path', TRAINED, ids=lambda p: p.stem)
 def test_length_of_training_and_sampler_agree(path):
     """Runs counted in iterations draw without end and log by iteration; runs counted in epochs do neither."""
-    cfg = load_config(path)
+    cfg = configs.read(path)
     counted_in_epochs = 'max_epochs' in cfg.train_cfg
     assert counted_in_epochs != ('max_iters' in cfg.train_cfg)
     assert (cfg.train_dataloader.sampler.type == 'SeededEpochSampler') == counted_in_epochs
@@ -80,7 +78,7 @@ def test_length_of_training_and_sampler_agree(path):
 
 @pytest.mark.parametrize('name', CLASSICAL)
 def test_classical_methods_build_and_are_measured(name):
-    cfg = load_config(next(path for path in CONFIGS if path.stem == name))
+    cfg = configs.read(next(path for path in CONFIGS if path.stem == name))
     assert isinstance(REGISTRARS.build(cfg.model), Registrar)
     assert cfg.get('train_cfg') is None and cfg.get('optim_wrapper') is None
     assert DATASETS.get(cfg.test_dataloader.dataset.type) is not None
@@ -90,7 +88,7 @@ def test_classical_methods_build_and_are_measured(name):
 
 @pytest.mark.parametrize('path', PRESETS, ids=lambda p: p.stem)
 def test_presets_can_be_optimised(path):
-    cfg = load_config(path)
+    cfg = configs.read(path)
     model = REGISTRARS.build(cfg.model.to_dict())
     assert isinstance(model, Registrar) and model.objective is not None
     assert Settings.parse(cfg.optimisation.to_dict()).levels

@@ -11,8 +11,9 @@ from mmreg.cli import COMMANDS, door
 from mmreg.commands.completion import parser_of
 from mmreg.errors import ConfigError
 from mmreg.utils import console
-from mmreg.utils.config import load_config, merge_options
+from mmreg.utils.config import merge_options
 from mmreg.zoo.store import means_weights
+from tests import configs
 from tests.documented_commands import PAGES, ROOT, Line, documented, line_of, mentioned, module_of
 
 WITH_LINES = [page for page in PAGES if documented(page)]
@@ -72,8 +73,8 @@ def _is_preset(name: str) -> bool:
 def check_keys(line: Line) -> None:
     """Keys of ``--cfg-options`` are keys of the config, where the line names one."""
     words = list(line.words)
-    configs = [word for word in words if re.fullmatch(r'configs/\w+\.py', word)]
-    if '--cfg-options' not in words or not configs:
+    files = [word for word in words if re.fullmatch(r'configs/\w+\.py', word)]
+    if '--cfg-options' not in words or not files:
         return
     options = {}
     for word in words[words.index('--cfg-options') + 1 :]:
@@ -83,7 +84,7 @@ def check_keys(line: Line) -> None:
             key, _, value = word.partition('=')
             options[key] = value
     with pytest.raises(ConfigError) if line.fails else nullcontext():
-        merge_options(load_config(ROOT / configs[0]), options)
+        merge_options(configs.read(ROOT / files[0]), options)
 
 
 def _options(parser: argparse.ArgumentParser) -> set[str]:

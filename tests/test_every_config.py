@@ -4,7 +4,6 @@ Data are made in the published layouts (``tests/made``). Each config goes throug
 options only for what makes it short: one epoch or two iterations, two samples, no worker processes.
 """
 
-import gc
 import shutil
 from pathlib import Path
 
@@ -40,9 +39,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope='session')
 def data(tmp_path_factory):
     register_all_modules()
-    gc.freeze()  # the engine collects garbage whenever it makes a data set: half of the time of all runs
-    yield tmp_path_factory.mktemp('published')
-    gc.unfreeze()
+    return tmp_path_factory.mktemp('published')
 
 
 @pytest.fixture(autouse=True)

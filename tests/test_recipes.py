@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmreg.utils.config import load_config
+from tests import configs
 
 ROOT = Path(__file__).parents[1]
 TABLE = Path(__file__).with_name('recipes.csv')
@@ -18,7 +18,7 @@ COLUMNS = (
     'config', 'optimizer', 'learning_rate', 'weight_decay', 'schedule', 'length', 'batch', 'clip', 'losses', 'channels',
     'integration', 'augmentation', 'input', 'seed',
 )  # fmt: skip
-CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py') if load_config(path).get('train_cfg'))
+CONFIGS = [path for path in configs.ALL if configs.look(path).get('train_cfg')]
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ def default_data_folder(monkeypatch):
 
 def recipe(path):
     """One row of the table."""
-    cfg = load_config(path)
+    cfg = configs.look(path)
     model, wrapper, loop = cfg.model, cfg.get('optim_wrapper') or {}, cfg.train_cfg
     optimizer, loader = wrapper.get('optimizer') or {}, cfg.get('train_dataloader') or {}
     dataset = loader.get('dataset') or {}

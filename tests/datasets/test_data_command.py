@@ -8,17 +8,16 @@ import pytest
 from mmreg.cli import main
 from mmreg.datasets.catalogue import SOURCES
 from mmreg.io import read_labels, read_volume
-from mmreg.utils.config import load_config
+from tests import configs
 from tests.made.layouts import LAYOUTS, acdc_distributed, make, mms2_distributed, mms_distributed
 
 DOCS = (Path(__file__).parents[2] / 'docs' / 'datasets.md').read_text()
-CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('*.py'))
 
 
 def test_every_folder_that_a_config_reads_is_described():
     read = set()
-    for path in CONFIGS:
-        cfg = load_config(path)
+    for path in configs.ALL:
+        cfg = configs.look(path)
         for stage in ('train', 'val', 'test'):
             node = (cfg.get(f'{stage}_dataloader') or {}).get('dataset') or {}
             read |= {Path(node['data_root']).name} if node.get('data_root') else set()

@@ -48,7 +48,7 @@ def _configs(folder, network):
     return (_with_eoir(one), _with_eoir(two)) if network == 'eoir' else (one, two)
 
 
-@pytest.mark.parametrize('network', ['toy', 'eoir'])
+@pytest.mark.parametrize('network', ['toy', pytest.param('eoir', marks=pytest.mark.slow)])
 def test_two_gloo_processes_equal_twice_the_batch(tmp_path, train, spawn, network):
     one, two = _configs(tmp_path, network)
     launcher = (sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', f'--master_port={_free_port()}')

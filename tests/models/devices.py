@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -22,6 +21,7 @@ import mmreg
 from mmreg.evaluation.analysis.meta_autocast import MetaAutocast
 from mmreg.registry import MODELS
 from mmreg.structures import RegSample
+from tests import configs
 
 PACKAGE = str(Path(mmreg.__file__).parent)
 #: Operations whose result depends on numbers: a GPU has to be waited for.
@@ -73,7 +73,7 @@ class Watch(TorchDispatchMode):
 
 def build(config: str | Path) -> nn.Module:
     """The model of a config on ``meta``."""
-    return MODELS.build(Config.fromfile(config).model).to('meta')
+    return MODELS.build(configs.read(config).model).to('meta')
 
 
 def inputs_of(model: nn.Module, size: tuple[int, ...]) -> dict[str, Any]:

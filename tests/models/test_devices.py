@@ -3,24 +3,21 @@
 At the size of the config's data set, with mixed precision and without. The parts themselves: test_device_parts.py.
 """
 
-from pathlib import Path
-
 import pytest
 import torch
-from mmengine.config import Config
 
 from mmreg.evaluation.analysis.costs import size_of
+from tests import configs
 from tests.models import devices
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
 #: The trainings that most users run first, and one of each kind of flow.
-FIRST = ('eoir_lumir', 'eoir_oasis', 'voxelmorph_lumir', 'sitreg_oasis', 'c2fvit_oasis', 'spine_mind_pc_oc')
+FIRST = ('eoir_lumir', 'voxelmorph_lumir', 'sitreg_oasis', 'c2fvit_oasis', 'spine_mind_pc_oc')
 
 
 def check(name, known_in_training=devices.KNOWN, known_in_prediction=devices.KNOWN_IN_PREDICTION):
     """At the size of the config's data set: it costs no memory."""
-    path = CONFIGS / f'{name}.py'
-    cfg = Config.fromfile(path)
+    path = configs.FOLDER / f'{name}.py'
+    cfg = configs.look(path)
     model = devices.build(path)
     inputs = devices.inputs_of(model, size_of(cfg, cfg.model.get('ndim', 3)))
     for autocast in (False, True):
@@ -38,8 +35,7 @@ def test_first_trainings(name):
 
 
 def with_model():
-    paths = sorted(CONFIGS.glob('*.py'))
-    return [path.stem for path in paths if path.stem not in FIRST and 'model' in Config.fromfile(path)]
+    return [path.stem for path in configs.ALL if path.stem not in FIRST and 'model' in configs.look(path)]
 
 
 @pytest.mark.slow

@@ -1,18 +1,15 @@
 """Mixed precision on the processor: fields and losses are float32 and finite, gradients are finite."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from mmengine.config import Config
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from mmreg.registry import MODELS, REGISTRARS
+from tests import configs
 
 from . import cross_parts, devices
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
 TYPES = [torch.bfloat16, torch.float16]
 SIZES = {2: (16, 24), 3: (16, 8, 8)}
 #: Losses are multiplied by one of these before the backward pass; as a scaler does, go down until all is finite.
@@ -104,8 +101,8 @@ def test_every_head_without_integration(head):
 
 
 def trainings():
-    for path in sorted(CONFIGS.glob('*.py')):
-        if not path.stem.startswith(('register_', 'spine_elastix')) and 'model' in Config.fromfile(path):
+    for path in configs.ALL:
+        if not path.stem.startswith(('register_', 'spine_elastix')) and 'model' in configs.look(path):
             yield path.stem
 
 
@@ -114,6 +111,6 @@ def trainings():
 @pytest.mark.parametrize('name', list(trainings()))
 def test_every_config(name, dtype):
     """At a small size: what a network's numbers are does not depend on it."""
-    config = Config.fromfile(CONFIGS / f'{name}.py').model
+    config = configs.read(configs.FOLDER / f'{name}.py').model
     model = MODELS.build(config)
     check(model, inputs_of(model, (32,) * config.get('ndim', 3)), dtype)

@@ -14,16 +14,16 @@ from mmreg.registration.working.intensities import transform_class
 from mmreg.registration.working.preparation import find_preparation, on_grid, working_grid
 from mmreg.registration.working.stacks import stack_axis
 from mmreg.registry import DATASETS
-from mmreg.utils.config import load_config
+from tests import configs
 from tests.made.layouts import LAYOUTS, make
 
-CONFIGS = sorted((Path(__file__).parents[2] / 'configs').glob('*.py'))
+CONFIGS = configs.ALL
 RESAMPLING = (Zoom, Resample, ToSpacing)
 
 
 def data_of(path):
     """Folder below MMREG_DATA that a config reads, None where it makes its data itself or has none."""
-    loader = load_config(path).get('test_dataloader') or {}
+    loader = configs.look(path).get('test_dataloader') or {}
     return Path((loader.get('dataset') or {}).get('data_root', '')).name or None
 
 
@@ -31,7 +31,7 @@ def recipes():
     """One config for every recipe of data and intensities among all of them."""
     found = {}
     for path in CONFIGS:
-        cfg = load_config(path)
+        cfg = configs.look(path)
         name = data_of(path)
         if name in LAYOUTS:
             # The configs of one data set that say the same about it are tried once.
@@ -50,7 +50,7 @@ def data(tmp_path_factory):
 def test_tensors_of_inference_are_those_of_the_data_set(path, data, monkeypatch):
     monkeypatch.setenv('MMREG_DATA', str(data))
     make(data, data_of(path))
-    cfg = load_config(path)
+    cfg = configs.read(path)
     dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, cache=None))
     sample = dataset[0]
     trained = {role: np.asarray(sample['inputs'][role]) for role in ('fixed', 'moving')}
@@ -111,7 +111,7 @@ def test_no_intensity_step_of_a_data_set_is_lost(path):
     from mmreg.engine.plan import pair_transforms_of
     from mmreg.registration.working.intensities import RANDOM
 
-    cfg = load_config(path)
+    cfg = configs.read(path)
     found = find_preparation(cfg)
     wanted = [
         step['type']

@@ -6,6 +6,7 @@ from mmreg.cli import main
 from mmreg.errors import ConfigError
 from mmreg.utils.config import load_config, merge_options
 from mmreg.utils.config_keys import PUBLISHED_OPTIONS
+from tests import configs
 
 OASIS = 'configs/textscf_oasis.py'
 
@@ -23,7 +24,7 @@ OASIS = 'configs/textscf_oasis.py'
     ],
 )
 def test_variables_of_a_file_are_refused(config, key, place):
-    cfg = load_config(f'configs/{config}.py')
+    cfg = configs.read(f'configs/{config}.py')
     with pytest.raises(ConfigError, match='has no effect') as error:
         merge_options(cfg, {key: 'other'})
     assert place in str(error.value)
@@ -38,7 +39,7 @@ def test_keys_with_an_effect_pass():
 @pytest.mark.parametrize('name', ['start_channel', 'bs', 'gpu_id', 'reg_w', 'scp_dim', 'diff_int', 'clip_backbone'])
 def test_published_options_are_answered(name, capsys):
     with pytest.raises(ConfigError) as error:
-        merge_options(load_config('configs/eoir_lumir.py'), {name: 8})
+        merge_options(configs.read('configs/eoir_lumir.py'), {name: 8})
     assert PUBLISHED_OPTIONS[name] in str(error.value)
     for written in (f'--{name}', f'{name}=8'):
         with pytest.raises(SystemExit) as stopped:
@@ -76,8 +77,8 @@ def test_every_key_of_a_sentence_is_one(name):
     """The dotted keys of each answer exist in the config of a system that it is about."""
     import re
 
-    configs = [OF.get(name), 'eoir_lumir', 'eoir_oasis', 'textscf_oasis', 'gradirn_ukbb', 'spine_mind', 'c2fvit_oasis']
-    known = [load_config(f'configs/{config}.py') for config in configs if config]
+    names = [OF.get(name), 'eoir_lumir', 'eoir_oasis', 'textscf_oasis', 'gradirn_ukbb', 'spine_mind', 'c2fvit_oasis']
+    known = [configs.look(f'configs/{name}.py') for name in names if name]
     roots = 'model|optim_wrapper|train_cfg|train_dataloader|val_dataloader|test_dataloader|default_hooks|randomness'
     for key in re.findall(rf'\b(?:{roots})(?:\.\w+)+', PUBLISHED_OPTIONS[name]):
         key = key.removesuffix('.py')

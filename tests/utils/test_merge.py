@@ -7,6 +7,7 @@ from mmreg.errors import ConfigError
 from mmreg.utils.config import load_config, merge_options
 from mmreg.utils.option_values import parse_value
 from mmreg.utils.shipped import config_folder
+from tests import configs
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_bad_values(text):
 
 
 def merged(name, *words):
-    cfg = load_config(config_folder() / f'{name}.py')
+    cfg = configs.read(config_folder() / f'{name}.py')
     options = {}
     for word in words:
         key, _, value = word.partition('=')
@@ -103,7 +104,7 @@ def test_a_misspelt_key_is_refused(word):
 @pytest.mark.parametrize('key', ['', '.', 'model..losses', '+', 'model.'])
 def test_a_key_without_a_name_is_refused(key):
     with pytest.raises(ConfigError, match='names between the dots'):
-        merge_options(load_config(config_folder() / 'eoir_lumir.py'), {key: 1})
+        merge_options(configs.read(config_folder() / 'eoir_lumir.py'), {key: 1})
 
 
 @pytest.mark.parametrize('numbers', [(0, 1), (1, 0), (0, 2)])
