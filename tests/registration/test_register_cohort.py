@@ -156,10 +156,9 @@ def test_memory_does_not_grow_with_the_number_of_pairs(folder):
     def note(outcome):
         if outcome.case.case_id in ('case_023', 'case_039'):  # by then everything is imported that ever will be
             gc.collect()
-            if not marks:
-                tracemalloc.start()  # what is made from here on and stays
             marks.append((tracemalloc.get_traced_memory()[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
+    tracemalloc.start()
     try:
         cohort(folder).run(note)
     finally:
