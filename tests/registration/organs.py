@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, map_coordinates
 
 from mmreg.io import Geometry, Volume
 
@@ -87,6 +87,19 @@ def head(seed, contrast='T1', skull=True, scale=1.0, spacing=3.2, shape=(56, 64,
     return Volume((1000 * a).astype(np.float32), grid)
 
 
+CONTRASTS = {'T1': (0.2, 0.55, 0.9), 'T2': (1.0, 0.65, 0.45), 'PD': (0.85, 1.0, 0.7), 'FLAIR': (0.2, 1.0, 0.7)}
+
+
+def person(seed, contrast='T1', size=48, step=1.2, apart=3.5):
+    """A crop of a brain of one person: fluid, grey and white matter up to the border, apart by some mm from others'."""
+    shape = (size,) * 3
+    move = np.stack([_noise(shape, 7, 20 * seed + k) for k in range(3)]) * apart / step / 3**0.5
+    depth = map_coordinates(_noise(shape, 4, 5), np.indices(shape) + move, order=1, mode='nearest')
+    values = np.asarray(CONTRASTS[contrast])[np.digitize(depth, (-0.6, 0.3))]
+    noisy = gaussian_filter(values, 0.7) + 0.03 * np.random.default_rng(seed).normal(size=shape)
+    return Volume((1000 * noisy).astype(np.float32), centred(shape, (step,) * 3))
+
+
 def flat(seed, white=False, inverted=False):
     """A 2-D picture: a dark body on white, or a bright one on black."""
     array = np.clip(1.2 + 0.6 * _noise((90, 80), 3, 5), 0.3, 2.5)
@@ -133,6 +146,13 @@ def examples() -> Iterator[tuple[str, tuple[str, ...], Volume, Volume]]:
     yield 'mouse brain', ONE, tissue((55, 80, 56), (0.2,) * 3, 0), tissue((55, 80, 56), (0.2,) * 3, 1)
     yield 'mouse head, dark around', ONE, head(0, scale=0.1, spacing=0.32), head(1, scale=0.1, spacing=0.32)
     yield 'crop of a brain', ONE, tissue((56,) * 3, (1.0,) * 3, 0), tissue((56,) * 3, (1.0,) * 3, 1)
+    for size, step in ((40, 1.0), (48, 1.2)):
+        for contrast in ('T1', 'T2', 'FLAIR'):
+            crops = (person(seed, contrast, size, step) for seed in (1, 2))
+            yield f'crop of {size * step:.0f} mm of two persons, {contrast}', ONE, *crops
+        for one, other in (('T1', 'T2'), ('PD', 'T1'), ('T2', 'FLAIR')):
+            crops = (person(seed, contrast, size, step) for seed, contrast in ((1, one), (2, other)))
+            yield f'crop of {size * step:.0f} mm of two persons, {one} and {other}', TWO, *crops
     yield 'large object', ONE, tissue((50,) * 3, (8.0,) * 3, 0), tissue((50,) * 3, (8.0,) * 3, 1)
     sagittal = np.eye(3)[:, [1, 2, 0]]
     for name, shape, spacing, direction in (

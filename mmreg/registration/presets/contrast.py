@@ -31,6 +31,9 @@ _STEPS = 12
 RISING, TOP, LOCAL, OPPOSED = 0.95, 0.78, 0.4, 0.05
 #: Standard deviation of the Gaussian window of the local correlation, voxels of the copy.
 _WINDOW = 1.5
+#: In a crop, whose copy has small voxels, two persons still differ by millimetres after a rigid alignment: the window
+#: has this length, mm, where that is more, but at most so many voxels.
+_APART, _WIDEST = 5.0, 5.0
 #: Fewer voxels than these tell nothing.
 _FEWEST = 200
 
@@ -84,9 +87,17 @@ def compare(fixed: Look, moving: Look) -> Contrast:
     values = [_clipped(image[places]) for image in (first, second)]
     curves = [_curve(*values), _curve(*values[::-1])]
     rising, top = (min(found) for found in zip(*curves))
-    local, opposed = _locally(first, second, places)
+    local, opposed = _locally(first, second, places, _window(fixed))
     same = rising >= RISING and top >= TOP and local >= LOCAL and opposed <= OPPOSED
     return Contrast(same, rising, top, local, opposed)
+
+
+def _window(fixed: Look) -> float:
+    """Standard deviation of the local window, voxels of the copy; longer where tissue is cut off all around."""
+    dark, faces = fixed.dark_faces
+    if 2 * dark >= faces:
+        return _WINDOW
+    return float(np.clip(_APART / min(fixed.copy.geometry.spacing), _WINDOW, _WIDEST))
 
 
 def _bright(image: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -123,14 +134,14 @@ def _rising(means: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.concatenate([np.full(int(k), mean) for mean, _, k in pools])
 
 
-def _locally(first: np.ndarray, second: np.ndarray, places: np.ndarray) -> tuple[float, float]:
+def _locally(first: np.ndarray, second: np.ndarray, places: np.ndarray, window: float) -> tuple[float, float]:
     """Mean local correlation and share of opposed changes among ``places``, weighted by how much changes."""
     weight = places.astype(np.float64)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return ndimage.gaussian_filter(values * weight, _WINDOW) / total
+        return ndimage.gaussian_filter(values * weight, window) / total
 
-    total = ndimage.gaussian_filter(weight, _WINDOW) + 1e-6
+    total = ndimage.gaussian_filter(weight, window) + 1e-6
     a, b = first - first[places].mean(), second - second[places].mean()
     m, n = mean(a), mean(b)
     cross = (mean(a * b) - m * n)[places]
