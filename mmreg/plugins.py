@@ -64,7 +64,9 @@ def load_entry_points() -> list[str]:
 
 
 def load_plugin(source: str | Path) -> None:
-    """Import a plugin: a Python file or an importable module. It is executed: load only what you trust.
+    """Import a plugin: a Python file, a folder with an ``__init__.py``, or an importable module.
+
+    It is executed: load only what you trust.
 
     Raises:
         ConfigError: there is no such file or module, or importing it fails.
@@ -74,14 +76,20 @@ def load_plugin(source: str | Path) -> None:
     if path.suffix != '.py' and not path.exists():
         _import(text, f'plugin {text!r}')
         return
+    folder = path if path.is_dir() else None
+    path = path / '__init__.py' if folder else path
     if not path.is_file():
-        raise ConfigError(f'--plugin {text}: there is no such file, expected a Python file or a module name.')
+        raise ConfigError(
+            f'--plugin {text}: there is no such file, expected a Python file, a folder with an __init__.py or a module '
+            'name.'
+        )
     path = Path(os.path.realpath(path))
     digest = hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()
-    name = f'mmreg_plugin_{path.stem}_{digest}'
+    name = f'mmreg_plugin_{(path.parent if folder else path).stem}_{digest}'
     if name in sys.modules:
         return
-    spec = importlib.util.spec_from_file_location(name, path)
+    inside = [str(path.parent)] if folder else None
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=inside)
     if spec is None or spec.loader is None:
         raise ConfigError(
             f'--plugin {text}: found the ending {path.suffix!r}, expected a Python file or a module name.'

@@ -33,6 +33,21 @@ def test_plugin_file(tmp_path, capsys):
     assert BACKBONES.get('FromAFile').__module__ in sys.modules
 
 
+def test_plugin_folder(tmp_path, capsys):
+    """A folder with an ``__init__.py`` is a package: its files may import each other."""
+    folder = tmp_path / 'parts'
+    folder.mkdir()
+    (folder / 'one.py').write_text(PART.format(name='FromAFolder'))
+    (folder / '__init__.py').write_text('from .one import FromAFolder\n')
+    assert main(['list', 'backbones', '--plugin', str(folder)]) == 0
+    assert 'FromAFolder' in capsys.readouterr().out
+    load_plugin(folder)  # again: nothing happens
+    assert BACKBONES.get('FromAFolder').__module__ in sys.modules
+    (folder / '__init__.py').unlink()
+    with pytest.raises(ConfigError, match=r'parts: there is no such file, expected .* a folder with an __init__\.py'):
+        load_plugin(folder)
+
+
 def test_custom_imports_in_a_config(tmp_path, monkeypatch, capsys):
     (tmp_path / 'imported_parts.py').write_text(PART.format(name='FromAnImport'))
     config = tmp_path / 'config.py'

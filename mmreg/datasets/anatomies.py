@@ -74,16 +74,22 @@ def _body(rng: np.random.Generator, size: Sequence[int]) -> Tensor:
     return torch.from_numpy(square.astype(np.float32)) + 0.3 * smooth_noise(rng, size, [n / 3 for n in size])
 
 
+def brain_regions(resolution: int) -> tuple[Tensor, Tensor]:
+    """Weights of six regions ``(6, *spatial)`` of the packaged brain, and whether a voxel is inside ``(*spatial)``."""
+    template = brain_template(resolution)
+    brain = ndimage.binary_fill_holes(template.image[0].numpy() > 0.1)
+    inside = torch.from_numpy(brain.astype(np.float32))
+    missing = (1 - template.tissues.sum(0)).clamp_min(0) * inside
+    return torch.cat([(1 - inside)[None], template.tissues, missing[None]]), inside
+
+
 @lru_cache(maxsize=1)
 def _brain(resolution: int) -> tuple[Tensor, Tensor]:
     """Weights of six regions ``(6, *spatial)``, and the distance from the brain in mm (negative inside)."""
-    template = brain_template(resolution)
-    brain = ndimage.binary_fill_holes(template.image[0].numpy() > 0.1)
+    weights, inside = brain_regions(resolution)
+    brain = inside.numpy() > 0
     outside = ndimage.distance_transform_edt(~brain, sampling=resolution)
     distance = outside - ndimage.distance_transform_edt(brain, sampling=resolution)
-    inside = torch.from_numpy(brain.astype(np.float32))
-    missing = (1 - template.tissues.sum(0)).clamp_min(0) * inside
-    weights = torch.cat([(1 - inside)[None], template.tissues, missing[None]])
     return weights, torch.from_numpy(distance.astype(np.float32))
 
 
@@ -103,7 +109,7 @@ def random_brain(rng: np.random.Generator, resolution: int = 2, most: int = 14) 
     region = _tissues(rng, weights, resolution)
     region[(region == BACKGROUND) & (distance < 0)] = OUTER_FLUID
     count = int(rng.integers(4, most + 1))
-    parcel = _parcels(rng, size, count)
+    parcel = parcels(rng, size, count)
     scored = torch.where(region == INNER_FLUID, 1, torch.zeros_like(region))
     for index, tissue in enumerate(_PARCELLED):
         scored = torch.where(region == tissue, 2 + index * most + parcel, scored)
@@ -125,7 +131,7 @@ def _tissues(rng: np.random.Generator, weights: Tensor, resolution: int) -> Tens
     return region
 
 
-def _parcels(rng: np.random.Generator, size: Sequence[int], count: int) -> Tensor:
+def parcels(rng: np.random.Generator, size: Sequence[int], count: int) -> Tensor:
     """``(*size)`` in 0..count-1: cells around random points, with borders bent at random."""
     coarse = [max(4, n // 2) for n in size]
     axes = [torch.linspace(0, n - 1, m) for n, m in zip(size, coarse)]

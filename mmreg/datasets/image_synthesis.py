@@ -146,7 +146,6 @@ def paint(
         appearance: What the image may look like.
         hidden: Regions that the image does not show.
     """
-    size = parts.shape
     torch_rng = torch.Generator().manual_seed(int(rng.integers(2**31)))
     count = int(region.max()) + 1
     base = torch.from_numpy(rng.uniform(0, 1, count).astype(np.float32))[region]
@@ -157,8 +156,29 @@ def paint(
         shown &= region != one
     clear = rng.random() < appearance.clear
     value[~shown] = 0.0 if clear else float(rng.uniform(0, 0.3))
-    image = value[parts]
-    body = shown[parts]
+    image = degraded(rng, value[parts], shown[parts] if clear else None, appearance, torch_rng)
+    for window in cropped(rng, parts.shape, appearance.crop):
+        image[window] = 0
+    return image[None]
+
+
+def degraded(
+    rng: np.random.Generator,
+    image: Tensor,
+    body: Tensor | None,
+    appearance: Appearance,
+    torch_rng: torch.Generator,
+) -> Tensor:
+    """``image`` ``(*size)`` as a scanner would give it, in [0, 1]: noise, blur, thick slices, bias, another gamma.
+
+    Args:
+        rng: Decides everything.
+        image: Brightness.
+        body: ``(*size)``, what is multiplied with the result: nothing is seen where it is 0.
+        appearance: What the image may look like.
+        torch_rng: Draws the noise of voxels.
+    """
+    size = image.shape
     grain = float(rng.uniform(0, appearance.noise))
     image = image + grain * torch.randn(size, generator=torch_rng)
     image = _blurred(image, [float(rng.uniform(0.2, appearance.blur))] * len(size))
@@ -168,10 +188,9 @@ def paint(
     image = image.clamp_min(0) * bias.exp() + float(rng.uniform(0, appearance.noise / 2)) * torch.randn(
         size, generator=torch_rng
     )
-    if clear:
+    if body is not None:
         image = image * body
-    image = normalised(image) ** float(np.exp(rng.normal(0, 0.25)))
-    return _cropped(rng, image, appearance.crop)[None]
+    return normalised(image) ** float(np.exp(rng.normal(0, 0.25)))
 
 
 def normalised(image: Tensor) -> Tensor:
@@ -207,14 +226,15 @@ def _thick(rng: np.random.Generator, image: Tensor, appearance: Appearance) -> T
     return F.interpolate(slices, size=tuple(image.shape), mode=linear, align_corners=False)[0, 0]
 
 
-def _cropped(rng: np.random.Generator, image: Tensor, probability: float) -> Tensor:
-    """Zero beyond a random plane, now and then."""
-    for axis, length in enumerate(image.shape):
-        if rng.random() < probability / image.dim():
+def cropped(rng: np.random.Generator, size: Sequence[int], probability: float) -> list[tuple[slice, ...]]:
+    """Windows beyond a random plane that an image does not show, now and then."""
+    windows = []
+    for axis, length in enumerate(size):
+        if rng.random() < probability / len(size):
             width = int(length * rng.uniform(0.05, 0.25))
             start = 0 if rng.random() < 0.5 else length - width
-            image.narrow(axis, start, width).zero_()
-    return image
+            windows.append((slice(None),) * axis + (slice(start, start + width),))
+    return windows
 
 
 def corresponding_points(
