@@ -141,8 +141,7 @@ def _similarity_rows(
     case_id: str, images: AfterAndBefore, where: np.ndarray | None, spacing: Sequence[float]
 ) -> list[Row]:
     others = (images.after, images.before)
-    lncc = [similarity.local_correlation(images.target, other, where, spacing) for other in others]
-    nmi = [similarity.mutual_information(images.target, other, where) for other in others]
+    lncc, nmi = zip(*(similarity.both_similarities(images.target, other, where, spacing) for other in others))
     shown = [similarity.foreground_overlap(images.target, other) for other in others]
     return [Row(case_id, 'lncc', '', *lncc), Row(case_id, 'nmi', '', *nmi), Row(case_id, 'foreground_dice', '', *shown)]
 

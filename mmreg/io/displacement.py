@@ -24,7 +24,7 @@ from .formats.write_nifti import write_vectors
 from .geometry import Geometry, lps_flip
 from .volumes import Volume, read_sitk, write_sitk
 
-#: So many slices across the first axis are turned at a time: they stay in the cache.
+#: Slices across the first axis that are computed at a time.
 _ROWS = 16
 IMAGE_SUFFIXES = ('.nii', '.nii.gz', '.nrrd', '.nhdr', '.mha', '.mhd')
 
@@ -44,9 +44,10 @@ def voxels_to_lps(displacement: np.ndarray, geometry: Geometry) -> np.ndarray:
     array = np.asarray(displacement)
     ndim, shape = geometry.ndim, array.shape[1:]
     # Stored as ITK stores vectors, the first axis fastest: an image is made of it without a copy.
-    vectors = np.empty((*shape[::-1], ndim)).transpose(*reversed(range(len(shape))), len(shape))
-    _mix(_to_lps(geometry), array, np.moveaxis(vectors, -1, 0))
-    return vectors
+    vectors = np.empty((*shape[::-1], ndim))
+    for rows in _blocks(array):
+        vectors[..., rows, :] = _mixed(_to_lps(geometry), array[:, rows]).T
+    return vectors.transpose(*reversed(range(len(shape))), len(shape))
 
 
 def lps_components(
@@ -71,13 +72,9 @@ def lps_components(
     array = np.asarray(displacement)
     for row in _to_lps(geometry):
         found = np.empty(array.shape[:0:-1], dtype)
-        for first in range(0, array.shape[1], _ROWS):
-            block = array[:, first : first + _ROWS]
-            mixed = np.empty((1, *block.shape[1:]))
-            _mix(row[None], block, mixed)
-            if step is not None:
-                _round(mixed, step)
-            found[..., first : first + _ROWS] = mixed[0].T
+        for rows in _blocks(array):
+            mixed = _mixed(row[None], array[:, rows])
+            found[..., rows] = (mixed if step is None else _round(mixed, step))[0].T
         yield found
 
 
@@ -94,18 +91,25 @@ def lps_to_voxels(vectors: np.ndarray, geometry: Geometry) -> np.ndarray:
         [-0.5, -1.0]
     """
     array = np.moveaxis(np.asarray(vectors), -1, 0)
-    displacement = np.empty(array.shape)
-    _mix(np.linalg.inv(_to_lps(geometry)), array, displacement)
+    displacement, matrix = np.empty(array.shape), np.linalg.inv(_to_lps(geometry))
+    for rows in _blocks(array):
+        displacement[:, rows] = _mixed(matrix, array[:, rows])
     return displacement
 
 
-def _mix(matrix: np.ndarray, components: np.ndarray, out: np.ndarray) -> None:
-    """``out[a] = sum over b of matrix[a, b] * components[b]``, component by component: no whole field beside it."""
+def _blocks(array: np.ndarray) -> Iterator[slice]:
+    """Parts of a field ``(ndim, *S)`` along its first spatial axis that stay in the cache."""
+    return (slice(first, first + _ROWS) for first in range(0, array.shape[1], _ROWS))
+
+
+def _mixed(matrix: np.ndarray, components: np.ndarray) -> np.ndarray:
+    """``out[a] = sum over b of matrix[a, b] * components[b]``, float64."""
+    out = np.zeros((len(matrix), *components.shape[1:]))
     for row, target in zip(matrix, out):
-        target[:] = 0
         for factor, component in zip(row, components):
             if factor:
                 target += np.multiply(component, factor, dtype=np.float64)
+    return out
 
 
 def _round(vectors: np.ndarray, step: float) -> np.ndarray:
@@ -180,7 +184,11 @@ def rounded(displacement: np.ndarray, geometry: Geometry, step: float) -> np.nda
         >>> rounded(np.full((2, 4, 3), 0.3), grid, 0.5)[:, 0, 0].tolist()  # 0.6 and 0.3 mm
         [0.25, 0.5]
     """
-    return lps_to_voxels(_round(voxels_to_lps(displacement, geometry), step), geometry).astype(np.float32)
+    array, there = np.asarray(displacement), _to_lps(geometry)
+    back, found = np.linalg.inv(there), np.empty(array.shape, np.float32)
+    for rows in _blocks(array):
+        found[:, rows] = _mixed(back, _round(_mixed(there, array[:, rows]), step))
+    return found
 
 
 def write_displacement_image(

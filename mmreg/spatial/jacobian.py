@@ -10,6 +10,7 @@ from torch import Tensor
 from mmreg.errors import InputError
 
 from ._checks import check_field, per_axis
+from .compiled.deforming import determinant, serves_determinant
 from .compiled.gpu import summing as gpu
 from .compiled.gpu.switch import on_gpu
 from .gradient import differences
@@ -82,6 +83,8 @@ def jacobian_determinant(
     plain = scheme == 'central' and crop in (None, 0) and units == 'voxel'
     if plain and on_gpu(displacement) and not (displacement.requires_grad and torch.is_grad_enabled()):
         return gpu.jacobian_determinant(displacement)
+    if plain and serves_determinant(displacement):
+        return determinant(displacement)
     columns = _columns(displacement, spacing, scheme, crop, units)
     return _determinant([[column[:, i] for column in columns] for i in range(len(columns))])
 

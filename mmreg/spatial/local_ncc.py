@@ -65,9 +65,12 @@ class LocalCorrelation:
 
     def mean(self, warped: Tensor, fixed: Tensor, window: Window, mask: Tensor | None = None) -> Tensor:
         """Mean of the map, a differentiable scalar; ``mask`` ``(N, 1, *spatial)`` weights it."""
+        compiled = self._serves(window, warped, fixed)
+        if self.masked and compiled and self.has_closed_form(mask):
+            return self.mean_and_gradients(warped, fixed, (False, False), window, mask)[0]
         if self.masked:
             moments = _masked_moments(warped, fixed, window, mask)
-        elif self._serves(window, warped, fixed):
+        elif compiled:
             return self._compiled(warped, fixed, (False, False), window, mask, None)[0]
         else:
             moments = _local_moments(warped, fixed, window)

@@ -21,7 +21,15 @@ from mmreg.registration.affine.similarity import HistogramSimilarity
 from mmreg.registration.optimisation.rules import RULES
 from mmreg.registration.optimisation.settings import Settings
 from mmreg.registry import LOSSES
-from mmreg.spatial import box_sum, compose, invert_divided, separable_filter, there_and_back, warp
+from mmreg.spatial import (
+    box_sum,
+    compose,
+    invert_divided,
+    jacobian_determinant,
+    separable_filter,
+    there_and_back,
+    warp,
+)
 from mmreg.spatial.compiled import use_compiled
 from mmreg.spatial.compiled.scattered import at_points, serves_points
 from mmreg.spatial.histogram import mutual_information
@@ -99,7 +107,19 @@ def laid_out(x: Tensor, layout: str) -> Tensor:
 def case(seed: int, number: int) -> Case:
     """Case ``number`` of ``seed``."""
     make = Maker(seed, number)
-    kinds = (warped, warped, composed, summed, filtered, correlated, self_similar, stepped, inverted, searched)
+    kinds = (
+        warped,
+        warped,
+        composed,
+        summed,
+        filtered,
+        correlated,
+        self_similar,
+        stepped,
+        inverted,
+        searched,
+        deformed,
+    )
     made = kinds[number % len(kinds)](make)
     made.words = {'operation': kinds[number % len(kinds)].__name__, **make.words, **made.words}
     return made
@@ -183,6 +203,13 @@ def inverted(make: Maker) -> Case:
         return out if calm else torch.zeros(1)
 
     return Case(inverse, [moved], {'factors': factors}, gradients=False)
+
+
+def deformed(make: Maker) -> Case:
+    """The determinant of a field with two voxels and more along each axis; products of huge numbers overflow alike."""
+    size = [max(2, n) for n in make.size()]
+    moved = make.tensor('field', [make.draw.choice([1, 2]), 3, *size], make.draw.choice([0.1, 3.0, 60.0]))
+    return Case(lambda u: jacobian_determinant(u.detach()), [moved], gradients=False)
 
 
 def searched(make: Maker) -> Case:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from mmreg.errors import DataError
-from mmreg.spatial import local_ncc
 from mmreg.spatial.histogram import normalised_information
+from mmreg.spatial.local_ncc import LocalCorrelation
+from mmreg.spatial.windows import build_window
 
 #: Ends of the range that intensities are scaled by, percentiles.
 _RANGE = (0.5, 99.5)
@@ -41,10 +42,31 @@ def local_correlation(
     inside = _checked(first, second, where)
     if not inside.any():
         return float('nan')
-    sizes = _window(spacing, window, first.ndim)
-    pair = [torch.from_numpy(_scaled(image, inside))[None, None] for image in (first, second)]
-    values = local_ncc(pair[0], pair[1], sizes)[0, 0]
-    return float(values[torch.from_numpy(inside)].double().mean())
+    return _local((_scaled(first, inside), _scaled(second, inside)), inside, _window(spacing, window, first.ndim))
+
+
+def both_similarities(
+    first: np.ndarray, second: np.ndarray, where: np.ndarray | None = None, spacing: Sequence[float] | None = None
+) -> tuple[float, float]:
+    """:func:`local_correlation` and :func:`mutual_information` of two images, whose ranges are looked up once.
+
+    Args:
+        first: ``(*S)`` intensities.
+        second: The same shape.
+        where: ``(*S)`` bool: voxels that count; all by default.
+        spacing: Voxel size in mm.
+    """
+    inside = _checked(first, second, where)
+    if not inside.any():
+        return float('nan'), float('nan')
+    scaled = _scaled(first, inside), _scaled(second, inside)
+    return _local(scaled, inside, _window(spacing, 9, first.ndim)), _mutual(scaled, inside)
+
+
+def _local(scaled: tuple[np.ndarray, np.ndarray], inside: np.ndarray, sizes: Sequence[int]) -> float:
+    first, second, mask = (torch.from_numpy(x)[None, None] for x in (*scaled, inside))
+    window = build_window(sizes, 'box', None, inside.ndim)
+    return float(LocalCorrelation().mean(first, second, window, mask.float()))
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray, where: np.ndarray | None = None) -> float:
@@ -63,9 +85,11 @@ def mutual_information(first: np.ndarray, second: np.ndarray, where: np.ndarray 
     inside = _checked(first, second, where)
     if not inside.any():
         return float('nan')
-    bins = [
-        np.minimum((_scaled(image, inside)[inside] * _BINS).astype(np.int64), _BINS - 1) for image in (first, second)
-    ]
+    return _mutual((_scaled(first, inside), _scaled(second, inside)), inside)
+
+
+def _mutual(scaled: tuple[np.ndarray, np.ndarray], inside: np.ndarray) -> float:
+    bins = [np.minimum((image[inside] * _BINS).astype(np.int64), _BINS - 1) for image in scaled]
     joint = np.bincount(bins[0] * _BINS + bins[1], minlength=_BINS**2).reshape(1, _BINS, _BINS)
     return float(normalised_information(torch.from_numpy(joint.astype(np.float64)))[0])
 

@@ -35,5 +35,5 @@ def unfold(displacement: Tensor, passes: int) -> Tensor:
         near = (box_sum(bad.float(), 2 * REACH + 1) > 0.5).float()
         weight = torch.maximum(gaussian_filter(near, SIGMA, truncate=2.0), bad.float())
         smooth = gaussian_filter(displacement, SIGMA, truncate=3.0, padding='border')
-        displacement = displacement + weight * (smooth - displacement)
+        displacement = smooth.sub_(displacement).mul_(weight).add_(displacement)
     return displacement

@@ -45,7 +45,7 @@ def noise_of(image: Tensor, mask: Tensor | None = None) -> list[float]:
         if n < 3:
             continue
         before, here, after = (differences.narrow(axis, start, n - 2) for start in range(3))
-        differences = (before - 2 * here + after) / 6**0.5
+        differences = torch.sub(before, here, alpha=2).add_(after).div_(6**0.5)
         inside[axis], used = slice(1, -1), used + 1
     if used < 2:
         return [0.0] * len(image)

@@ -18,8 +18,10 @@ MOST_FOLDS = 33.0
 def longer_than_image(displacement: np.ndarray, geometry: Geometry) -> str:
     """Words where the longest displacement ``(ndim, *S)``, voxels, exceeds the longest side of its grid; else empty."""
     spacing = np.asarray(geometry.spacing, dtype=np.float64)
-    metric = np.asarray(displacement, dtype=np.float64) * spacing.reshape(-1, *[1] * geometry.ndim)
-    longest, side = float(np.sqrt(np.square(metric).sum(axis=0)).max()), float((spacing * geometry.shape).max())
+    steps = spacing.reshape(-1, *[1] * (geometry.ndim - 1))
+    # Slice by slice: no field in float64 in memory.
+    squares = [np.square(displacement[:, n] * steps).sum(axis=0).max() for n in range(geometry.shape[0])]
+    longest, side = float(np.sqrt(np.max(squares))), float((spacing * geometry.shape).max())
     if longest <= side:
         return ''
     return f'moves by up to {longest:.4g} mm, expected less than the longest side of the image, {side:.4g} mm'

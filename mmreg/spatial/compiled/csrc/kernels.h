@@ -14,6 +14,7 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
 #define MMREG_TABLE(KERNEL)                                                                                            \
     KERNEL(mmreg_box, (const float *in, float *out, int64_t volumes, const int64_t *size, const int64_t *reach,        \
                        int threads))                                                                                   \
+    KERNEL(mmreg_determinant, (const float *field, float *out, int64_t samples, const int64_t *size, int threads))      \
     KERNEL(mmreg_direction, (const float *mean, const float *square, const float *added, float *out, float *largest,   \
                              int64_t samples, const int64_t *size, const float *mobility, float by_mean,               \
                              float by_square, int by_length, int threads))                                             \
