@@ -11,6 +11,7 @@ from mmreg.errors import ConfigError, DataError
 from mmreg.registration.options import RunOptions
 from mmreg.utils import console
 
+from .shared.engine_parts import import_what_registers
 from .shared.options import Parser, add_common, add_described
 from .shared.run_options import PROGRESS, run_options
 from .shared.running import begin, stopping_on_sigterm
@@ -65,6 +66,7 @@ def _bids(args: argparse.Namespace) -> int:
     _check(args)
     if args.progress == 'bar':
         begin(f'looking at {args.bids_dir}')
+    import_what_registers()
     from mmreg.io.bids import parse_filter
     from mmreg.registration.bids import describe, find_pairs
     from mmreg.registration.register import make_pipeline

@@ -13,6 +13,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
+from .shared.engine_parts import import_what_registers
 from .shared.group_options import GroupProgress, add_group, group_options, in_few_words, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import begin, stopping_on_sigterm
@@ -56,6 +57,7 @@ def _propagate(args: argparse.Namespace) -> int:
         raise ConfigError('found neither or both of TARGET and --leave-one-out, expected one of them.')
     to = in_few_words([args.target]) if args.target else 'each other'
     begin(f'carrying labels of {in_few_words(args.atlases)} to {to}')
+    import_what_registers()
     from mmreg.io.label_tables import label_title
     from mmreg.populations.propagation.leave_one_out import leave_one_out, mean_dice
     from mmreg.populations.propagation.propagate import Work, carried, check_atlases, check_contrast

@@ -14,6 +14,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
+from .shared.engine_parts import import_what_registers
 from .shared.group_options import GroupProgress, add_group, group_options, in_few_words, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import begin, stopping_on_sigterm
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _series(args: argparse.Namespace) -> int:
     begin(f'bringing {in_few_words(args.frames)} together')
+    import_what_registers()
     from mmreg.populations.series.align import align_series
     from mmreg.populations.series.frames import read_series
 

@@ -11,6 +11,7 @@ from mmreg.utils import console
 from mmreg.utils.described import descriptions
 
 from .shared.engine_options import engine_of
+from .shared.engine_parts import import_what_registers
 from .shared.group_options import GroupProgress, add_group, group_options, in_few_words, names_of, settings_of
 from .shared.options import Parser, add_described
 from .shared.running import begin, stopping_on_sigterm
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _template(args: argparse.Namespace) -> int:
     begin(f'building a template of {in_few_words(args.scans)}')
+    import_what_registers()
     from mmreg.populations.scans import read_scans
     from mmreg.populations.template.build import build_template, stages
 
