@@ -33,6 +33,7 @@ from mmreg.spatial import (
 from mmreg.spatial.compiled import use_compiled
 from mmreg.spatial.compiled.scattered import at_points, serves_points
 from mmreg.spatial.histogram import mutual_information
+from mmreg.spatial.warp import keeping_slopes
 
 #: Lengths of an axis: around the sizes of vectors, strips and tiles.
 AXES = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 63, 64, 65, 97, 129)
@@ -130,7 +131,14 @@ def warped(make: Maker) -> Case:
     padding = make.draw.choice(['zeros', 'border'])
     image = make.tensor('image', [samples, channels, *size])
     moved = make.tensor('field', [make.draw.choice([1, samples]), 3, *size], make.draw.choice([0.1, 1.0, 5.0, 60.0]))
-    return Case(lambda i, u: warp(i, u, padding=padding), [image, moved], {'padding': padding})
+    if channels > 1 or make.draw.random() < 0.3:
+        return Case(lambda i, u: warp(i, u, padding=padding), [image, moved], {'padding': padding})
+
+    def by_slopes(image: Tensor, field: Tensor) -> Tensor:
+        with keeping_slopes():
+            return warp(image.detach(), field, padding=padding) + 0 * torch.nan_to_num(image).sum().clamp(-1, 1)
+
+    return Case(by_slopes, [image, moved], {'padding': padding, 'slopes': True})
 
 
 def composed(make: Maker) -> Case:

@@ -15,6 +15,7 @@ from mmreg.models.flow_heads.free_field import FreeField
 from mmreg.models.objective import Objective
 from mmreg.models.registrars.registrar import Registrar
 from mmreg.spatial import invert_multilevel, resize_field, warp
+from mmreg.spatial.warp import keeping_slopes
 from mmreg.utils.memory import give_back
 
 from .folding import folded, unfold
@@ -219,7 +220,7 @@ class _Run:
 
     def _evaluate(self, data: Mapping[str, Any]) -> tuple[dict[str, float], list[Tensor]]:
         """Values of the terms, and the gradients of each pair's own loss by the field and its inverse."""
-        with torch.enable_grad(), torch.autocast(self.device_type, enabled=self.settings.amp):
+        with torch.enable_grad(), keeping_slopes(), torch.autocast(self.device_type, enabled=self.settings.amp):
             terms = self._terms(data)
             loss = torch.stack([value for key, value in terms.items() if key.startswith('loss_')]).sum()
             leaves = self.head.leaves

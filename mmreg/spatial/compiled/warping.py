@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .gpu import warping as gpu
 from .gpu.switch import on_gpu
-from .library import call, serves
+from .library import call, has, serves
 
 
 def serves_warp(image: Tensor, displacement: Tensor) -> bool:
@@ -38,6 +38,20 @@ def warp_forward(image: Tensor, displacement: Tensor, border: bool, composed: bo
         return out
     call('mmreg_warp_planar', image, field, field if composed else None, out, *shape)
     return out
+
+
+def serves_slopes(image: Tensor, displacement: Tensor) -> bool:
+    """Whether :func:`warp_with_slopes` can do it: one channel, on the CPU."""
+    return not on_gpu(image) and image.shape[1] == 1 and serves_warp(image, displacement) and has('mmreg_warp_slopes')
+
+
+def warp_with_slopes(image: Tensor, displacement: Tensor, border: bool) -> tuple[Tensor, Tensor]:
+    """:func:`warp_forward` of ``(N, 1, *spatial)``, and its derivatives by the displacement ``(N, 3, *spatial)``."""
+    image, image_step = _laid_out(image, False)
+    field, field_step = _laid_out(displacement, False)
+    out, slopes = torch.empty(image.shape), torch.empty(field.shape)
+    call('mmreg_warp_slopes', image, field, out, slopes, len(image), image.shape[2:], image_step, field_step, border)
+    return out, slopes
 
 
 def warp_backward(

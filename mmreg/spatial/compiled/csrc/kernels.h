@@ -63,7 +63,9 @@ enum { MMREG_DONE = 0, MMREG_NO_MEMORY = 1 };
     KERNEL(mmreg_warp_rows_backward,                                                                                   \
            (const float *grad, const float *image, const float *field, float *to_image, float *to_field,              \
             int32_t *ranges, int64_t samples, int64_t channels, const int64_t *size, int64_t image_step,               \
-            int64_t field_step, int border, int threads))
+            int64_t field_step, int border, int threads))                                                              \
+    KERNEL(mmreg_warp_slopes, (const float *image, const float *field, float *out, float *slopes, int64_t samples,     \
+                               const int64_t *size, int64_t image_step, int64_t field_step, int border, int threads))
 
 #define MMREG_DECLARE(name, arguments) int name arguments;
 MMREG_TABLE(MMREG_DECLARE)
