@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmreg.errors import ConfigError, DataError
 from mmreg.models.flow_heads.free_field import FreeField
+from mmreg.models.losses.lncc import LNCC
 from mmreg.models.objective import Objective
 from mmreg.models.registrars.registrar import Registrar
 from mmreg.spatial import invert_multilevel, resize_field, warp
@@ -25,6 +26,7 @@ from .noise import at_least, noise_of_pairs, widening
 from .result import Optimised, Progress
 from .rules import make_rule
 from .settings import Settings
+from .sharpness import equally_sharp
 from .stiffness import ALIKE, lengths_of_field, likeness, make_smoother
 
 #: At the end of a level landmarks move the field alone, at most so often, until they are off by so many voxels.
@@ -32,6 +34,8 @@ SETTLING, NEAR = 12, 0.1
 #: What is beside the focus of a level counts so much: little where both meet, and further away it moves all the same,
 #: since steps do not depend on how large a gradient is.
 BESIDE = 0.1
+#: A level of voxels below this times those of the images shows their sharpness.
+_FINE = 1.5
 Report = Callable[[Progress], None]
 
 
@@ -121,7 +125,9 @@ class _Run:
             data.pop('fixed_focus_mask', None)
         self.head.reset(resize_field(field, size=stage.field.size, values='aligned'))
         wider = self._wider(stage)
-        lengths = lengths_of_field(stage, self._alike(stage, data))
+        alike = self._alike(stage, data)
+        data = self._equally_sharp(stage, data, alike)
+        lengths = lengths_of_field(stage, alike)
         update = make_smoother(stage, at_least([level.smooth_update] * len(wider), level.least_update, wider))
         smooth = make_smoother(stage, at_least(lengths, level.least_field, wider), 'border')
         rule = self.make_rule(update, stage.mobility(self.settings.metric), level.step)
@@ -203,6 +209,19 @@ class _Run:
         found = likeness(warped, data['fixed'], shown.get('fixed_mask'))
         self.result.likeness.append(found)
         return [value >= ALIKE for value in found]
+
+    def _correlates(self, stage: Stage) -> bool:
+        """Whether local correlation compares the images as sharp as they are."""
+        terms: list[Any] = [] if self.objective is None else list(self.objective.terms.values())
+        local = any(isinstance(loss, LNCC) for term in terms for loss in term.losses)
+        return local and stage.images.finest < _FINE * self.full.finest
+
+    def _equally_sharp(self, stage: Stage, data: dict[str, Any], alike: list[bool]) -> dict[str, Any]:
+        """The images of the finest level, the sharper one of a pair that is alike blurred like the other."""
+        if not any(alike) or not self._correlates(stage):
+            return data
+        data, self.result.blurred = equally_sharp(data, alike)
+        return data
 
     def _wider(self, stage: Stage) -> list[float]:
         """How much wider than without noise the Gaussians of a level have to be for each pair."""

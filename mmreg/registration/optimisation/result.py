@@ -43,10 +43,12 @@ class Optimised:
         residual: How well it inverts, voxels; None without it.
         curves: Name of a term -> its values over all iterations; ``'loss'`` is the weighted sum.
         seconds: Wall-clock time, ``'total'``, one entry per level, and ``'inverse'``.
-        likeness: Per level whose settings ask for it, how alike the images of each pair were at its start, 0 to 1.
+        likeness: Per level that asks for it, how alike the images of each pair were at its start, 0 to 1.
         noise: Standard deviation of the noise of each pair, both images together, as a share of their range.
         widening: Per level how many times as wide as without noise the Gaussians had to be for each pair.
         folds: Fraction of voxels with a Jacobian determinant of 0 or less, per pair.
+        blurred: Of each pair the standard deviations by which ``fixed`` or ``moving`` was blurred on the finest level
+            to be as sharp as the other, voxels along each axis; None where none was; empty where it was not asked.
         taken_back: Per pair the levels that its own loss called worse than where they began.
     """
 
@@ -59,4 +61,5 @@ class Optimised:
     noise: list[float] = field(default_factory=list)
     widening: list[list[float]] = field(default_factory=list)
     folds: list[float] = field(default_factory=list)
+    blurred: list[dict[str, list[float]] | None] = field(default_factory=list)
     taken_back: list[list[int]] = field(default_factory=list)

@@ -78,7 +78,7 @@ class InstanceOptimisation(Source):
         results = split_batch(pairs, in_space(displacement.cpu(), pairs[0].axis), found.curves, seconds)
         count = len({level for level, _, _ in found.curves['loss']})
         judged = map(_judged, results, opinions, values)
-        widened = [_widened(result, found, n) for n, result in enumerate(judged)]
+        widened = [_blurred(_widened(result, found, n), found, n) for n, result in enumerate(judged)]
         return [_told(result, levels, count) for result, levels in zip(widened, found.taken_back)]
 
     def settings(self) -> dict[str, Any]:
@@ -142,6 +142,15 @@ def _widened(result: SourceResult, found: Optimised, n: int) -> SourceResult:
         return result
     told = {'share_of_range': found.noise[n], 'gaussians_wider': factors}
     return replace(result, notes={**result.notes, 'noise': told})
+
+
+def _blurred(result: SourceResult, found: Optimised, n: int) -> SourceResult:
+    """The result of pair ``n`` with the blur that made both images equally sharp."""
+    blur = found.blurred[n] if found.blurred else None
+    if blur is None:
+        return result
+    rounded = {role: [round(s, 2) for s in sigma] for role, sigma in blur.items()}
+    return replace(result, notes={**result.notes, 'blurred_voxels': rounded})
 
 
 def _told(result: SourceResult, taken_back: Sequence[int], levels: int) -> SourceResult:
