@@ -71,7 +71,7 @@ def lps_components(
     """
     array = np.asarray(displacement)
     for row in _to_lps(geometry):
-        found = np.empty(array.shape[:0:-1], dtype)
+        found: np.ndarray = np.empty(array.shape[:0:-1], dtype)
         for rows in _blocks(array):
             mixed = _mixed(row[None], array[:, rows])
             found[..., rows] = (mixed if step is None else _round(mixed, step))[0].T

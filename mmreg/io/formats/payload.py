@@ -102,7 +102,7 @@ def chunks(path: Path, encoding: str, offset: int = 0) -> Iterator[bytes]:
             with unpacked(file, encoding) as stream:
                 while chunk := stream.read(CHUNK):
                     yield chunk
-        except (*broken_stream(), ValueError) as error:
+        except (ValueError, *broken_stream()) as error:  # type: ignore[misc]
             raise damaged(path, encoding) from error
 
 

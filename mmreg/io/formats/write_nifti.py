@@ -95,7 +95,7 @@ def _fill(file: BinaryIO, block: bytes, parts: Iterable[np.ndarray]) -> None:
 def _pieces(part: np.ndarray) -> Iterator[Any]:
     """The bytes of an array, slice by slice."""
     for piece in part:
-        yield memoryview(np.ascontiguousarray(piece)).cast('B')
+        yield np.ascontiguousarray(piece).data.cast('B')
 
 
 def _affine(spacing: Sequence[float], origin: Sequence[float], direction: Sequence[float]) -> np.ndarray:
