@@ -53,6 +53,16 @@ def error(result, truth=2.0):
     return float(np.abs(result.displacement[inside] - wanted).mean())
 
 
+def test_a_refinement_that_helps_nothing_keeps_what_the_network_found(network, pair, tmp_path):
+    text = '\noptimisation = dict(levels=[dict(scale=1, iterations=2)], step=9.0, smooth_update=0.5)'
+    alone = mmreg.RegistrationInferencer(network(), device='cpu')(*pair)
+    refined = mmreg.RegistrationInferencer(network(), device='cpu', refine=2, preset=write_preset(tmp_path, text))(
+        *pair
+    )
+    np.testing.assert_allclose(refined.displacement, alone.displacement, atol=1e-5)
+    assert any('the displacement that it began with is kept' in words for words in refined.warnings)
+
+
 def test_refinement_goes_on_from_the_network(network, pair, preset):
     alone = mmreg.RegistrationInferencer(network(), device='cpu')(*pair)
     register = mmreg.RegistrationInferencer(network(), device='cpu', refine=25, preset=preset)

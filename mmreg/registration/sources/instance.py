@@ -79,7 +79,7 @@ class InstanceOptimisation(Source):
         count = len({level for level, _, _ in found.curves['loss']})
         judged = map(_judged, results, opinions, values)
         widened = [_blurred(_widened(result, found, n), found, n) for n, result in enumerate(judged)]
-        return [_told(result, levels, count) for result, levels in zip(widened, found.taken_back)]
+        return [_told(result, levels, count, start is not None) for result, levels in zip(widened, found.taken_back)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the optimisation."""
@@ -153,11 +153,12 @@ def _blurred(result: SourceResult, found: Optimised, n: int) -> SourceResult:
     return replace(result, notes={**result.notes, 'blurred_voxels': rounded})
 
 
-def _told(result: SourceResult, taken_back: Sequence[int], levels: int) -> SourceResult:
+def _told(result: SourceResult, taken_back: Sequence[int], levels: int, started: bool) -> SourceResult:
     """The result with the levels that helped nothing; a warning where that is all of them."""
     if not taken_back:
         return result
-    words = 'no level of the optimisation lowered what it minimises: nothing was deformed. Another preset may suit.'
+    left = 'the displacement that it began with is kept' if started else 'nothing was deformed'
+    words = f'no level of the optimisation lowered what it minimises: {left}. Another preset may suit.'
     warnings = (*result.warnings, words) if len(taken_back) == levels else result.warnings
     return replace(result, warnings=warnings, notes={**result.notes, 'taken_back': list(taken_back)})
 
