@@ -83,12 +83,14 @@ class _Run:
         self.full = _working_grid(inputs)
         self.stages = make_stages(self.settings, self.full)
         self.make_rule = make_rule(self.settings)
+        self.foreign = False
         images = inputs['fixed']
         self.result = Optimised(displacement=images.new_empty(0), taken_back=[[] for _ in images])
         self.result.noise = noise_of_pairs(inputs)
 
     def __call__(self, start: Tensor | None) -> Optimised:
         began = time.perf_counter()
+        self.foreign = start is not None
         field = self._start(start)
         training = self.model.training
         self.model.eval()
@@ -133,7 +135,8 @@ class _Run:
         rule = self.make_rule(update, stage.mobility(self.settings.metric), level.step)
         values: list[float] = []
         steered = bool(self.settings.landmark_pull) and 'fixed_landmarks' in data
-        before, origin = [] if steered else self._of_each(data), self.head.field
+        origin = self.head.field
+        before = [] if steered else self._at_best(data, smooth if self.foreign and number == 0 else None)
         for iteration in range(level.iterations):
             losses, gradients = self._evaluate(data)
             with torch.no_grad():
@@ -156,6 +159,20 @@ class _Run:
         self.result.seconds[f'level {number}'] = time.perf_counter() - began
         assert self.head.field is not None
         return self.head.field.detach()
+
+    @torch.no_grad()
+    def _at_best(self, data: Mapping[str, Any], smooth: Callable[[Tensor], Tensor] | None) -> list[float]:
+        """What a level has to better for every pair: its loss at the beginning.
+
+        A start from elsewhere may be rougher than the level allows, and lower its loss by that: it is smoothed first.
+        """
+        field = self.head.field
+        if smooth is None or field is None:
+            return self._of_each(data)
+        self.head.reset(smooth(field))
+        found = self._of_each(data)
+        self.head.reset(field)
+        return found
 
     @torch.no_grad()
     def _of_each(self, data: Mapping[str, Any]) -> list[float]:
