@@ -2,7 +2,7 @@
 _base_ = ['register_generic.py']
 
 # Few pixels see the same tissue, and much is torn, folded or out of plane: only what is smooth is believed.
-optimisation = dict(smooth_update=2.5, smooth_field=3.0, smooth_alike=3.0)
+optimisation = dict(smooth_update=2.5, smooth_field=5.0, smooth_alike=5.0)
 
 preset = dict(
     name='planar',
