@@ -18,6 +18,7 @@ from mmreg.io.plain import plain
 
 from .inputs import Image, Pair
 from .inputs.views import View, shown_voxels, view_of
+from .less_alike import less_alike
 from .options import AFFINE_WORDS, SEARCHED
 from .planes import SlicePlanes, are_slices
 from .progress import ProgressCallback, tell
@@ -172,6 +173,18 @@ def _searched(
     if trusted is not None and motion < float(trusted):
         used = f'the headers: the motion found is below {float(trusted):g} mm'
         return Alignment(None if planes is None else planes.by_headers(), {**record, 'used': used})
+    whole = pair.fixed.volume, pair.moving.volume
+    if (
+        wanted == 'auto'
+        and first is None
+        and planes is None
+        and pair.fixed.volume.channels == 1
+        and less_alike(*whole, found.matrix)
+    ):
+        told_why = 'no affine was found that makes the images more alike: the headers are kept'
+        return Alignment(
+            None, {**record, 'used': f'the headers: {told_why}'}, replace(found, warnings=(f'{told_why}.',))
+        )
     return Alignment(found.matrix, record, found)
 
 
