@@ -42,7 +42,7 @@ def _coarse(geometry: Geometry) -> Geometry:
 def _on(volume: Volume, grid: Geometry, matrix: np.ndarray | None) -> np.ndarray:
     steps = min(grid.spacing) / np.asarray(volume.geometry.spacing)
     sigma = [max(0.0, (step - 1) / 2) for step in steps]
-    array = np.asarray(volume.array, dtype=np.float32)
+    array = volume.channel_first()[0].astype(np.float32, copy=False)
     smooth = Volume(
         ndimage.gaussian_filter(array, sigma, mode='nearest') if max(sigma) > 0.1 else array, volume.geometry
     )

@@ -44,8 +44,10 @@ def test_mean_motion_of_shift_and_rotation():
 def test_small_motions_leave_the_headers_alone(wanted, length, kept, monkeypatch):
     monkeypatch.setattr(mmreg.registration.affine, 'register_affine', lambda *args, **kwargs: Found(shift(length)))
     volume = Volume(np.random.default_rng(0).random(GRID.shape, dtype=np.float32), GRID)
+    there = Geometry(GRID.shape, shift(length) @ GRID.affine)  # where the search says
     image = SimpleNamespace(volume=volume, geometry=GRID, unknown=None)
-    pair = SimpleNamespace(fixed=image, moving=image, images={'fixed': image, 'moving': image}, masks={})
+    moved = SimpleNamespace(volume=Volume(volume.array, there), geometry=there, unknown=None)
+    pair = SimpleNamespace(fixed=image, moving=moved, images={'fixed': image, 'moving': moved}, masks={})
     found = align(pair, wanted, {'transform': 'rigid', 'trust_headers': 5.0})
     assert (found.matrix is None) == kept
     assert ('used' in found.record) == kept
