@@ -125,7 +125,7 @@ def leave_one_out(folder: Path, images: list[Path], labels: list[Path], values: 
     began = cpu_seconds()
     call([*words, '-o', str(folder / 'loo'), '--fusion', 'majority', 'weighted', 'staple', 'joint'])
     print(f'{cpu_seconds() - began:.0f} CPU s', flush=True)
-    rows = list(csv.DictReader((folder / 'loo' / 'leave_one_out.csv').read_text().splitlines()))
+    rows = list(csv.DictReader((folder / 'loo' / 'leave_one_out.csv').read_text(encoding='utf-8').splitlines()))
     for fusion in dict.fromkeys(row['fusion'] for row in rows) if values else ():
         counted = [float(row['dice']) for row in rows if row['fusion'] == fusion and int(row['label']) in values]
         print(f'{fusion:10} mean of {len(values)} labels: {np.mean(counted):.4f}', flush=True)
@@ -254,7 +254,7 @@ def draw(out: Path, folder: Path, images: list[Path], labels: list[Path], truth:
     (out / 'propagate.png').write_bytes(labels_png(
         {name: Volume(one.array.astype(np.int32), one.geometry) for name, one in whole.items()}
     ))  # fmt: skip
-    rows = list(csv.DictReader((folder / 'motion' / 'motion.csv').read_text().splitlines()))
+    rows = list(csv.DictReader((folder / 'motion' / 'motion.csv').read_text(encoding='utf-8').splitlines()))
     curves = {f'rotation {axis}': [float(row[f'rotation_{axis}_deg']) for row in rows] for axis in 'xyz'}
     (out / 'series.png').write_bytes(curves_png(curves, 'frame', 'degrees'))
 

@@ -71,7 +71,7 @@ def test_config_prints_and_writes(tmp_path, capsys):
     assert main(['config', str(tmp_path / 'a.py'), '--cfg-options', 'x.y=[1,2]']) == 0
     assert 'y=[1,2' in ''.join(capsys.readouterr().out.split())
     assert main(['config', str(tmp_path / 'a.py'), '--cfg-options', 'x.y=3', '--out', str(tmp_path / 'b.py')]) == 0
-    assert 'y=3' in (tmp_path / 'b.py').read_text()
+    assert 'y=3' in (tmp_path / 'b.py').read_text(encoding='utf-8')
     with pytest.raises(SystemExit):
         main(['config', str(tmp_path / 'a.py'), '--cfg-options', 'x.y'])
     assert 'expected KEY=VALUE' in capsys.readouterr().err
@@ -118,7 +118,7 @@ def test_tools_are_doors_and_import_is_light(tmp_path):
     code = 'import sys, mmreg, mmreg.cli; sys.exit("torch" in sys.modules or "mmengine" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], cwd=tmp_path).returncode == 0
     for tool in ('train', 'test', 'print_config'):
-        text = (ROOT / 'tools' / f'{tool}.py').read_text()
+        text = (ROOT / 'tools' / f'{tool}.py').read_text(encoding='utf-8')
         assert 'from mmreg.cli import door' in text and len(text.splitlines()) < 12
     run = subprocess.run(
         [sys.executable, str(ROOT / 'tools/print_config.py'), 'nowhere.py'],

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def lines_of(name):
-    return re.sub(r'\\\n\s*', '', (ROOT / 'docker' / name).read_text()).splitlines()
+    return re.sub(r'\\\n\s*', '', (ROOT / 'docker' / name).read_text(encoding='utf-8')).splitlines()
 
 
 LINES = lines_of('Dockerfile')
@@ -34,7 +34,7 @@ def copied(lines):
 
 @pytest.mark.parametrize('name', ['Dockerfile', 'general.Dockerfile'])
 def test_copied_files_are_in_the_build_context(name):
-    patterns = (ROOT / 'docker' / f'{name}.dockerignore').read_text().splitlines()
+    patterns = (ROOT / 'docker' / f'{name}.dockerignore').read_text(encoding='utf-8').splitlines()
     admitted = [pattern[1:] for pattern in patterns if pattern.startswith('!')]
     assert copied(lines_of(name))
     for source in copied(lines_of(name)):
@@ -205,7 +205,7 @@ def test_the_steps_of_the_image_and_its_entry_point(tmp_path):
     from tests.made import lumir
 
     context = tmp_path / 'context'
-    for pattern in (ROOT / 'docker' / 'Dockerfile.dockerignore').read_text().splitlines():
+    for pattern in (ROOT / 'docker' / 'Dockerfile.dockerignore').read_text(encoding='utf-8').splitlines():
         if pattern.startswith('!') and (ROOT / pattern[1:]).exists() and pattern[1:] not in ('work_dirs', 'weights'):
             place = context / pattern[1:]
             place.parent.mkdir(parents=True, exist_ok=True)

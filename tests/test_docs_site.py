@@ -23,7 +23,7 @@ def test_the_site_builds(tmp_path):
     pages = {path.parent.name for path in (tmp_path / 'site/api').glob('*/index.html')}
     packages = {'.'.join(p.parent.relative_to(ROOT).parts) for p in (ROOT / 'mmreg').rglob('[!_]*.py')}
     assert {'mmreg.spatial', 'mmreg.io', 'mmreg.models.losses'} <= pages <= packages
-    assert 'local_ncc' in (tmp_path / 'site/api/mmreg.spatial/index.html').read_text()
+    assert 'local_ncc' in (tmp_path / 'site/api/mmreg.spatial/index.html').read_text(encoding='utf-8')
 
 
 def test_every_page_can_be_reached():

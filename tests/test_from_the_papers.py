@@ -7,7 +7,7 @@ from mmreg.cli import COMMANDS, door
 from mmreg.utils.config_keys import PUBLISHED_OPTIONS
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / 'docs' / 'from_the_papers.md').read_text()
+PAGE = (ROOT / 'docs' / 'from_the_papers.md').read_text(encoding='utf-8')
 
 
 def test_configs_and_tools_exist():

@@ -25,7 +25,7 @@ PACKAGE = {
     'init_model', 'invert_transform', 'jacobian_map', 'register', 'transform_landmarks',
 }  # fmt: skip
 #: Every type that a config of version 0.1 could name, by registry.
-TYPES = json.loads((Path(__file__).parent / 'public_types.json').read_text())
+TYPES = json.loads((Path(__file__).parent / 'public_types.json').read_text(encoding='utf-8'))
 
 
 def test_no_two_classes_have_one_name():

@@ -74,7 +74,7 @@ def test_the_metric_in_a_test_run(parts, tmp_path):
     options = ['--cfg-options', 'test_dataloader.dataset.count=2', 'test_dataloader.dataset.size=(24,24)']
     arguments = ['--work-dir', str(tmp_path / 'work'), '--out', str(tmp_path / 'out'), *options]
     assert main(['test', str(config), *arguments]) == 0
-    rows = (tmp_path / 'out' / 'volume_error.csv').read_text().splitlines()
+    rows = (tmp_path / 'out' / 'volume_error.csv').read_text(encoding='utf-8').splitlines()
     assert len(rows) > 3
 
 

@@ -112,9 +112,9 @@ def test_derivatives(data, capsys):
     forward, back = (read_transform(p) for p in sorted(folder.glob('*_xfm.h5')))
     points = np.array([[0.0, 0, 0], [5, -5, 5]])
     np.testing.assert_allclose(back.transform_points(forward.transform_points(points)), points, atol=0.3)
-    about = json.loads((out / 'dataset_description.json').read_text())
+    about = json.loads((out / 'dataset_description.json').read_text(encoding='utf-8'))
     assert about['DatasetType'] == 'derivative' and about['GeneratedBy'][0]['Name'] == 'mmreg'
-    side = json.loads((folder / 'sub-01_ses-2_space-ses1_desc-warped_T1w.json').read_text())
+    side = json.loads((folder / 'sub-01_ses-2_space-ses1_desc-warped_T1w.json').read_text(encoding='utf-8'))
     assert side['Sources'][0] == 'bids:raw:sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz' and about['DatasetLinks'][
         'raw'
     ].startswith('file://')
@@ -128,7 +128,7 @@ def test_a_failure_stops_no_other(data, capsys):
     (data / 'sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz').write_bytes(b'nothing')
     assert bids(data) == 1
     assert '1 registered' in capsys.readouterr().out
-    assert 'sub-01_ses-2' in (data.parent / 'out/failures.csv').read_text()
+    assert 'sub-01_ses-2' in (data.parent / 'out/failures.csv').read_text(encoding='utf-8')
     assert list((data.parent / 'out').rglob('*desc-warped_T1w.nii.gz')) == [
         data.parent / 'out/sub-02/anat/sub-02_run-2_space-run1_desc-warped_T1w.nii.gz'
     ]

@@ -50,7 +50,7 @@ def test_a_table_and_a_ranking(pairs, capsys):
     assert main(argv) == 0
     shown = capsys.readouterr().out
     assert 'tre' in shown and 'true' in shown
-    content = json.loads((out / 'ranking.json').read_text())
+    content = json.loads((out / 'ranking.json').read_text(encoding='utf-8'))
     assert [line['method'] for line in content['ranking']] == ['true', 'zero']
     assert content['means']['true']['tre'] == pytest.approx(0, abs=1e-5)
     assert content['means']['zero']['tre'] == pytest.approx(SHIFT)
@@ -76,7 +76,7 @@ def test_convex_adam_is_asked_in_its_own_axis_order(pairs, monkeypatch):
     monkeypatch.setitem(sys.modules, 'convexAdam', types.ModuleType('convexAdam'))
     monkeypatch.setitem(sys.modules, 'convexAdam.convex_adam_MIND', module)
     assert main(['compare-with', 'convexadam', 'zero', str(pairs / 'pairs.csv'), '-o', str(pairs / 'out')]) == 0
-    means = json.loads((pairs / 'out' / 'ranking.json').read_text())['means']
+    means = json.loads((pairs / 'out' / 'ranking.json').read_text(encoding='utf-8'))['means']
     assert means['convexadam']['tre'] == pytest.approx(0, abs=1e-5)
 
 
@@ -119,7 +119,7 @@ def compare(pairs, *methods):
     out = pairs / 'out'
     code = main(['compare-with', *methods, str(pairs / 'pairs.csv'), '-o', str(out)])
     found = out / 'ranking.json'
-    return code, json.loads(found.read_text())['means'] if found.is_file() else None
+    return code, json.loads(found.read_text(encoding='utf-8'))['means'] if found.is_file() else None
 
 
 def test_a_network_and_what_it_was_made_from(pairs, network, capsys):
@@ -135,7 +135,7 @@ def test_a_network_and_what_it_was_made_from(pairs, network, capsys):
     code, means = compare(pairs, f'net={network}', 'zero')
     assert code == 0 and means['net']['tre'] == pytest.approx(SHIFT - 1, abs=1e-4), 'fields of the old weights'
     config = pairs / 'net.py'
-    config.write_text(config.read_text().replace("'IdentityIntegrator'", "'ScalingSquaring'"))
+    config.write_text(config.read_text(encoding='utf-8').replace("'IdentityIntegrator'", "'ScalingSquaring'"))
     before = (pairs / 'out' / 'fields' / 'net').stat().st_mtime_ns
     code, _ = compare(pairs, f'net={network}', 'zero')
     assert code == 0 and (pairs / 'out' / 'fields' / 'net').stat().st_mtime_ns > before, 'fields of the old config'
@@ -176,7 +176,7 @@ def test_every_missing_field_is_named_before_anything_runs(pairs, capsys):
 def test_own_fields_and_cases_without_numbers(pairs):
     """Fields of an earlier comparison, by the name of the case."""
     (pairs / 'scan_0001_0000.nii.gz').rename(pairs / 'anna.nii.gz')
-    text = (pairs / 'pairs.csv').read_text()
+    text = (pairs / 'pairs.csv').read_text(encoding='utf-8')
     (pairs / 'pairs.csv').write_text(text.replace('scan_0001_0000.nii.gz', 'anna.nii.gz'))
     assert compare(pairs, 'zero')[0] == 0
     code, means = compare(pairs, f'again=fields:{pairs / "out" / "fields" / "zero"}')

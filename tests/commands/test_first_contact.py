@@ -34,7 +34,7 @@ def test_the_wall_is_in_the_log_file(tmp_path, capfd):
     shown = out + err
     assert 'System environment' not in shown and 'Hooks will be executed' not in shown
     (log,) = (tmp_path / 'w').glob('*/*.log')
-    text = log.read_text()
+    text = log.read_text(encoding='utf-8')
     assert 'System environment' in text and 'Hooks will be executed' in text
     assert 'Epoch' in shown, 'the training itself is on the screen'
 

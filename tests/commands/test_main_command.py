@@ -53,7 +53,7 @@ def options(data: Path, *more: str) -> list[str]:
 
 def scalars(work_dir: Path) -> list[dict]:
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [json.loads(line) for file in files for line in file.read_text(encoding='utf-8').splitlines()]
 
 
 @pytest.mark.slow
@@ -85,7 +85,7 @@ def test_lumir_from_its_own_json(data, tmp_path):
     tested = tmp_path / 'tested'
     text = run('test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 't', '--out', tested, *options(data))
     assert 'dice: none of the 3 pairs' in text and 'reg/ncc' in text
-    metrics = json.loads((tested / 'summary.json').read_text())['metrics']
+    metrics = json.loads((tested / 'summary.json').read_text(encoding='utf-8'))['metrics']
     assert {'reg/ncc', 'reg/sdlogj', 'reg/ndv_percent'} <= metrics.keys()
 
     fields = tmp_path / 'fields'
@@ -105,5 +105,5 @@ def test_lumir_from_its_own_json(data, tmp_path):
     truth = lumir.make_truth(tmp_path / 'truth')
     scores = tmp_path / 'scores.json'
     assert main(['evaluate', str(fields), str(truth), '-o', str(scores)]) == 0
-    aggregates = json.loads(scores.read_text())['aggregates']
+    aggregates = json.loads(scores.read_text(encoding='utf-8'))['aggregates']
     assert {'DSC', 'HD95', 'TRE_lm', 'Non-diffeomorphic Volumes'} <= aggregates.keys()

@@ -126,7 +126,7 @@ def test_counts_are_those_of_the_shipped_configs():
     """Written by tools/make_metafile.py; which models are built here is drawn by their names, a few of all."""
     register_all_modules()
     configs = [card.config for card in find_cards()]
-    written = json.loads(FILE.read_text())
+    written = json.loads(FILE.read_text(encoding='utf-8'))
     assert list(written) == [config.stem for config in configs], 'run python tools/make_metafile.py'
     stale = [config.stem for config in configs if written[config.stem]['digest'] != digest(config)]
     assert not stale, 'run python tools/make_metafile.py'

@@ -11,7 +11,7 @@ from mmreg.io import read_labels, read_volume
 from tests import configs
 from tests.made.layouts import LAYOUTS, acdc_distributed, make, mms2_distributed, mms_distributed
 
-DOCS = (Path(__file__).parents[2] / 'docs' / 'datasets.md').read_text()
+DOCS = (Path(__file__).parents[2] / 'docs' / 'datasets.md').read_text(encoding='utf-8')
 
 
 def test_every_folder_that_a_config_reads_is_described():

@@ -47,8 +47,8 @@ def test_recipe_runs(name, network, tmp_path):
     assert train_cli.main([config, '--work-dir', str(work), '--cfg-options', *options]) == 0
     argv = [config, str(work / 'epoch_1.pth'), '--work-dir', str(tmp_path / 't'), '--out', str(tmp_path / 'out')]
     assert test_cli.main([*argv, '--cfg-options', *options]) == 0
-    metrics = json.loads((tmp_path / 'out' / 'summary.json').read_text())['metrics']
+    metrics = json.loads((tmp_path / 'out' / 'summary.json').read_text(encoding='utf-8'))['metrics']
     assert {'reg/dice', 'reg/hausdorff', 'reg/mcd', 'reg/sdlogj', 'reg/mse'} <= set(metrics)
     if name != 'camcan':  # one row per volume, not per slice
-        rows = (tmp_path / 'out' / 'contour_per_volume.csv').read_text().splitlines()[1:]
+        rows = (tmp_path / 'out' / 'contour_per_volume.csv').read_text(encoding='utf-8').splitlines()[1:]
         assert {row.split(',')[0] for row in rows} == {'subject0', 'subject1'}

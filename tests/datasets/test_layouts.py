@@ -334,7 +334,7 @@ def test_next_pairs_are_cyclic(tmp_path):
 
 
 def test_sorted_lists_do_not_depend_on_the_folder(tmp_path):
-    content = json.loads((lumir_folder(tmp_path) / 'LUMIR_dataset.json').read_text())
+    content = json.loads((lumir_folder(tmp_path) / 'LUMIR_dataset.json').read_text(encoding='utf-8'))
     dataset = LUMIRDataset(data_root=str(tmp_path))
     assert [s['image'][len(str(tmp_path)) :] for s in dataset.sources] == [e['image'] for e in content['training']]
 

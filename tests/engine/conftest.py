@@ -50,7 +50,7 @@ def spawn():
 
 def last(work_dir):
     """Content of the checkpoint that ``last_checkpoint`` names."""
-    return read_checkpoint(Path(work_dir, 'last_checkpoint').read_text())
+    return read_checkpoint(Path(work_dir, 'last_checkpoint').read_text(encoding='utf-8'))
 
 
 def assert_same(first, second):
@@ -80,9 +80,9 @@ def assert_equal(first, second):
 def scalars(work_dir):
     """Logged lines of all runs in a work dir, in order."""
     files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [json.loads(line) for file in files for line in file.read_text(encoding='utf-8').splitlines()]
 
 
 def log_text(work_dir):
     """All log files of a work dir."""
-    return '\n'.join(file.read_text() for file in sorted(Path(work_dir).glob('*/*.log')))
+    return '\n'.join(file.read_text(encoding='utf-8') for file in sorted(Path(work_dir).glob('*/*.log')))

@@ -43,7 +43,9 @@ def test_noise_differs_between_epochs_and_not_between_workers(tmp_path, train, m
         monkeypatch.setenv('TOY_LOG', str(log))
         config = write_config(tmp_path, length=3, workers=workers)
         assert train(config, tmp_path / f'w{workers}', '--no-validate') == 0
-        draws[workers] = {tuple(line.split()[:2]): line.split()[2] for line in log.read_text().splitlines()}
+        draws[workers] = {
+            tuple(line.split()[:2]): line.split()[2] for line in log.read_text(encoding='utf-8').splitlines()
+        }
     assert draws[0] == draws[2]
     assert len(draws[0]) == 18 and len(set(draws[0].values())) == 18  # 3 epochs of 6 cases, all different
 
@@ -62,7 +64,7 @@ def test_sigint_saves_and_continues(tmp_path, train):
         train(stopped, tmp_path / 'stopped')
     assert stop.value.code == 128 + signal.SIGINT
     assert signal.getsignal(signal.SIGINT) is before
-    assert Path((tmp_path / 'stopped/last_checkpoint').read_text()).name == 'interrupt_iter_5.pth'
+    assert Path((tmp_path / 'stopped/last_checkpoint').read_text(encoding='utf-8')).name == 'interrupt_iter_5.pth'
     assert 'Continue with --resume' in log_text(tmp_path / 'stopped')
     assert train(whole, tmp_path / 'stopped', '--resume') == 0
     assert_same(last(tmp_path / 'whole'), last(tmp_path / 'stopped'))
@@ -113,7 +115,7 @@ def test_sigkill(tmp_path, train, spawn, moment):
 def test_damaged_last_checkpoint_falls_back(tmp_path, train):
     config = write_config(tmp_path, loop='iter', length=6)
     assert train(config, tmp_path / 'w') == 0
-    newest = Path((tmp_path / 'w/last_checkpoint').read_text())
+    newest = Path((tmp_path / 'w/last_checkpoint').read_text(encoding='utf-8'))
     newest.write_bytes(newest.read_bytes()[:2000])
     assert latest_checkpoint(tmp_path / 'w').name == 'iter_5.pth'
     (tmp_path / 'w/last_checkpoint').write_text('')
@@ -128,7 +130,7 @@ def test_a_kill_in_validation_loses_nothing_where_the_interval_wrote_no_checkpoi
     extra = 'val_evaluator = dict(type="ToyError", fail_at=2, failure="interrupt")\n'
     config = write_config(tmp_path, length=4, interval=4, extra=extra)
     assert train(config, tmp_path / 'run') == 130
-    assert Path((tmp_path / 'run' / 'last_checkpoint').read_text()).name == ('before_validation.pth')
+    assert Path((tmp_path / 'run' / 'last_checkpoint').read_text(encoding='utf-8')).name == ('before_validation.pth')
     assert last(tmp_path / 'run')['meta']['epoch'] == 2
     whole = write_config(tmp_path / 'whole', length=4, interval=4)
     assert train(whole, tmp_path / 'run', '--resume') == 0 and train(whole, tmp_path / 'other') == 0

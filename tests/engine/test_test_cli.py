@@ -16,7 +16,7 @@ def test_test_prints_and_writes(tmp_path, train, capsys):
     code = main([*argv, '--out', str(tmp_path / 'out'), '--show-dir', str(tmp_path / 'show')])
     assert code == 0
     table = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith('toy/error')]
-    summary = json.loads((tmp_path / 'out/summary.json').read_text())
+    summary = json.loads((tmp_path / 'out/summary.json').read_text(encoding='utf-8'))
     assert float(table[0][2]) == round(summary['metrics']['toy/error'], 4)
     assert summary['checkpoint'].endswith('epoch_1.pth') and summary['versions']['mmreg']
     assert sorted(path.name for path in (tmp_path / 'show').iterdir()) == ['test_0_case0.png', 'test_1_case1.png']
@@ -32,7 +32,9 @@ def test_per_case_files_of_case_metrics(tmp_path, train):
     argv = ['test', str(config), str(tmp_path / 'w/epoch_1.pth'), '--plugin', TOY, '--work-dir', str(tmp_path / 't')]
     assert main([*argv, '--out', str(tmp_path / 'out')]) == 0
     tables = list((tmp_path / 'out').glob('*.csv'))
-    assert len(tables) == 1 and {'case0', 'case1'} <= {row.split(',')[0] for row in tables[0].read_text().splitlines()}
+    assert len(tables) == 1 and {'case0', 'case1'} <= {
+        row.split(',')[0] for row in tables[0].read_text(encoding='utf-8').splitlines()
+    }
 
 
 def test_tabulate_pairs_scores():

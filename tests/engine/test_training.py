@@ -31,7 +31,7 @@ def test_checkpoint_says_where_it_came_from(tmp_path, train):
     assert train(write_config(tmp_path, length=1), tmp_path / 'w', '--seed', 11) == 0
     meta = last(tmp_path / 'w')['meta']
     assert meta['seed'] == 11 and "type='ToyNet'" in meta['cfg'] and meta['versions']['torch'] == torch.__version__
-    plan = json.loads((tmp_path / 'w/plan.json').read_text())
+    plan = json.loads((tmp_path / 'w/plan.json').read_text(encoding='utf-8'))
     assert plan['seed'] == 11 and plan['config'] == meta['cfg'] and plan['versions'] == meta['versions']
     assert meta['plan'] == {key: value for key, value in plan.items() if key != 'config'}
 

@@ -79,7 +79,7 @@ def test_compare_tool_writes_tables_and_figures(tmp_path, capsys):
     tables = [str(tmp_path / f'{name}.csv') for name in ('unet', 'eoir')] + [f'transformer={tmp_path / "vit.csv"}']
     options = ['-o', str(tmp_path / 'out'), '--per-label', '--reference', 'unet', '--initial']
     assert compare([*tables, *options, '--trade-off', 'sdlogj', 'dice']) == 0
-    content = json.loads((tmp_path / 'out/comparison.json').read_text())
+    content = json.loads((tmp_path / 'out/comparison.json').read_text(encoding='utf-8'))
     assert content['methods'] == ['initial', 'unet', 'eoir', 'transformer']
     lines = [t for t in content['tests'] if (t['metric'], t['item'], t['second']) == ('dice', 'mean', 'eoir')]
     assert lines[0]['first'] == 'unet' and lines[0]['difference'] == pytest.approx(0.05, abs=0.01)

@@ -118,13 +118,13 @@ def test_table_of_configs_goes_on_after_a_failure(tmp_path, capsys):
         + options
     )
     assert code == 0
-    rows = list(csv.DictReader(outputs[0].read_text().splitlines()))
+    rows = list(csv.DictReader(outputs[0].read_text(encoding='utf-8').splitlines()))
     assert [row['config'] for row in rows] == ['broken', 'gradirn_demo_unet']
     assert "did you mean 'UNet'" in rows[0]['reason'] and rows[0]['parameters'] == ''
     assert rows[1]['reason'] == '' and rows[1]['size'] == '16x20' and float(rows[1]['training_seconds']) > 0
-    stored = json.loads(outputs[1].read_text())['configs']
+    stored = json.loads(outputs[1].read_text(encoding='utf-8'))['configs']
     assert [str(line['multiply_adds'] or '') for line in stored] == [row['multiply_adds'] for row in rows]
-    lines = outputs[2].read_text().splitlines()
+    lines = outputs[2].read_text(encoding='utf-8').splitlines()
     assert len(lines) == 4 and lines[0].startswith('| config |') and all(line.count('|') == 10 for line in lines)
     assert outputs[3].read_bytes()[:4] == b'\x89PNG'
     assert 'gradirn_demo_unet' in capsys.readouterr().out

@@ -22,7 +22,7 @@ def folders(tmp_path):
 def _score(folders, tmp_path, *options):
     out = tmp_path / 'out.json'
     assert main([*map(str, folders), '-o', str(out), *options]) == 0
-    return json.loads(out.read_text())
+    return json.loads(out.read_text(encoding='utf-8'))
 
 
 def _restated(number):
@@ -108,14 +108,14 @@ def test_a_label_wiped_out_by_the_warp(folders, tmp_path):
 
 def test_csv_has_a_row_per_label(folders, tmp_path):
     _score(folders, tmp_path, '--csv', str(tmp_path / 'cases.csv'))
-    lines = (tmp_path / 'cases.csv').read_text().splitlines()
+    lines = (tmp_path / 'cases.csv').read_text(encoding='utf-8').splitlines()
     assert sum(',DSC,' in line for line in lines) == 8
     assert [line.split(',')[2] for line in lines if line.startswith('0001') and ',DSC,' in line] == ['1', '2', '3', '9']
 
 
 def _as_lumir(folders, names, landmarks_alone=False):
     """The toy's config divided in two, as LUMIR's are, under the given names."""
-    whole = json.loads((folders[1] / 'evaluation_config.json').read_text())
+    whole = json.loads((folders[1] / 'evaluation_config.json').read_text(encoding='utf-8'))
     (folders[1] / 'evaluation_config.json').unlink()
     for name, metrics in zip(names, (('dice', 'hd95'), ('tre',))):
         methods = [method for method in whole['evaluation_methods'] if method['metric'] in metrics]
@@ -141,7 +141,7 @@ def test_configs_are_found_by_their_content(folders, tmp_path, names, capsys):
 
 def test_two_configs_for_the_same_scores_need_a_choice(folders, tmp_path, capsys):
     _as_lumir(folders, ('a.json', 'b.json'))
-    (folders[1] / 'c.json').write_text((folders[1] / 'a.json').read_text())
+    (folders[1] / 'c.json').write_text((folders[1] / 'a.json').read_text(encoding='utf-8'))
     assert 'score the same pairs in the same way' in _refused(folders, tmp_path, capsys)
     both = ['--config', str(folders[1] / 'b.json'), '--config', str(folders[1] / 'c.json')]
     assert {'DSC', 'TRE_kp'} <= _score(folders, tmp_path, *both)['aggregates'].keys()
@@ -155,7 +155,7 @@ def test_what_was_looked_for_is_said(folders, tmp_path, capsys):
 
 def test_the_title_tells_whether_label_0_counts(folders, tmp_path, capsys):
     path = folders[1] / 'evaluation_config.json'
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_text(encoding='utf-8'))
     config['evaluation_methods'][1]['labels'] = [0, 1]
     path.write_text(json.dumps(config))
     _score(folders, tmp_path)
@@ -188,7 +188,7 @@ def test_a_bad_content_is_named_beside_a_bad_header(folders, tmp_path, capsys):
 def test_fields_of_all_configs_are_looked_at(folders, tmp_path, capsys):
     """LUMIR scores with two configs: what the second asks for is missed before the first is scored."""
     second = folders[1] / 'second.json'
-    config = json.loads((folders[1] / 'evaluation_config.json').read_text())
+    config = json.loads((folders[1] / 'evaluation_config.json').read_text(encoding='utf-8'))
     config['eval_pairs'] = [{'fixed': 'imagesTr/Toy_0007_0000.nii.gz', 'moving': 'imagesTr/Toy_0007_0001.nii.gz'}]
     second.write_text(json.dumps(config))
     (folders[0] / 'disp_0001_0001.nii.gz').unlink()
@@ -246,7 +246,7 @@ def test_bad_files_are_refused(folders, tmp_path, capsys, spoil, words):
 )
 def test_bad_configs_are_refused(folders, tmp_path, capsys, change, words):
     path = folders[1] / 'evaluation_config.json'
-    config = json.loads(path.read_text())
+    config = json.loads(path.read_text(encoding='utf-8'))
     change(config)
     path.write_text(json.dumps(config))
     assert words in _refused(folders, tmp_path, capsys)

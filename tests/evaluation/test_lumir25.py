@@ -56,7 +56,7 @@ def folders(tmp_path):
 def _score(folders, tmp_path, *options):
     out = tmp_path / 'scores.json'
     assert main([*map(str, folders), '-o', str(out), *options]) == 0
-    return json.loads(out.read_text())
+    return json.loads(out.read_text(encoding='utf-8'))
 
 
 def test_four_configs_make_one_result(folders, tmp_path):

@@ -90,12 +90,12 @@ def test_dice_is_the_mean_over_cases_of_the_mean_over_labels(tmp_path):
     assert found['reg/dice'] == pytest.approx(expected.mean(1).mean())
     assert found['reg/dice_sd'] == pytest.approx(expected.mean(1).std())
     assert found['reg/dice_2'] == pytest.approx(expected[:, 1].mean())
-    rows = list(csv.DictReader((tmp_path / 'dice.csv').read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / 'dice.csv').read_text(encoding='utf-8').splitlines()))
     assert len(rows) == 9
     assert {r['case_id'] for r in rows} == {'case0', 'case1', 'case2'}
     assert [float(r['value']) for r in rows[:3]] == pytest.approx(expected[0])
     assert float(rows[0]['initial']) < float(rows[0]['value'])
-    content = json.loads((tmp_path / 'dice.json').read_text())
+    content = json.loads((tmp_path / 'dice.json').read_text(encoding='utf-8'))
     assert 'nearest' in content['settings'] and 'background excluded' in content['settings']
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
 
@@ -117,7 +117,7 @@ def test_metrics_of_one_class_have_files_of_their_own(tmp_path):
     name_apart(evaluator.metrics)
     evaluator.process(data_samples=[_pair(SHAPES[1])], data_batch={'inputs': {}})
     evaluator.evaluate(1)
-    found = {path.stem: json.loads(path.read_text())['metrics'] for path in tmp_path.glob('*.json')}
+    found = {path.stem: json.loads(path.read_text(encoding='utf-8'))['metrics'] for path in tmp_path.glob('*.json')}
     assert sorted(found) == ['surface', 'surface_2', 'surface_3']
     assert [next(iter(found[name])) for name in sorted(found)] == ['hd95', 'assd', 'nsd']
 
@@ -128,7 +128,9 @@ def test_missing_labels_are_nan_and_counted(tmp_path):
     config = {'type': 'SurfaceMetric', 'labels': [1, 2, 3, 9], 'output_dir': str(tmp_path)}
     found = _evaluate([config], [sample])
     assert found['reg/hd95_missing'] == 2 and math.isfinite(found['reg/hd95'])
-    assert json.loads((tmp_path / 'surface.json').read_text())['cases'][0]['scores']['hd95']['9'] is None
+    assert (
+        json.loads((tmp_path / 'surface.json').read_text(encoding='utf-8'))['cases'][0]['scores']['hd95']['9'] is None
+    )
 
 
 def test_predicted_labels_are_taken_only_when_the_mode_is_known():
@@ -223,9 +225,9 @@ def test_labels_are_named_where_the_data_set_names_them(tmp_path):
     metric.dataset_meta = {'label_names': ('first', 'second')}
     metric.process({}, [_pair(SHAPES[0]).to_dict()])
     metric.evaluate(1)
-    rows = list(csv.DictReader((tmp_path / 'dice_by_name.csv').read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / 'dice_by_name.csv').read_text(encoding='utf-8').splitlines()))
     assert [(row['label'], row['name']) for row in rows] == [('1', 'first'), ('2', 'second')]
-    values = json.loads((tmp_path / 'dice.json').read_text())['cases'][0]['scores']['dice']
+    values = json.loads((tmp_path / 'dice.json').read_text(encoding='utf-8'))['cases'][0]['scores']['dice']
     assert float(rows[0]['mean']) == pytest.approx(values['1'])
 
 

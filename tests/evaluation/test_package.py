@@ -143,7 +143,7 @@ def test_bad_values_are_refused(folders, tmp_path, capsys):
 
 def test_data_set_json_must_have_pairs_and_shapes(folders, tmp_path, capsys):
     json_file = folders[1] / 'Toy_dataset.json'
-    content = json.loads(json_file.read_text())
+    content = json.loads(json_file.read_text(encoding='utf-8'))
     assert 'no pairs' in _refused(folders, tmp_path, capsys, 'learn2reg', '--split', 'test')
     (folders[1] / 'imagesTr').rename(folders[1] / 'elsewhere')
     assert 'tensorImageShape' in _refused(folders, tmp_path, capsys)

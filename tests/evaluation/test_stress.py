@@ -144,7 +144,7 @@ def test_the_tool_writes_tables_and_a_plot(tmp_path, capsys):
     assert len(rows) == 2 * 2 * 3 and {r['model'] for r in rows} == {'a', 'b'}
     moved = [r for r in rows if r['level_mm'] == '3.0']
     assert all(float(r['initial_epe']) == pytest.approx(3.0, rel=1e-4) for r in moved)
-    means = json.loads((out / 'stress.json').read_text())['means']
+    means = json.loads((out / 'stress.json').read_text(encoding='utf-8'))['means']
     assert [(m['kind'], m['level_mm']) for m in means[::2]] == [
         ('translation', 0.0),
         ('translation', 3.0),

@@ -63,7 +63,7 @@ def test_distances_are_means_over_slices_then_volumes(volumes, tmp_path):
     metric = dict(type='PerVolume', metric=dict(type='ContourMetric', labels=3), output_dir=str(tmp_path))
     metrics, built = evaluate(metric, volumes)
     assert metrics['reg/hausdorff'] == pytest.approx(np.mean(expected))
-    rows = (tmp_path / 'contour_per_volume.csv').read_text().splitlines()
+    rows = (tmp_path / 'contour_per_volume.csv').read_text(encoding='utf-8').splitlines()
     assert {row.split(',')[0] for row in rows[1:]} == {'a', 'b'}
     assert 'averaged per volume' in built.describe()
 

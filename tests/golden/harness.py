@@ -95,7 +95,7 @@ def cases(folder: Path | None = None) -> list[Case]:
     found = []
     for path in sorted(folder.glob('*/*.json')):
         if not path.name.endswith(_NO_CASE):
-            found.append(Case(path.parent.name, path.stem, path, json.loads(path.read_text())))
+            found.append(Case(path.parent.name, path.stem, path, json.loads(path.read_text(encoding='utf-8'))))
     return found
 
 

@@ -42,7 +42,7 @@ def test_renames_when_all_went_well(tmp_path):
         assert temporary.parent == path.parent and temporary.name.endswith('.nii.gz') and temporary != path
         temporary.write_text('whole')
         assert not path.exists()
-    assert path.read_text() == 'whole' and [p.name for p in path.parent.iterdir()] == ['a.nii.gz']
+    assert path.read_text(encoding='utf-8') == 'whole' and [p.name for p in path.parent.iterdir()] == ['a.nii.gz']
 
 
 @pytest.mark.parametrize('error', [RuntimeError, KeyboardInterrupt])
@@ -52,7 +52,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     with pytest.raises(error), atomic_path(path) as temporary:
         temporary.write_text('half')
         raise error
-    assert path.read_text() == 'old' and [p.name for p in tmp_path.iterdir()] == ['a.txt']
+    assert path.read_text(encoding='utf-8') == 'old' and [p.name for p in tmp_path.iterdir()] == ['a.txt']
 
 
 def test_unusable_targets(tmp_path):

@@ -32,9 +32,9 @@ def test_plain_values():
 
 def test_nan_is_null_unless_it_is_kept(tmp_path):
     write_json(tmp_path / 'a.json', {'x': math.nan, 'y': [np.float32(np.inf)]})
-    assert json.loads((tmp_path / 'a.json').read_text()) == {'x': None, 'y': [None]}
+    assert json.loads((tmp_path / 'a.json').read_text(encoding='utf-8')) == {'x': None, 'y': [None]}
     write_json(tmp_path / 'b.json', {'x': math.nan}, indent=4, keep_nan=True)
-    assert (tmp_path / 'b.json').read_text() == '{\n    "x": NaN\n}\n'
+    assert (tmp_path / 'b.json').read_text(encoding='utf-8') == '{\n    "x": NaN\n}\n'
 
 
 def test_lines_by_order_or_by_name(tmp_path):
@@ -43,7 +43,7 @@ def test_lines_by_order_or_by_name(tmp_path):
     with path.open(newline='') as file:
         assert list(csv.reader(file)) == [['a', 'b', 'c'], ['1', 'nan', 'x, "y"'], [repr(1 / 3), '', '']]
     write_table(path, ('a', 'b'), [{'a': 1 / 3, 'b': math.nan}], digits=3, nan='')
-    assert path.read_text() == 'a,b\n0.333,\n'
+    assert path.read_text(encoding='utf-8') == 'a,b\n0.333,\n'
 
 
 def test_rows_come_back(tmp_path):

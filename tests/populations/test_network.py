@@ -64,7 +64,7 @@ def computed(monkeypatch):
 
 
 def _rows(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
+    return list(csv.DictReader(path.read_text(encoding='utf-8').splitlines()))
 
 
 def _there_and_back(transform):
@@ -79,7 +79,7 @@ def test_a_pair(both, scans, network, computed, tmp_path):
     _, images, *_ = scans
     words = ['register', str(images[0]), str(images[1]), '-o', str(tmp_path / 'out'), *network(both)]
     assert main([*words, '--affine', 'none']) == 0
-    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))
     assert plan['inverse'] == ('model' if both else 'computed') and len(computed) == (not both)
     assert plan['metrics']['inverse_residual_mm']['mean'] <= 0.1 * 4
     assert _there_and_back(load_transform(tmp_path / 'out')) < 0.8
@@ -97,7 +97,10 @@ def test_a_way_back_that_does_not_lead_back_is_not_used(scans, network, computed
     _, images, *_ = scans
     words = ['register', str(images[0]), str(images[1]), '-o', str(tmp_path / 'out'), *network()]
     assert main([*words, '--affine', 'none']) == 0
-    assert json.loads((tmp_path / 'out' / 'plan.json').read_text())['inverse'] == 'computed' and len(computed) == 1
+    assert (
+        json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))['inverse'] == 'computed'
+        and len(computed) == 1
+    )
 
 
 @pytest.mark.parametrize('both', [True, False])
@@ -119,7 +122,7 @@ def test_atlases(scans, network, tmp_path):
     words = ['propagate', str(images[0]), '--atlases', *map(str, images[1:]), '--labels', *map(str, labels[1:])]
     assert main([*words, '-o', str(tmp_path / 'out'), *network()]) == 0
     assert set(np.unique(read_labels(tmp_path / 'out' / 'labels.nii.gz').array)) <= {0, 1, 2}
-    plan = json.loads((tmp_path / 'out' / 'atlases' / 'scan1' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'atlases' / 'scan1' / 'plan.json').read_text(encoding='utf-8'))
     assert plan['checkpoint']['path'].endswith('.pth') and plan['preset'] is None
 
 

@@ -34,9 +34,9 @@ def template(scans, tmp_path_factory):
 
 def test_a_template(template, scans):
     out, _ = template
-    page = (out / 'index.html').read_text()
+    page = (out / 'index.html').read_text(encoding='utf-8')
     assert 'Twin &lt;organ&gt; (1)' in page and '>2<' in page
-    lines = (out / 'labels.csv').read_text().splitlines()
+    lines = (out / 'labels.csv').read_text(encoding='utf-8').splitlines()
     assert lines[0] == 'label,volume_ml,mean_volume_ml,agreement' and [line[0] for line in lines[1:]] == ['1', '2']
     volumes = [float(line.split(',')[2]) for line in lines[1:]]
     true = [read_image(path, check=False).array for path in scans[1]]
@@ -51,7 +51,7 @@ def test_names_may_be_given_later(template, monkeypatch, tmp_path):
     monkeypatch.setattr('mmreg.registration.cohort.cohort.Cohort.run', lambda *args: pytest.fail('registers'))
     (tmp_path / 'names.csv').write_text('label,name\n2,Heart\n')
     assert main([*words, '--label-names', str(tmp_path / 'names.csv')]) == 0
-    page = (out / 'index.html').read_text()
+    page = (out / 'index.html').read_text(encoding='utf-8')
     assert 'Heart (2)' in page and 'Twin' not in page
 
 
@@ -60,7 +60,7 @@ def test_statistics(template, scans, tmp_path, capsys):
     (tmp_path / 'groups.csv').write_text('scan_id,group\nscan0,a\nscan1,a\nscan2,b\nscan3,b\n')
     words = ['statistics', str(out), '-o', str(tmp_path / 'out'), '--label-names', scans[2]]
     assert main([*words, '--groups', str(tmp_path / 'groups.csv')]) == 0
-    page = (tmp_path / 'out' / 'index.html').read_text()
+    page = (tmp_path / 'out' / 'index.html').read_text(encoding='utf-8')
     assert page.count('Twin &lt;organ&gt; (1)') == 2 and 'Volumes of regions' in page
     assert 'Twin <organ> (1)' in capsys.readouterr().out
 
@@ -72,16 +72,20 @@ def test_labels_of_atlases(scans, tmp_path, capsys):
     quick = "optimisation.levels=[{'spacing':8.0,'iterations':2}]"
     assert main([*words, '--cfg-options', quick]) == 0
     for place in ('index.html', 'scan0/index.html'):
-        assert 'Twin &lt;organ&gt; (1)' in (tmp_path / 'out' / place).read_text()
+        assert 'Twin &lt;organ&gt; (1)' in (tmp_path / 'out' / place).read_text(encoding='utf-8')
     assert 'Twin <organ> (1)' in capsys.readouterr().out
-    assert (tmp_path / 'out' / 'scan0' / 'labels.csv').read_text().startswith('fusion,label,volume_ml,agreement\n')
+    assert (
+        (tmp_path / 'out' / 'scan0' / 'labels.csv')
+        .read_text(encoding='utf-8')
+        .startswith('fusion,label,volume_ml,agreement\n')
+    )
 
 
 def test_a_series(scans, tmp_path):
     images, labels, names = scans
     words = ['series', *images[:2], '-o', str(tmp_path / 'out'), '--labels', labels[0], '--label-names', names]
     assert main([*words, '--reference', '1']) == 0
-    assert 'Twin &lt;organ&gt; (1), label 2.' in (tmp_path / 'out' / 'index.html').read_text()
+    assert 'Twin &lt;organ&gt; (1), label 2.' in (tmp_path / 'out' / 'index.html').read_text(encoding='utf-8')
 
 
 def test_another_contrast_is_told(scans, tmp_path, capsys):
@@ -91,7 +95,7 @@ def test_another_contrast_is_told(scans, tmp_path, capsys):
     write_volume(strange, Volume((image.array.max() - image.array).astype(np.float32), image.geometry))
     assert main(['template', *images[:3], str(strange), '-o', str(tmp_path / 'out'), *ROUGH]) == 0
     assert 'warning: strange looks different: it correlates with the template by -' in capsys.readouterr().out
-    assert 'strange looks different' in (tmp_path / 'out' / 'index.html').read_text()
+    assert 'strange looks different' in (tmp_path / 'out' / 'index.html').read_text(encoding='utf-8')
     words = ['series', images[0], str(strange), '-o', str(tmp_path / 'series'), '--reference', '1']
     assert main(words) == 0
     assert 'warning: strange looks different from the reference: it correlates' in capsys.readouterr().out

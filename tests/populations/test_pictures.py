@@ -54,7 +54,7 @@ def test_a_page_does_not_shrink_its_pictures(tmp_path):
     """On a telephone a picture is scrolled: its letters keep their size."""
     picture = Picture(pictures.slices_png({'a': volume()}), 'A scan.')
     write_page(tmp_path / 'index.html', Page('A group', 'One scan.', [Section('Scans', '', [picture])]))
-    page = (tmp_path / 'index.html').read_text()
+    page = (tmp_path / 'index.html').read_text(encoding='utf-8')
     assert '<div class="picture" tabindex="0"' in page and 'max-width: 100%' not in page
 
 
@@ -86,7 +86,7 @@ def test_numbers_and_long_texts_of_tables(tmp_path):
         'size': 12.3456,
     }
     write_page(tmp_path / 'index.html', Page('A', 'B', [table_section('T', list(line), [line])]))
-    page = (tmp_path / 'index.html').read_text()
+    page = (tmp_path / 'index.html').read_text(encoding='utf-8')
     for text in ('&lt; 0.001<', '&gt; -0.001<', '>0<', '>12.35<', 'class="long">/a/very'):
         assert text in page
 

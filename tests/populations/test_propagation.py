@@ -16,7 +16,7 @@ from .made import group
 
 
 def _rows(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
+    return list(csv.DictReader(path.read_text(encoding='utf-8').splitlines()))
 
 
 @pytest.fixture(scope='module')

@@ -36,7 +36,7 @@ def _series(folder, ndim, size, count=4):
 
 
 def _rows(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
+    return list(csv.DictReader(path.read_text(encoding='utf-8').splitlines()))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_frame_that_lies_across_is_told(tmp_path, capsys):
     words = ['series', *(str(tmp_path / f'f{number}.nii.gz') for number in range(2)), '-o', str(tmp_path / 'out')]
     assert main([*words, '--reference', '1']) == 0
     assert 'warning: f1 is turned by 90 degrees against the reference' in capsys.readouterr().out
-    assert 'f1 is turned by 90 degrees' in (tmp_path / 'out' / 'index.html').read_text()
+    assert 'f1 is turned by 90 degrees' in (tmp_path / 'out' / 'index.html').read_text(encoding='utf-8')
 
 
 def test_a_file_with_a_time_axis_keeps_its_time_step(tmp_path):

@@ -41,7 +41,7 @@ def test_maps_and_regions_of_known_sizes(tmp_path):
     np.testing.assert_allclose(mean, expected.mean(), atol=1e-5)
     spread = read_image(tmp_path / 'out' / 'sd.nii.gz', check=False).array
     np.testing.assert_allclose(spread, np.std(expected, ddof=1), atol=1e-5)
-    rows = list(csv.DictReader((tmp_path / 'out' / 'regions.csv').read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / 'out' / 'regions.csv').read_text(encoding='utf-8').splitlines()))
     volumes = [float(row['volume_ml']) for row in rows]
     np.testing.assert_allclose(np.array(volumes) / volumes[0], np.square(scales), rtol=1e-5)
 
@@ -55,7 +55,7 @@ def test_two_groups(tmp_path, capsys):
     p = read_image(tmp_path / 'out' / 'p_fwe.nii.gz', check=False).array
     t = read_image(tmp_path / 'out' / 't.nii.gz', check=False).array
     assert p.min() == pytest.approx(2 / 20) and p[0, 0] == 1 and t.max() > 10
-    row = next(csv.DictReader((tmp_path / 'out' / 'groups.csv').read_text().splitlines()))
+    row = next(csv.DictReader((tmp_path / 'out' / 'groups.csv').read_text(encoding='utf-8').splitlines()))
     assert float(row['difference_percent']) == pytest.approx(100 * (1.2 / 1.0) ** 2 - 100, abs=0.5)
     assert '20 permutations' in capsys.readouterr().out and (tmp_path / 'out' / 'index.html').is_file()
 

@@ -52,7 +52,7 @@ def built(tmp_path_factory):
 
 
 def _rows(path):
-    return list(csv.DictReader(path.read_text().splitlines()))
+    return list(csv.DictReader(path.read_text(encoding='utf-8').splitlines()))
 
 
 def _likeness(volume, truth):
@@ -136,7 +136,7 @@ def test_transforms_lead_there_and_back(built):
 
 def test_page_and_tables(built):
     folder, scans, _, result = built
-    page = (folder / 'out' / 'index.html').read_text()
+    page = (folder / 'out' / 'index.html').read_text(encoding='utf-8')
     assert 'Convergence' in page and '<script' not in page and scans[0].scan_id in page
     rows = _rows(folder / 'out' / 'convergence.csv')
     assert [row['kind'] for row in rows] == ['affine', 'deformable', 'deformable']

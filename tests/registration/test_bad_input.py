@@ -250,7 +250,7 @@ def test_out_is_a_file(command, good, tmp_path, capfd):
     (tmp_path / 'out').write_text('mine')
     assert command(*pair(good), '--out', tmp_path / 'out') == 2
     assert 'found a file' in capfd.readouterr().err
-    assert (tmp_path / 'out').read_text() == 'mine'
+    assert (tmp_path / 'out').read_text(encoding='utf-8') == 'mine'
 
 
 def test_as_a_process(good, command, tmp_path):

@@ -69,10 +69,10 @@ def test_one_failure_stops_nothing(cohort, folder):
 
 def test_finished_cases_are_skipped(cohort, folder):
     cohort().run()
-    table_before = (folder / 'out' / 'results.csv').read_text()
+    table_before = (folder / 'out' / 'results.csv').read_text(encoding='utf-8')
     again = cohort().run()
     assert statuses(again) == ['skipped', 'failed', 'skipped']
-    assert (folder / 'out' / 'results.csv').read_text() == table_before
+    assert (folder / 'out' / 'results.csv').read_text(encoding='utf-8') == table_before
     assert statuses(cohort(overwrite=True).run()) == ['done', 'failed', 'done']
 
 

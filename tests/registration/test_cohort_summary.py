@@ -65,7 +65,7 @@ def test_tables_and_page_are_written_together(tmp_path):
     tables.write(outcomes(), Shard())
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ['failures.csv', 'index.html', 'results.csv', 'summary.csv']
-    header, first = (tmp_path / 'results.csv').read_text().splitlines()
+    header, first = (tmp_path / 'results.csv').read_text(encoding='utf-8').splitlines()
     assert header.split(',') == list(COLUMNS) and 'inverse_error_mm' in header
     assert header.startswith('case_id,fixed,moving,preset,seconds,dice_before,dice,'), (
         'old columns stay in their places'

@@ -47,11 +47,11 @@ def run(tmp_path, monkeypatch):
 
 def test_a_rerun_reads_one_file(run, tmp_path):
     assert run() == (['done'] * 3, ['case0', 'case1', 'case2'])
-    table = (tmp_path / 'out' / 'results.csv').read_text()
-    page = (tmp_path / 'out' / 'index.html').read_text()
+    table = (tmp_path / 'out' / 'results.csv').read_text(encoding='utf-8')
+    page = (tmp_path / 'out' / 'index.html').read_text(encoding='utf-8')
     assert run() == (['skipped'] * 3, [])
-    assert (tmp_path / 'out' / 'results.csv').read_text() == table
-    assert (tmp_path / 'out' / 'index.html').read_text() == page
+    assert (tmp_path / 'out' / 'results.csv').read_text(encoding='utf-8') == table
+    assert (tmp_path / 'out' / 'index.html').read_text(encoding='utf-8') == page
 
 
 def test_what_is_gone_is_not_finished(run, tmp_path):
@@ -93,7 +93,7 @@ def _other(lines):
 def test_lines_that_are_not_ours_are_none(spoil, read, run, tmp_path):
     run()
     index = tmp_path / 'out' / DONE
-    index.write_text(spoil(index.read_text().splitlines()))
+    index.write_text(spoil(index.read_text(encoding='utf-8').splitlines()))
     statuses, plans = run()
     assert statuses == ['skipped'] * 3 and len(plans) == read
     assert run() == (['skipped'] * 3, [])

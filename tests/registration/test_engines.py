@@ -57,7 +57,9 @@ def _same(out, expected):
         found, truth = (read_displacement_image(folder / name)[0] for folder in (out, expected))
         np.testing.assert_array_equal(found, truth)
     for table in ('results.csv', 'failures.csv'):
-        found, truth = (list(csv.DictReader((f / table).read_text().splitlines())) for f in (out, expected))
+        found, truth = (
+            list(csv.DictReader((f / table).read_text(encoding='utf-8').splitlines())) for f in (out, expected)
+        )
         for row in found + truth:
             row.pop('seconds', None)
         assert found == truth
@@ -100,7 +102,7 @@ def test_an_array_of_slurm(pairs, one_process, tmp_path, monkeypatch):
     words = ['register', '--pairs', str(pairs / 'pairs.csv'), '-o', str(out), *WORDS]
     assert main([*words, '--engine', 'slurm', '--workers', '2', '--slurm-options=--mem=2G']) == 1
     _same(out, one_process)
-    seen = (out / 'slurm' / 'seen.txt').read_text()
+    seen = (out / 'slurm' / 'seen.txt').read_text(encoding='utf-8')
     assert '--wait' in seen and '#SBATCH --mem=2G' in seen and '#SBATCH --array=0-1' in seen
 
 
@@ -110,7 +112,7 @@ def test_a_job_on_disk_is_data(pairs, tmp_path):
     options = RunOptions(preset='generic', model='config.py', checkpoint='w.pth', refine=3)
     words = write_share(tmp_path / 'job.json', CohortJob(options, CohortSettings(tmp_path), plugins=('own.py',)), cases)
     assert words == ['--model', 'config.py', '--checkpoint', 'w.pth', '--plugin', 'own.py']
-    text = (tmp_path / 'job.json').read_text()
+    text = (tmp_path / 'job.json').read_text(encoding='utf-8')
     assert 'config.py' not in text and 'own.py' not in text
     job, again = read_share(tmp_path / 'job.json', {'model': 'config.py', 'checkpoint': 'w.pth'}, ['own.py'])
     assert job.options.refine == 3 and [case.case_id for case in again] == [case.case_id for case in cases]

@@ -62,7 +62,7 @@ def test_the_network_is_chosen_by_the_images_and_the_plan_says_why(shipped, pair
     shipped('others')
     shipped('brains', presets=['brain_t1', 'brain_multimodal'])
     assert main(['register', *pair, '-o', str(tmp_path / 'out'), '--fast', '--affine', 'none']) == 0
-    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))
     assert plan['preset']['name'] == 'brains' and plan['preset']['chosen'] == 'from the images'
     assert any('brains where the preset would be brain_' in reason for reason in plan['preset']['reasons'])
     assert plan['options']['fast'] is True and plan['checkpoint']['path'].endswith('brains.safetensors')

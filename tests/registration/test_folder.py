@@ -19,7 +19,7 @@ def fill(folder, **files):
 
 
 def content(folder):
-    return {path.name: path.read_text() for path in folder.iterdir()}
+    return {path.name: path.read_text(encoding='utf-8') for path in folder.iterdir()}
 
 
 def test_new_folder_with_parents(tmp_path):
@@ -69,7 +69,7 @@ def test_plan_cannot_delete_elsewhere(tmp_path):
     (target / 'plan.json').write_text(json.dumps({'files': ['../precious', str(other)]}))
     with replacing_folder(target) as temporary:
         fill(temporary, one='1')
-    assert other.read_text() == 'keep'
+    assert other.read_text(encoding='utf-8') == 'keep'
 
 
 def test_a_file_in_the_way(tmp_path):

@@ -94,7 +94,7 @@ def test_plan_tells_everything(config, pair, tmp_path):
     fixed, moving = pair
     register = mmreg.RegistrationInferencer(config(shift=(1.0, 0.0, 0.5), inference=dict(spacing=1.5)), device='cpu')
     register(fixed, moving, out_dir=tmp_path / 'out', case_id='x')
-    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))
     assert plan['inputs']['fixed'] == {'path': str(fixed), 'sha256': digest(fixed)}
     assert plan['preparation']['spacing'] == 1.5 and 'TestWaveHead' in plan['config']
     assert plan['case_id'] == 'x' and plan['versions']['mmreg'] == mmreg.__version__ and plan['timings']['network'] > 0

@@ -37,7 +37,7 @@ def test_the_map_alone(files, tmp_path, kind):
         str(folder / 'moving_labels.nii.gz'),
     ]
     assert main([*pair, *labels, '-o', str(out), '--only', kind]) == 0
-    metrics = json.loads((out / 'metrics.json').read_text())
+    metrics = json.loads((out / 'metrics.json').read_text(encoding='utf-8'))
     metrics = metrics.get('metrics', metrics)
     assert metrics['dice']['after'] > metrics['dice']['before']
     assert metrics['affine_mm']['max'] > metrics['affine_mm']['mean'] > 3, 'what the map does is told'
@@ -49,7 +49,7 @@ def test_the_map_alone(files, tmp_path, kind):
         np.testing.assert_allclose(linear @ linear.T, np.eye(3), atol=1e-4)
     assert (out / 'transform.h5').stat().st_size < 50_000
     assert read_volume(out / 'warped.nii.gz').geometry.shape == (36, 40, 34) and (out / 'report.html').is_file()
-    plan = json.loads((out / 'plan.json').read_text())
+    plan = json.loads((out / 'plan.json').read_text(encoding='utf-8'))
     assert plan['options']['only'] == kind if 'options' in plan else kind in json.dumps(plan)
 
 

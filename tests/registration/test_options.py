@@ -68,7 +68,7 @@ def test_the_plan_has_all_options(tmp_path):
         (image, np.eye(3)), (image, np.eye(3)), preset='generic', affine='none', seed=3, cfg_options=quick,
         fixed_prompt=(image > 0.5, np.eye(3)), out_dir=tmp_path / 'out',
     )  # fmt: skip
-    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))
     assert set(plan['options']) == {field.name for field in fields(RunOptions)}
     assert plan['options']['seed'] == 3 and plan['options']['affine'] == 'none'
     assert set(plan['inputs']) == {'fixed', 'moving', 'fixed_prompt'}

@@ -52,11 +52,11 @@ def test_a_matrix_of_fsl_as_the_affine(pair, tmp_path):
     images = [str(pair / 'fixed.nii.gz'), str(pair / 'moving.nii.gz')]
     command = ['--affine', f'fsl:{pair / "flirt.mat"}', '--preset', str(pair / 'fast.py'), '--device', 'cpu']
     assert mmreg.cli.main(['register', *images, '-o', str(tmp_path / 'one'), *command]) == 0
-    plan = json.loads((tmp_path / 'one/plan.json').read_text())
+    plan = json.loads((tmp_path / 'one/plan.json').read_text(encoding='utf-8'))
     np.testing.assert_allclose(plan['affine'], world_affine(), atol=1e-4)
     (pair / 'list.csv').write_text(f'fixed,moving,case_id\n{",".join(images)},a\n')
     assert mmreg.cli.main(['register', '--pairs', str(pair / 'list.csv'), '-o', str(tmp_path / 'many'), *command]) == 0
-    plan = json.loads((tmp_path / 'many/a/plan.json').read_text())
+    plan = json.loads((tmp_path / 'many/a/plan.json').read_text(encoding='utf-8'))
     np.testing.assert_allclose(plan['affine'], world_affine(), atol=1e-4)
     found = mmreg.register(*images, **options(pair, affine=f'fsl:{pair / "flirt.mat"}'))
     np.testing.assert_allclose(found.affine, world_affine(), atol=1e-4)

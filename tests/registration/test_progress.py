@@ -113,7 +113,7 @@ def test_also(folder, capsys):
     assert command(folder, '--affine', folder / 'known.tfm', '--also', *along[:2], '--also', *along[2:]) == 0
     assert 'followed: moving_warped.nii.gz, organs_warped.nii.gz, points_in_fixed.csv' in capsys.readouterr().out
     out = folder / 'out'
-    files = json.loads((out / 'plan.json').read_text())['files']
+    files = json.loads((out / 'plan.json').read_text(encoding='utf-8'))['files']
     assert {'moving_warped.nii.gz', 'organs_warped.nii.gz', 'points_in_fixed.csv', 'surface_in_fixed.vtk'} <= set(files)
     warped, again = read_volume(out / 'warped.nii.gz'), read_volume(out / 'moving_warped.nii.gz')
     np.testing.assert_allclose(again.array, warped.array, atol=1e-3)

@@ -84,7 +84,11 @@ def test_one_pair_with_a_map_and_without(project, capsys):
 def test_embeddings_of_another_encoder_are_refused(project, capsys):
     assert embed_cli.main([write_config(project), '--out', str(project / 'text.npz')]) == 0
     config = write_config(project, encoder='ViT-L-14-336')
-    text = (project / 'ViT-L-14-336.py').read_text().replace("            dict(type='HashTextEmbedding', dim=8),\n", '')
+    text = (
+        (project / 'ViT-L-14-336.py')
+        .read_text(encoding='utf-8')
+        .replace("            dict(type='HashTextEmbedding', dim=8),\n", '')
+    )
     (project / 'ViT-L-14-336.py').write_text(text)
     files = ['--fixed', str(project / 'OASIS_0001_0000.nii.gz'), '--moving', str(project / 'OASIS_0002_0000.nii.gz')]
     assert main(['infer', config, *files, '--out', str(project / 'out')]) == 2

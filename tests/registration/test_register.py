@@ -48,7 +48,7 @@ def command(*arguments):
 
 
 def overlap(folder):
-    metrics = json.loads((folder / 'metrics.json').read_text())
+    metrics = json.loads((folder / 'metrics.json').read_text(encoding='utf-8'))
     return metrics['dice']['before'], metrics['dice']['after'], metrics['folds_percent']['after']
 
 
@@ -106,7 +106,7 @@ def test_plan_tells_everything(files, preset, tmp_path):
     arguments = files(FIXED, FIXED, pose(5, (3.0, 0, 0)))
     options = ['--preset', preset, '--seed', 7, '--cfg-options', 'optimisation.levels.1.iterations=3']
     assert command(*arguments, '-o', tmp_path / 'out', *options, '--outputs', 'metrics') == 0
-    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text())
+    plan = json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))
     assert plan['preset']['name'] == 'tiny' and plan['preset']['chosen'] == 'by the user'
     assert set(plan['inputs']) == {'fixed', 'moving', 'fixed_labels', 'moving_labels'}
     assert all(len(entry['sha256']) == 64 and entry['path'] for entry in plan['inputs'].values())

@@ -165,9 +165,9 @@ def test_out_is_a_file(good, tmp_path, capfd):
     (tmp_path / 'out').write_text('mine')
     assert main([*map(str, pair(good)), '-o', str(tmp_path / 'out'), '--device', 'cpu']) == 2
     assert 'found a file' in capfd.readouterr().err
-    assert (tmp_path / 'out').read_text() == 'mine'
+    assert (tmp_path / 'out').read_text(encoding='utf-8') == 'mine'
 
 
 def test_the_good_files_work(good, tmp_path):
     assert main([*map(str, pair(good)), '-o', str(tmp_path / 'out'), '--device', 'cpu', '--outputs', 'metrics']) == 0
-    assert json.loads((tmp_path / 'out' / 'plan.json').read_text())['preset']['name'] == 'tiny'
+    assert json.loads((tmp_path / 'out' / 'plan.json').read_text(encoding='utf-8'))['preset']['name'] == 'tiny'

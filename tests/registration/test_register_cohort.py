@@ -66,12 +66,15 @@ def test_command(folder, capfd):
     results, failures = table(folder / 'out' / 'results.csv'), table(folder / 'out' / 'failures.csv')
     assert set(results) == {'case_000', 'case_002'} and set(failures) == {'case_001'}
     assert results['case_000']['preset'] == 'tiny' and 'broken.nii.gz' in failures['case_001']['reason']
-    plan = json.loads((folder / 'out' / 'case_000' / 'plan.json').read_text())
+    plan = json.loads((folder / 'out' / 'case_000' / 'plan.json').read_text(encoding='utf-8'))
     write_list(folder, 3)
     assert main(arguments) == 0
     assert '1 registered' in capfd.readouterr().out
     assert not (folder / 'out' / 'failures.csv').exists()
-    assert json.loads((folder / 'out' / 'case_000' / 'plan.json').read_text())['created'] == plan['created']
+    assert (
+        json.loads((folder / 'out' / 'case_000' / 'plan.json').read_text(encoding='utf-8'))['created']
+        == plan['created']
+    )
 
 
 def test_two_processes_of_torchrun(folder):
@@ -127,7 +130,7 @@ def test_batches_give_the_same_results(folder):
             fields.append(sitk.GetArrayFromImage(sitk.ReadImage(str(folder / place / name / 'displacement.nii.gz'))))
         np.testing.assert_allclose(fields[0], fields[1], atol=1e-3)
         assert np.abs(fields[0]).max() > 0.1
-        sizes[name] = json.loads((folder / 'out' / name / 'plan.json').read_text())['source']['batch']
+        sizes[name] = json.loads((folder / 'out' / name / 'plan.json').read_text(encoding='utf-8'))['source']['batch']
     assert sizes == {'a': 2, 'b': 1, 'c': 2, 'e': 1}
 
 

@@ -45,7 +45,7 @@ def test_report_is_written(tmp_path):
         rows = list(csv.DictReader(file))
     assert [row['label'] for row in rows] == ['20', '21'] and 0 < float(rows[0]['dice']) <= 1
     assert float(rows[0]['residual_mm']) == result.rigidity[0].residual_mm > 0
-    content = json.loads((tmp_path / 'rigidity.json').read_text())
+    content = json.loads((tmp_path / 'rigidity.json').read_text(encoding='utf-8'))
     assert len(content['bodies']) == 2
     assert 'rigid_residual' in result.metrics
 

@@ -38,12 +38,12 @@ def test_names_and_view_in_every_file(pair, tmp_path):
     text = (out / 'report.html').read_text('utf-8')
     page = Page(text)
     assert 'Small<b>Part (2)' in ' '.join(page.texts) and json.loads(page.data)['view'] == 'radiological'
-    metrics = json.loads((out / 'metrics.json').read_text())
+    metrics = json.loads((out / 'metrics.json').read_text(encoding='utf-8'))
     assert metrics['label_names'] == {'1': 'Body', '2': 'Small<b>Part'}
     assert metrics['minimised']['after'] < metrics['minimised']['before']
-    header, *rows = (out / 'metrics.csv').read_text().splitlines()
+    header, *rows = (out / 'metrics.csv').read_text(encoding='utf-8').splitlines()
     assert header.endswith(',initial,name') and any(row.endswith(',Body') for row in rows)
-    source = json.loads((out / 'plan.json').read_text())['source']['minimised']
+    source = json.loads((out / 'plan.json').read_text(encoding='utf-8'))['source']['minimised']
     assert source['terms'] == 'MSE' and source['after'] == pytest.approx(metrics['minimised']['after'])
     assert (out / 'thumbnail.png').stat().st_size < 60_000
 

@@ -35,7 +35,7 @@ def test_a_stack_gives_a_volume_and_fields(heart, tmp_path):
     displacement, geometry = read_displacement_image(tmp_path / 'out' / 'displacement.nii.gz')
     assert displacement.shape == (3, *fixed.geometry.shape) and geometry.same_grid(fixed.geometry)
     assert np.abs(displacement[2]).max() < 1e-4 and np.abs(displacement[0]).max() > 0.5
-    dice = json.loads((tmp_path / 'out' / 'metrics.json').read_text())['dice']
+    dice = json.loads((tmp_path / 'out' / 'metrics.json').read_text(encoding='utf-8'))['dice']
     assert dice['after'] > dice['before'] + 0.02
 
 
@@ -67,7 +67,9 @@ def test_frames_of_a_cine_file(tmp_path, capsys):
     ]
     np.testing.assert_array_equal(fields[0], fields[1])
     np.testing.assert_allclose(fields[0], fields[2], atol=1e-4)
-    assert json.loads((tmp_path / 'counted' / 'plan.json').read_text())['inputs']['moving']['frame'] == 4
+    assert (
+        json.loads((tmp_path / 'counted' / 'plan.json').read_text(encoding='utf-8'))['inputs']['moving']['frame'] == 4
+    )
     for arguments, words in ((('--frame', '1', '9'), '6 frames'), ((), 'Info.cfg')):
         (tmp_path / 'Info.cfg').unlink(missing_ok=True)
         assert infer(series, series, tmp_path / 'none', *arguments) == 2

@@ -135,9 +135,9 @@ def test_both_by_the_command(tmp_path):
              '--moving-landmarks', tmp_path / 'moving.csv', '--outputs', 'metrics', '--cfg-options',
              'optimisation.levels=[dict(scale=2,iterations=20)]']  # fmt: skip
     assert main([*map(str, words)]) == 0
-    plan = json.loads((tmp_path / 'out/plan.json').read_text())
+    plan = json.loads((tmp_path / 'out/plan.json').read_text(encoding='utf-8'))
     assert plan['options']['use_landmarks'] == ['start', 'loss']
-    metrics = json.loads((tmp_path / 'out/metrics.json').read_text())
+    metrics = json.loads((tmp_path / 'out/metrics.json').read_text(encoding='utf-8'))
     assert metrics['tre']['after'] < 1.0 < 5 < metrics['tre']['before'], 'a field of 6 mm voxels'
 
 

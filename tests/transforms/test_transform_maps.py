@@ -74,7 +74,9 @@ def test_affines_are_inverted_exactly(tmp_path, capsys):
     np.testing.assert_allclose(read_transform(tmp_path / 'b.mat').affine, np.linalg.inv(world_affine()), atol=1e-12)
     chain = [tmp_path / 'a.tfm', f'[{tmp_path / "a.tfm"},1]']
     assert run('compose', *chain, '-o', tmp_path / 'c.tfm') == 0
-    assert 'AffineTransform' in (tmp_path / 'c.tfm').read_text() and 'Composite' not in (tmp_path / 'c.tfm').read_text()
+    assert 'AffineTransform' in (tmp_path / 'c.tfm').read_text(encoding='utf-8') and 'Composite' not in (
+        tmp_path / 'c.tfm'
+    ).read_text(encoding='utf-8')
     np.testing.assert_allclose(read_transform(tmp_path / 'c.tfm').affine, np.eye(4), atol=1e-12)
 
 

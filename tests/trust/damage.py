@@ -137,7 +137,7 @@ def _bytes_that_are_no_text(rng, path):
 
 def _values(rng, path):
     """One value of a JSON becomes something else."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding='utf-8'))
     places = list(_places(content))
     holder, key = rng.choice(places)
     new = rng.choice(VALUES)

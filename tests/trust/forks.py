@@ -125,7 +125,7 @@ def _main(argv: list[str]) -> int:
 def _limit(mebibytes: int) -> None:
     import resource
 
-    used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    used = int(Path('/proc/self/statm').read_text(encoding='utf-8').split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + (mebibytes << 20),) * 2)
 
 

@@ -63,7 +63,7 @@ def test_what_was_complete_stays(work):
     many = ('register', '--pairs', 'pairs.csv', '-o', 'out', *FAST, '--outputs', 'warped', 'metrics')
     assert run(*many)[0] == 0
     results = Path('out/results.csv')
-    table = results.read_text()
+    table = results.read_text(encoding='utf-8')
     files = {path: path.read_bytes() for path in Path('out').rglob('*') if path.is_file() and 'case0' in str(path)}
     (Path('out/case1/plan.json')).unlink()
     with no_more_than(200):
@@ -71,5 +71,7 @@ def test_what_was_complete_stays(work):
     assert code != 0 and 'Traceback' not in text, text
     assert all(path.read_bytes() == content for path, content in files.items())
     assert run(*many)[0] == 0
-    columns = [[line.split(',')[0] for line in text.splitlines()] for text in (table, results.read_text())]
+    columns = [
+        [line.split(',')[0] for line in text.splitlines()] for text in (table, results.read_text(encoding='utf-8'))
+    ]
     assert columns[0] == columns[1]

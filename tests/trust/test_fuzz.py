@@ -49,7 +49,7 @@ def limits():
 
     previous = signal.signal(signal.SIGALRM, stop)
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    used = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    used = int(Path('/proc/self/statm').read_text(encoding='utf-8').split()[0]) * resource.getpagesize()
     signal.alarm(SECONDS)
     try:
         resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, hard))

@@ -66,7 +66,9 @@ def test_under_the_sanitizers(tmp_path):
     (tmp_path / 'tests/__init__.py').touch()
     sources = package / 'spatial/compiled/csrc'
     common = sources / 'common.h'  # clones are resolved before a sanitizer is up
-    common.write_text(common.read_text().replace('#define MMREG_CLONES __attribute__', '#define MMREG_CLONES //'))
+    common.write_text(
+        common.read_text(encoding='utf-8').replace('#define MMREG_CLONES __attribute__', '#define MMREG_CLONES //')
+    )
     sanitize = [
         '-fsanitize=address,undefined',
         '-fno-sanitize-recover=undefined',

@@ -28,7 +28,7 @@ def same(a, b):
 
 
 def final(folder):
-    return read_checkpoint((folder / 'last_checkpoint').read_text().strip())
+    return read_checkpoint((folder / 'last_checkpoint').read_text(encoding='utf-8').strip())
 
 
 @pytest.mark.parametrize('workers', [0, 2])
@@ -37,7 +37,7 @@ def test_training_goes_on_bit_for_bit(workers, work, runs):
     argv = ['train', f'train{workers}.py', '--cfg-options', 'train_cfg.max_iters=12', '--work-dir']
     for name in ('first', 'whole'):  # the first run of a fork is slower, and would say how long one takes
         began = time.monotonic()
-        assert runs.run([*argv, name], 'whole.log') == 0, Path('whole.log').read_text()[-2000:]
+        assert runs.run([*argv, name], 'whole.log') == 0, Path('whole.log').read_text(encoding='utf-8')[-2000:]
         length = time.monotonic() - began
     whole = final(work / 'whole')
     assert same(whole['state_dict'], final(work / 'first')['state_dict'])
@@ -51,7 +51,9 @@ def test_training_goes_on_bit_for_bit(workers, work, runs):
             here, kills, resume = here + 1, kills + killed, ['--resume']
             for path in (work / name).glob('[!.]*.pth'):
                 read_checkpoint(path)  # whole, or not there
-        assert runs.run([*argv, name, '--resume'], f'{name}.log') == 0, Path(f'{name}.log').read_text()[-2000:]
+        assert runs.run([*argv, name, '--resume'], f'{name}.log') == 0, Path(f'{name}.log').read_text(encoding='utf-8')[
+            -2000:
+        ]
         end = final(work / name)
         assert same(whole['state_dict'], end['state_dict']) and same(whole['optimizer'], end['optimizer'])
         assert whole['meta']['iter'] == end['meta']['iter']
@@ -68,7 +70,7 @@ def halves(folder):
     found = []
     for case in sorted(folder.iterdir()) if folder.is_dir() else ():
         if case.is_dir() and not case.name.startswith('.'):
-            listed = json.loads((case / 'plan.json').read_text())['files']
+            listed = json.loads((case / 'plan.json').read_text(encoding='utf-8'))['files']
             found += [case.name] if {path.name for path in case.iterdir()} != set(listed) else []
     return found
 
@@ -83,7 +85,7 @@ def test_a_cohort_is_complete_or_absent(work, runs):
 
     for name in ('first', 'whole'):
         began = time.monotonic()
-        assert runs.run(argv(name), 'whole.log') == 0, Path('whole.log').read_text()[-2000:]
+        assert runs.run(argv(name), 'whole.log') == 0, Path('whole.log').read_text(encoding='utf-8')[-2000:]
         length = time.monotonic() - began
     assert table(work / 'first') == table(work / 'whole')
     kills = number = 0
@@ -94,7 +96,7 @@ def test_a_cohort_is_complete_or_absent(work, runs):
             killed = runs.kill_after(runs.start(argv(name), f'{name}.log'), rng.random() * length)
             here, kills = here + 1, kills + killed
             assert not halves(work / name)
-        assert runs.run(argv(name), f'{name}.log') == 0, Path(f'{name}.log').read_text()[-2000:]
+        assert runs.run(argv(name), f'{name}.log') == 0, Path(f'{name}.log').read_text(encoding='utf-8')[-2000:]
         assert table(work / name) == table(work / 'whole') and not halves(work / name)
         assert not [path.name for path in work.rglob('.*tmp*')]
 
@@ -104,7 +106,9 @@ def test_two_processes_write_into_one_folder(work, runs):
     Path('list.csv').write_text(f'fixed,moving,case_id\n{rows}')
     argv = ['register', '--pairs', 'list.csv', '-o', 'both', '--preset', 'fast.py', '--affine', 'none']
     pids = [runs.start(argv, f'{n}.log') for n in range(2)]
-    assert [runs.wait(pid) for pid in pids] == [0, 0], Path('0.log').read_text() + Path('1.log').read_text()
+    assert [runs.wait(pid) for pid in pids] == [0, 0], Path('0.log').read_text(encoding='utf-8') + Path(
+        '1.log'
+    ).read_text(encoding='utf-8')
     assert len(table(work / 'both')) == 4 and not halves(work / 'both')
 
 
@@ -137,7 +141,7 @@ def test_a_group_goes_on_bit_for_bit(command, work, runs):
     argv = [*GROUPS[command], '--preset', 'fast.py', '-o']
     for name in ('first', 'whole'):
         began = time.monotonic()
-        assert runs.run([*argv, name], 'whole.log') == 0, Path('whole.log').read_text()[-2000:]
+        assert runs.run([*argv, name], 'whole.log') == 0, Path('whole.log').read_text(encoding='utf-8')[-2000:]
         length = time.monotonic() - began
     whole = results(work / 'whole')
     assert whole.keys() == results(work / 'first').keys() and len(whole) > 8
@@ -148,7 +152,7 @@ def test_a_group_goes_on_bit_for_bit(command, work, runs):
         while here < PER_RUN and kills < KILLS // 3:
             killed = runs.kill_after(runs.start([*argv, name], f'{name}.log'), rng.random() * length)
             here, kills = here + 1, kills + killed
-        assert runs.run([*argv, name], f'{name}.log') == 0, Path(f'{name}.log').read_text()[-2000:]
+        assert runs.run([*argv, name], f'{name}.log') == 0, Path(f'{name}.log').read_text(encoding='utf-8')[-2000:]
         assert not list((work / name).rglob('.*'))  # what was being written is gone
         end = results(work / name)
         assert end.keys() == whole.keys()

@@ -62,7 +62,7 @@ def test_somewhat_more_memory(mebibytes, large, runs):
 
 def children(pid):
     try:
-        return [int(word) for word in Path(f'/proc/{pid}/task/{pid}/children').read_text().split()]
+        return [int(word) for word in Path(f'/proc/{pid}/task/{pid}/children').read_text(encoding='utf-8').split()]
     except OSError:
         return []
 
@@ -88,8 +88,8 @@ def test_a_loader_worker_is_killed(how, work, runs):
     os.kill(until(lambda: children(pid))[0], how)
     assert runs.wait(pid) == 2
     one_sentence('train.log', '--resume')
-    assert runs.run([*TRAIN, '--resume'], 'again.log') == 0, Path('again.log').read_text()
-    assert read_checkpoint(Path('out/last_checkpoint').read_text().strip())['meta']['iter'] == 30
+    assert runs.run([*TRAIN, '--resume'], 'again.log') == 0, Path('again.log').read_text(encoding='utf-8')
+    assert read_checkpoint(Path('out/last_checkpoint').read_text(encoding='utf-8').strip())['meta']['iter'] == 30
 
 
 @pytest.mark.slow
@@ -113,6 +113,6 @@ def test_the_output_folder_vanishes(how, kind, work, runs):
         one_sentence('run.log', 'out')
     if Path('out').is_file():
         Path('out').unlink()
-    assert runs.run(argv, 'again.log') == 0, Path('again.log').read_text()
+    assert runs.run(argv, 'again.log') == 0, Path('again.log').read_text(encoding='utf-8')
     whole = 'last_checkpoint' if kind == 'train' else 'results.csv'
     assert Path('out', whole).is_file() and (kind == 'train' or len(list(Path('out').glob('case*'))) == 8)

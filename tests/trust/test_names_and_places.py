@@ -107,7 +107,7 @@ def test_a_library_that_names_the_hidden_file(tmp_path):
 def test_names_at_the_limit_of_the_file_system(tmp_path):
     path = tmp_path / ('x' * 248 + '.nii.gz')
     atomic.write_text(path, 'whole')
-    assert path.read_text() == 'whole' and len(list(tmp_path.iterdir())) == 1
+    assert path.read_text(encoding='utf-8') == 'whole' and len(list(tmp_path.iterdir())) == 1
     with pytest.raises(DataError, match='File name too long'):
         atomic.write_text(tmp_path / ('x' * 300), 'x')
     assert len(list(tmp_path.iterdir())) == 1

@@ -12,6 +12,6 @@ def test_error_leaves_the_old_file(tmp_path):
         assert temporary.name.endswith('.nii.gz') and temporary.parent == path.parent
         temporary.write_text('half')
         raise RuntimeError
-    assert path.read_text() == 'old' and [p.name for p in path.parent.iterdir()] == ['a.nii.gz']
+    assert path.read_text(encoding='utf-8') == 'old' and [p.name for p in path.parent.iterdir()] == ['a.nii.gz']
     write_text(path, 'new')
-    assert path.read_text() == 'new'
+    assert path.read_text(encoding='utf-8') == 'new'

@@ -92,7 +92,7 @@ def picture(url):
 def test_embedded_pictures_are_the_slices(tmp_path, size):
     given = content(size)
     write_report(tmp_path / 'r.html', given)
-    data = json.loads(Page((tmp_path / 'r.html').read_text()).data)
+    data = json.loads(Page((tmp_path / 'r.html').read_text(encoding='utf-8')).data)
     determinant = jacobian_of(given.displacement)
     assert len(data['planes']) == (3 if len(size) == 3 else 1)
     names = [plane['name'] for plane in data['planes']]
@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused():
 def test_report_without_extras(tmp_path):
     plain = content(labels={}, rows=[], warnings=[], curves={}, plan={}, codes='LPS')
     write_report(tmp_path / 'r.html', plain)
-    text = (tmp_path / 'r.html').read_text()
+    text = (tmp_path / 'r.html').read_text(encoding='utf-8')
     assert 'No warnings' in text and 'No optimisation was run' in text and 'No labels or landmarks' in text
     assert 'across axis' in text  # planes have no usual names for axes of other directions
 

@@ -70,7 +70,7 @@ def test_run_id_is_kept_for_a_resume(no_account, wandb, tmp_path):
         backend.add_image('a', np.zeros((2, 3, 3), np.uint8), step=9)
         backend.close()
         ids.append(next(kw for name, kw in wandb if name == 'init')['id'])
-    assert ids[0] == ids[1] == (tmp_path / 'work/wandb_run_id').read_text()
+    assert ids[0] == ids[1] == (tmp_path / 'work/wandb_run_id').read_text(encoding='utf-8')
     init = wandb[0][1]
     assert init['mode'] == 'offline' and init['project'] == 'p'
     logged = [values for name, values in wandb if name == 'log'][:3]

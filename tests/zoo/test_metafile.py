@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 def test_metafile_is_up_to_date():
     text = (ROOT / 'metafile.yml').read_text(encoding='utf-8')
     assert text == metafile(), 'run python tools/make_metafile.py'
-    assert yaml.safe_load((ROOT / 'model-index.yml').read_text()) == {'Import': ['metafile.yml']}
+    assert yaml.safe_load((ROOT / 'model-index.yml').read_text(encoding='utf-8')) == {'Import': ['metafile.yml']}
 
 
 def test_it_holds_every_card_and_every_entry():

@@ -95,10 +95,10 @@ def test_from_name_to_registered_files(published_file, home, known, tmp_path, ca
         )
         assert len(state.ranges) == 1
         assert main(['weights', 'get', 'tiny']) == 0 and len(state.ranges) == 1  # nothing is transferred twice
-    plan = json.loads((tmp_path / 'out/plan.json').read_text())
+    plan = json.loads((tmp_path / 'out/plan.json').read_text(encoding='utf-8'))
     assert plan['preparation']['orientation'] == 'LIA' and plan['preparation']['spacing'] == 2.0
     assert read_volume(tmp_path / 'out/warped.nii.gz').geometry.shape == (20, 22, 18)
-    told = json.loads((home / 'tiny/plan.json').read_text())
+    told = json.loads((home / 'tiny/plan.json').read_text(encoding='utf-8'))
     assert told['sha256'] == hashlib.sha256(published_file).hexdigest() and told['options'] == OPTIONS
     model = init_model('tiny')
     assert model.backbone.first == 'fixed' and model.checkpoint == home / 'tiny/tiny.pth'

@@ -154,7 +154,7 @@ def small_network(case: Case, name: str) -> dict:
     """Model config of the golden network ``name``, from its own case where the folder has it."""
     file = case.path.with_name(f'{name}.json')
     if file.exists():
-        info = json.loads(file.read_text())
+        info = json.loads(file.read_text(encoding='utf-8'))
         family = FAMILIES['pyramid_designs']
         empty = {key: torch.zeros(shape) for key, shape in info['state_dict']}
         return family.model(family.convert(empty), {'config': info['config']})

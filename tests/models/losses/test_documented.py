@@ -22,7 +22,7 @@ SAYS = {
 
 
 def test_table_lists_every_loss():
-    listed = re.findall(r'^\| `(\w+)` \|', PAGE.read_text(), flags=re.MULTILINE)
+    listed = re.findall(r'^\| `(\w+)` \|', PAGE.read_text(encoding='utf-8'), flags=re.MULTILINE)
     assert len(listed) == len(set(listed))
     assert set(listed) == set(OWN)
 
