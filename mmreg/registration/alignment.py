@@ -173,18 +173,10 @@ def _searched(
     if trusted is not None and motion < float(trusted):
         used = f'the headers: the motion found is below {float(trusted):g} mm'
         return Alignment(None if planes is None else planes.by_headers(), {**record, 'used': used})
-    whole = pair.fixed.volume, pair.moving.volume
-    if (
-        wanted == 'auto'
-        and first is None
-        and planes is None
-        and pair.fixed.volume.channels == 1
-        and less_alike(*whole, found.matrix)
-    ):
-        told_why = 'no affine was found that makes the images more alike: the headers are kept'
-        return Alignment(
-            None, {**record, 'used': f'the headers: {told_why}'}, replace(found, warnings=(f'{told_why}.',))
-        )
+    free = wanted == 'auto' and first is None and planes is None and pair.fixed.volume.channels == 1
+    if free and less_alike(pair.fixed.volume, pair.moving.volume, found.matrix):
+        why = 'no affine was found that makes the images more alike: the headers are kept'
+        return Alignment(None, {**record, 'used': f'the headers: {why}'}, replace(found, warnings=(f'{why}.',)))
     return Alignment(found.matrix, record, found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
@@ -10,8 +12,13 @@ from mmreg.io import Geometry, Volume, affine_transform, resample_to
 
 #: Voxels of the grid on which the images are compared.
 _VOXELS = 100_000
-#: Both similarities have to fall by more than this.
+#: Similarities that fall by no more than this have not fallen.
 _FALL = 0.002
+
+
+def both_fell(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether the local correlation and the mutual information are both lower than before: one alone says little."""
+    return all(new < old - _FALL for old, new in zip(before, after, strict=True))
 
 
 def less_alike(fixed: Volume, moving: Volume, matrix: np.ndarray) -> bool:
@@ -24,12 +31,14 @@ def less_alike(fixed: Volume, moving: Volume, matrix: np.ndarray) -> bool:
         moving: One channel.
         matrix: ``(ndim+1, ndim+1)`` fixed world -> moving world, RAS mm.
     """
+    if np.array_equal(matrix, np.eye(len(matrix))):
+        return False
     grid = _coarse(fixed.geometry)
-    target = _on(fixed, grid, None)
-    (local, mutual), (local_after, mutual_after) = (
-        both_similarities(target, _on(moving, grid, affine), spacing=grid.spacing) for affine in (None, matrix)
-    )
-    return local_after < local - _FALL and mutual_after < mutual - _FALL
+    target, source = (_smooth(volume, grid) for volume in (fixed, moving))
+    whole = resample_to(target, grid, fill=float(fixed.array.min())).array
+    lowest = float(moving.array.min())
+    others = (resample_to(source, grid, transform=t, fill=lowest).array for t in (None, affine_transform(matrix)))
+    return both_fell(*(both_similarities(whole, other, spacing=grid.spacing) for other in others))
 
 
 def _coarse(geometry: Geometry) -> Geometry:
@@ -39,12 +48,9 @@ def _coarse(geometry: Geometry) -> Geometry:
     return geometry.resampled(tuple(max(step, s) for s in geometry.spacing))
 
 
-def _on(volume: Volume, grid: Geometry, matrix: np.ndarray | None) -> np.ndarray:
+def _smooth(volume: Volume, grid: Geometry) -> Volume:
+    """One channel without what the grid cannot show."""
     steps = min(grid.spacing) / np.asarray(volume.geometry.spacing)
     sigma = [max(0.0, (step - 1) / 2) for step in steps]
     array = volume.channel_first()[0].astype(np.float32, copy=False)
-    smooth = Volume(
-        ndimage.gaussian_filter(array, sigma, mode='nearest') if max(sigma) > 0.1 else array, volume.geometry
-    )
-    transform = None if matrix is None else affine_transform(matrix)
-    return resample_to(smooth, grid, transform=transform, fill=float(array.min())).array
+    return Volume(ndimage.gaussian_filter(array, sigma, mode='nearest') if max(sigma) > 0.1 else array, volume.geometry)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mmreg.registration.less_alike import both_fell
+
 #: Scores that count as worse: metric -> (title, +1 where larger is better, smallest change that is told).
 _SCORES = {'dice': ('Dice', 1, 0.005), 'hd95': ('HD95', -1, 0.1), 'tre': ('the landmark error', -1, 0.1)}
 _UNITS = {'dice': '', 'hd95': ' mm', 'tre': ' mm'}
-#: A fall of both similarities by more than this is told.
-_FALL = 0.002
 #: What was minimised may rise by this share of its value: the last smoothing, other voxels.
 _RISE = 0.02
 #: Smallest determinant that passes without a word: a voxel squeezed to a twentieth.
@@ -43,7 +43,7 @@ def _worse_scores(numbers: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _fallen_similarity(numbers: Mapping[str, Mapping[str, Any]]) -> list[str]:
     pairs = [(numbers[name]['before'], numbers[name]['after']) for name in ('lncc', 'nmi') if name in numbers]
-    if len(pairs) < 2 or not all(after < before - _FALL for before, after in pairs):
+    if len(pairs) < 2 or not both_fell(*zip(*pairs)):
         return []
     (lncc_before, lncc), (nmi_before, nmi) = pairs
     return [
