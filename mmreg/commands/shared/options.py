@@ -115,7 +115,8 @@ def add_common(parser: argparse.ArgumentParser, config_options: bool = True) -> 
         action='append',
         default=[],
         metavar='FILE',
-        help='Python file (or module) that registers parts; may be given several times; it is executed',
+        help='Python file, folder with an __init__.py or module that registers parts; may be given several times; it '
+        'is executed',
     )
     add_debug(parser)
 
