@@ -1,5 +1,6 @@
 """The network of `projects/own_weights` that names tissues: its images, training, and files seen through it."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def pairs():
     return DATASETS.build(
         dict(
             type='TissueBrains', size=SIZE, resolution=2, count=4, seed=3, appearance=appearance,
-            deformation=deformation,
+            deformation=deformation, folds=dict(),
         )
     )  # fmt: skip
 
@@ -77,32 +78,59 @@ def test_it_learns(pairs, descriptor):
 
 
 @pytest.mark.parametrize('ndim', [2, 3])
-def test_blocks_and_channels_are_the_same_numbers(plugin, ndim):
-    import sys
-
+def test_blocks_become_channels(plugin, ndim):
     unet = sys.modules[type(network()).__module__]
     x = torch.arange(float(3 * 4**ndim)).view(1, 3, *[4] * ndim)
     split = unet.blocks_to_channels(x)
     assert split.shape == (1, 3 * 2**ndim, *[2] * ndim)
-    assert torch.equal(unet.channels_to_blocks(split), x)
-    assert sorted(split[0, : 2**ndim].select(1, 0).flatten().tolist())[0] == 0
+    assert sorted(split.flatten().tolist()) == x.flatten().tolist()
+    first = x[(0, 0, *[slice(0, 2)] * ndim)].flatten().tolist()
+    assert split[(0, slice(0, 2**ndim), *[0] * ndim)].tolist() == first
 
 
-def test_a_file_is_seen_in_its_own_orientation_and_grid(plugin):
-    import sys
+def test_a_cortex_has_folds_that_the_packaged_maps_lack(plugin):
+    folds = sys.modules[type(network()).__module__.rpartition('.')[0] + '.folds']
+    axes = np.meshgrid(*[np.arange(48) - 23.5] * 3, indexing='ij')
+    distance = torch.from_numpy((2 * (np.sqrt(sum(a**2 for a in axes)) - 20)).astype(np.float32))
+    always, never = folds.Folds(often=1.0), folds.Folds(often=0.0)
+    fluid, grey, white = folds.folded(np.random.default_rng(0), always, distance, 2.0)
+    torch.testing.assert_close(fluid + grey + white, torch.ones_like(fluid))
+    assert min(float(one.min()) for one in (fluid, grey, white)) >= 0
+    deep = (distance < -6) & (distance > -10)
+    assert float(fluid[deep].max()) > 0.5 and float(grey[deep].max()) > 0.7 and float(white[deep].max()) > 0.5
+    assert folds.folded(np.random.default_rng(0), never, distance, 2.0) is None
 
+
+class Oracle(torch.nn.Module):
+    """Names three tissues by brightness, as a network would that knows the contrast."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def logits(self, image):
+        places = torch.tensor([0.0, 0.95, 0.6, 0.3]).view(1, 4, 1, 1, 1)
+        return -(((image - places) / 0.08) ** 2)
+
+    def bright(self, shares):
+        return (shares * torch.tensor([0.0, 0.2, 0.55, 1.0]).view(1, 4, 1, 1, 1)).sum(1, keepdim=True)
+
+
+def test_an_image_is_shown_in_the_common_contrast_on_its_own_grid(plugin):
     package = sys.modules[type(network()).__module__.rpartition('.')[0]]
-    model = network(descriptor=dict(type='MINDSSC', radius=1, dilation=1)).eval()
-    view = package.TissueView(model, (0, 0.2, 0.55, 1.0, 0.75))
+    view = package.CommonContrast(Oracle(), spacing=2.0)
     rng = np.random.default_rng(0)
-    image = rng.random((1, 20, 16, 24), dtype=np.float32)
-    grid = Geometry((20, 16, 24), np.diag([2.0, 2.0, 2.0, 1.0]))
-    seen, sure = view(image, grid)
-    assert seen.shape == image.shape and seen.min() >= 0 and seen.max() <= 1 and 0 <= sure <= 1
-    turned, _ = view(np.ascontiguousarray(image[:, ::-1].transpose(0, 2, 1, 3)), grid_of(grid, image.shape[1:]))
-    np.testing.assert_allclose(turned.transpose(0, 2, 1, 3)[:, ::-1], seen, atol=1e-5)
-    fine, _ = view(image, Geometry((20, 16, 24), np.diag([1.0, 1.0, 1.0, 1.0])))
-    assert fine.shape == image.shape
+    names = rng.integers(0, 3, (7, 6, 8)).repeat(5, 0).repeat(5, 1).repeat(5, 2)
+    image = np.array([0.95, 0.6, 0.3], np.float32)[names]
+    image[:5] = 0
+    grid = Geometry(image.shape, np.diag([2.0, 2.0, 2.0, 1.0]))
+    seen = view(image[None], grid)
+    assert seen.array.shape == (1, *image.shape) and seen.explained > 0.8 and seen.brain > 200
+    wanted = np.array([0.2, 0.55, 1.0])[names]
+    assert np.abs(seen.array[0][5:] - wanted[5:]).mean() < 0.1 and np.abs(seen.array[0][:5]).max() < 0.01
+    turned = view(np.ascontiguousarray(image[::-1].transpose(1, 0, 2))[None], grid_of(grid, image.shape))
+    np.testing.assert_allclose(turned.array[0].transpose(1, 0, 2)[::-1], seen.array[0], atol=1e-4)
+    assert view(np.zeros((1, 20, 20, 20), np.float32), Geometry((20, 20, 20), grid.affine)).explained == 0
 
 
 def grid_of(grid, size):

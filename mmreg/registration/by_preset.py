@@ -19,8 +19,12 @@ from .planes import are_slices
 from .presets.choice import PresetChoice, choose_preset
 from .presets.preset import Preset, load_preset, presets_digest
 from .sources.base import Source
-from .sources.instance import InstanceOptimisation, build_source
+from .sources.curves import CHANNELS, ByCurves, CurveSettings
+from .sources.instance import build_source
 from .sources.undeformed import Undeformed
+
+#: Settings of a preset's optimisation that hold for the one that follows it, too.
+_SHARED = ('quick', 'smoothness')
 
 
 class PresetRegistration(Pipeline):
@@ -61,7 +65,7 @@ class PresetRegistration(Pipeline):
         self.cfg_options = dict(cfg_options or {})
         self.preset = None if preset is None else load_preset(preset, cfg_options)
         self._presets: dict[str, Preset] = {}
-        self._sources: dict[tuple[Any, ...], InstanceOptimisation] = {}
+        self._sources: dict[tuple[Any, ...], Source] = {}
 
     def method(self, pair: Pair) -> Method:
         """The given preset's method, or that of the preset chosen for this pair."""
@@ -87,10 +91,8 @@ class PresetRegistration(Pipeline):
         ndim, channels = 2 if are_slices(pair) else pair.fixed.geometry.ndim, pair.fixed.volume.channels
         key = (preset.name, ndim, channels)
         if key not in self._sources:
-            self._sources[key] = build_source(
-                preset.cfg, ndim, channels, self.device, self.options.seed, self.options.steers('loss')
-            )
-        source: Source = self._sources[key]
+            self._sources[key] = self._source(preset, ndim, channels)
+        source = self._sources[key]
         if self.options.only is not None:
             source = Undeformed(source)
         return Method(
@@ -100,6 +102,20 @@ class PresetRegistration(Pipeline):
             configs={'config': preset.config},
             preset={**preset.describe(), 'chosen': chosen, 'reasons': list(reasons)},
         )
+
+    def _source(self, preset: Preset, ndim: int, channels: int) -> Source:
+        """The optimisation of a preset, followed by one in both contrasts where the preset has ``curves``."""
+        told = (self.device, self.options.seed, self.options.steers('loss'))
+        first = build_source(preset.cfg, ndim, channels, *told)
+        section = preset.cfg.get('curves')
+        if section is None or channels != 1:
+            return first
+        settings = CurveSettings.parse(section)
+        shared = {
+            f'optimisation.{key}': preset.cfg.optimisation[key] for key in _SHARED if key in preset.cfg.optimisation
+        }
+        later = load_preset(settings.preset, {**shared, 'optimisation.levels': list(settings.levels)})
+        return ByCurves(first, build_source(later.cfg, ndim, CHANNELS, *told), settings)
 
 
 def smoothed(cfg_options: Mapping[str, Any] | None, smoothness: float) -> Mapping[str, Any] | None:

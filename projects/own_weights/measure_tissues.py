@@ -1,10 +1,11 @@
-"""Real pairs registered by the tissues that a network sees in them: makes the table of the docs.
+"""Real pairs in the contrast that a network gives them: makes a table of the docs.
 
-    python projects/own_weights/measure_tissues.py --data DIR [--weights FILE] [--pairs NAME ...]
+    python projects/own_weights/measure_tissues.py --data DIR [--weights FILE ...] [--pairs NAME ...]
 
-A line per pair and preset: both images are replaced by the brightness of their tissues and registered as two scans of
-one contrast. Dice, folds (%), SDlogJ, wall-clock and CPU seconds of the displacement, as ``benchmarks/own_weights.py``
-measures them; CPU seconds of the network for both images; how sure it is (mean largest share inside the brain).
+Each image gets one curve from its brightness to what the network says of the tissues, and both are registered as two
+scans of one contrast, shortened as by ``--fast``. A line per weights and pair: Dice, folds (%), SDlogJ, wall-clock and
+CPU seconds of the displacement, as ``benchmarks/own_weights.py`` measures them; CPU seconds of the network for both
+images; the share of its answer that the curves explain, in the worse image.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from types import ModuleType
 
 import torch
 
-from mmreg.io import Volume, read_volume
+from mmreg.io import Volume
 from mmreg.plugins import load_plugin, register_all_modules
 from mmreg.registration.by_preset import PresetRegistration
 from mmreg.registration.files import PairFiles
@@ -27,36 +28,30 @@ from mmreg.utils.checkpoint import read_checkpoint, weights_of
 from mmreg.utils.config import load_config
 
 HERE = Path(__file__).parent
-#: Brightness of background, fluid, outer grey, white and inner grey matter.
-BRIGHTNESS = (0.0, 0.2, 0.55, 1.0, 0.75)
-COLUMNS = ('pair', 'way', 'Dice', 'folds %', 'SDlogJ', 's', 'CPU s', 'network CPU s', 'sure')
+COLUMNS = ('weights', 'pair', 'Dice', 'folds %', 'SDlogJ', 's', 'CPU s', 'network CPU s', 'explained')
 
 
 def make_view(weights: Path):
     """Shows images through the network with these weights."""
-    register_all_modules()
-    load_plugin(HERE / 'tissues')
     network = MODELS.build(load_config(HERE / 'tissue_brain_any.py').model)
     network.load_state_dict({key: value.float() for key, value in weights_of(read_checkpoint(weights)).items()})
     package = sys.modules[type(network).__module__.rpartition('.')[0]]
-    return package.TissueView(network.eval(), BRIGHTNESS)
+    return package.CommonContrast(network.eval())
 
 
-def lines(benchmark: ModuleType, view, name: str, folder: Path):
-    """The lines of one pair: the preset of one contrast as it is, and shortened as by ``--fast``."""
+def line(benchmark: ModuleType, view, name: str, folder: Path) -> list[float]:
+    """The numbers of one pair."""
     pair = benchmark.PAIRS[name]
     scorer = benchmark.Scorer(pair, folder)
-    fixed, moving = (read_volume(folder / f'{file}.nii.gz') for file in (pair.fixed, pair.moving))
-    if pair.contrast is not None:
-        moving = Volume(pair.contrast(moving.array), moving.geometry)
+    preparation = PresetRegistration('brain_t1', device='cpu').method(scorer.pair).source.preparation
+    on = scorer.on(preparation)
+    images = on.images(preparation)
     begin = time.process_time()
-    seen = [view(volume.channel_first(), volume.geometry) for volume in (fixed, moving)]
+    seen = [view(images[role], on.grid) for role in ('fixed', 'moving')]
     seconds = time.process_time() - begin
-    shown = [Volume(image[0], volume.geometry) for (image, _), volume in zip(seen, (fixed, moving))]
-    scorer.pair = read_pair(PairFiles(*shown), 'pair')
-    for way, quick in (('tissues, --fast', True), ('tissues', False)):
-        pipeline = PresetRegistration('brain_t1', device='cpu', cfg_options={'optimisation.quick': quick})
-        yield name, way, [*benchmark.measured(scorer, pipeline), seconds, min(sure for _, sure in seen)]
+    scorer.pair = read_pair(PairFiles(*(Volume(one.array[0], on.grid) for one in seen)), 'pair')
+    pipeline = PresetRegistration('brain_t1', device='cpu', cfg_options={'optimisation.quick': True})
+    return [*benchmark.measured(scorer, pipeline), seconds, min(one.explained for one in seen)]
 
 
 def main() -> None:
@@ -67,17 +62,20 @@ def main() -> None:
     brains = [name for name in benchmark.PAIRS if name.startswith('brain')]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', required=True, type=Path, help='folder with brain_t1_pair')
-    parser.add_argument('--weights', type=Path, default=HERE / 'tissue_brain_any.safetensors')
+    parser.add_argument('--weights', nargs='+', type=Path, default=[HERE / 'tissue_brain_any.safetensors'])
     parser.add_argument('--pairs', nargs='+', default=brains, choices=brains, metavar='PAIR')
     parser.add_argument('--threads', type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    view = make_view(args.weights)
+    register_all_modules()
+    load_plugin(HERE / 'tissues')
     print('|', ' | '.join(COLUMNS), '|')
     print('|', ' | '.join('---' for _ in COLUMNS), '|')
-    for name in args.pairs:
-        for pair, way, row in lines(benchmark, view, name, args.data):
-            print('|', ' | '.join((pair, way, *(f'{value:.4f}' for value in row))), '|', flush=True)
+    for weights in args.weights:
+        view = make_view(weights)
+        for name in args.pairs:
+            row = line(benchmark, view, name, args.data)
+            print('|', ' | '.join((weights.parent.name, name, *(f'{value:.4f}' for value in row))), '|', flush=True)
 
 
 if __name__ == '__main__':

@@ -74,6 +74,7 @@ class Preset:
         return {
             'losses': ', '.join(f'{name}: {_brief(loss)}' for name, loss in losses.items()),
             'levels': ', '.join(map(_level_words, levels)),
+            **_curve_words(self.cfg.get('curves')),
             'smoothing': _smoothing_words(self.cfg.optimisation),
             'affine': _affine_words(self.cfg.get('affine')),
             'working spacing': 'that of the fixed image' if spacing is None else f'{spacing} mm',
@@ -170,6 +171,12 @@ def _smoothing_words(optimisation: Mapping[str, Any]) -> str:
         alike = '' if level.smooth_alike is None else f' ({length * level.field * level.smooth_alike:.3g} where alike)'
         words.append(f'{update:.3g} and {field:.3g}{alike} {unit}')
     return f'increments and field over {", ".join(words)}'
+
+
+def _curve_words(curves: Mapping[str, Any] | None) -> dict[str, str]:
+    if curves is None:
+        return {}
+    return {'in both contrasts': f'as {curves["preset"]}, then, {", ".join(map(_level_words, curves["levels"]))}'}
 
 
 def _affine_words(affine: Mapping[str, Any] | None) -> str:

@@ -55,10 +55,25 @@ class InstanceOptimisation(Source):
         return self.place
 
     def __call__(
-        self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None, start: Tensor | None = None
+        self,
+        pairs: Sequence[WorkingPair],
+        watch: ProgressCallback = None,
+        start: Tensor | None = None,
+        shown: Sequence[Mapping[str, np.ndarray]] | None = None,
     ) -> list[SourceResult]:
+        """One result per pair.
+
+        Args:
+            pairs: On working grids of one size and spacing.
+            watch: Told of the progress.
+            start: Displacement ``(N, ndim, *S)`` voxels to begin with.
+            shown: ``fixed`` and ``moving`` ``(C, *S)`` of each pair, which are made alike in place of the images; the
+                second opinion is asked of the images themselves.
+        """
         begin = time.perf_counter()
-        inputs = self._inputs(pairs)
+        originals = inputs = self._inputs(pairs)
+        if shown is not None:
+            inputs = originals | self._shown(shown, pairs[0].axis)
         # The inverse is computed where it is wanted, on the fixed image's own grid.
         settings = {**self.optimisation, 'inverse': False}
         if self.steered:
@@ -70,9 +85,9 @@ class InstanceOptimisation(Source):
         seconds = {'prepare': prepared - begin, 'optimisation': time.perf_counter() - prepared}
         displacement = found.displacement.detach().float()
         opinions: list[Opinion | None] = [None] * len(pairs)
-        if start is None and not self.steered:
+        if (start is None or shown is not None) and not self.steered:
             with seeded(self.seed, self.device):
-                opinions = second_opinion(self.model, inputs, displacement, settings)
+                opinions = second_opinion(self.model, originals, displacement, settings, fitted_to=inputs)
         displacement = restrained(displacement, opinions)
         values = minimised(self.model, inputs, self.optimisation, displacement)
         results = split_batch(pairs, in_space(displacement.cpu(), pairs[0].axis), found.curves, seconds)
@@ -85,6 +100,11 @@ class InstanceOptimisation(Source):
         """What the result's provenance says of the optimisation."""
         steered = {'steered': True} if self.steered else {}
         return {'optimisation': dict(self.optimisation), 'seed': self.seed, **steered}
+
+    def _shown(self, shown: Sequence[Mapping[str, np.ndarray]], axis: int | None) -> dict[str, Any]:
+        """What is seen instead of the images, a batch."""
+        found = stack(shown, self.device)
+        return {key: array if axis is None else array.squeeze(axis + 2) for key, array in found.items()}
 
     def _inputs(self, pairs: Sequence[WorkingPair]) -> dict[str, Any]:
         """What the optimiser is given; a single slice without its axis of one voxel."""

@@ -80,7 +80,11 @@ class Opinion:
 
 @torch.no_grad()
 def second_opinion(
-    model: Registrar, inputs: Mapping[str, Any], displacement: Tensor, settings: Mapping[str, Any] | None = None
+    model: Registrar,
+    inputs: Mapping[str, Any],
+    displacement: Tensor,
+    settings: Mapping[str, Any] | None = None,
+    fitted_to: Mapping[str, Any] | None = None,
 ) -> list[Opinion | None]:
     """Ask for every pair of a batch; None where there is nothing to ask.
 
@@ -89,10 +93,12 @@ def second_opinion(
         inputs: ``fixed``, ``moving``, masks and ``spacing``, as :func:`optimise` was given them.
         displacement: ``(N, ndim, *S)`` voxels.
         settings: The ``optimisation`` that found it, with which halves of the voxels are asked; None: they are not.
+        fitted_to: What it was fitted to, where that is not ``inputs``: then self-similarity of ``inputs`` is asked.
     """
     terms: list[Any] = [] if model.objective is None else list(model.objective.terms.values())
     losses = [loss for term in terms if term.kind == 'image' for loss in term.losses]
-    used = {type(loss).__name__ for loss in losses}
+    elsewhere = fitted_to is not None and fitted_to is not inputs
+    used = set() if elsewhere else {type(loss).__name__ for loss in losses}
     config = next((config for config in _OPINIONS if config['type'] not in used), None)
     others = {term.kind for term in terms} - {'image', 'field'}
     if not losses or config is None or others:  # labels and landmarks know better
@@ -101,10 +107,11 @@ def second_opinion(
     found: list[Opinion | None] = [
         _asked(loss, _pair(inputs, n), displacement[n : n + 1]) for n in range(len(displacement))
     ]
-    doubts = [] if settings is None else doubtful(inputs)
+    fitted = inputs if fitted_to is None else fitted_to
+    doubts = [] if settings is None else doubtful(fitted)
     if not any(doubts):
         return found
-    shares = agreement(model, inputs, settings or {})
+    shares = agreement(model, fitted, settings or {})
     return [_agreed(opinion, share) if doubt else opinion for opinion, share, doubt in zip(found, shares, doubts)]
 
 

@@ -5,6 +5,6 @@ mmreg train projects/own_weights/tissue_brain_any.py --plugin projects/own_weigh
 
 from .dataset import TissueBrains
 from .unet import TissueUNet
-from .view import TissueView
+from .view import CommonContrast
 
-__all__ = ['TissueBrains', 'TissueUNet', 'TissueView']
+__all__ = ['CommonContrast', 'TissueBrains', 'TissueUNet']

@@ -11,7 +11,8 @@ from mmreg.datasets.any_contrast import AnyBrains
 from mmreg.datasets.image_synthesis import random_maps
 from mmreg.registry import DATASETS
 
-from .soft_brains import Borders, class_shares, paint_shares, source_size, tissue_shares
+from .folds import Folds
+from .soft_brains import Borders, Painting, class_shares, paint_shares, source_size, tissue_shares
 
 
 @DATASETS.register_module()
@@ -25,6 +26,8 @@ class TissueBrains(AnyBrains):
     Args:
         borders: Arguments of :class:`.soft_brains.Borders`.
         margin: mm around the packaged brain.
+        folds: Arguments of :class:`.folds.Folds`; None: the cortex is as smooth as in the packaged maps.
+        painting: Arguments of :class:`.soft_brains.Painting`.
         kwargs: See :class:`AnyBrains`.
     """
 
@@ -34,9 +37,13 @@ class TissueBrains(AnyBrains):
         resolution: int = 1,
         borders: dict[str, Any] | None = None,
         margin: int = 24,
+        folds: dict[str, Any] | None = None,
+        painting: dict[str, Any] | None = None,
         **kwargs: Any,
     ):
         self.borders, self.margin = Borders(**(borders or {})), margin
+        self.painting = Painting(**(painting or {}))
+        self.folds = None if folds is None else Folds(**folds)
         pipeline = [dict(type='PackRegInputs', extra_inputs=['fixed_tissues', 'moving_tissues'])]
         super().__init__(size=size, resolution=resolution, **{'pipeline': pipeline, **kwargs})
 
@@ -46,8 +53,10 @@ class TissueBrains(AnyBrains):
         maps = random_maps(rng, self.size, source_size(self.resolution, margin), self.deformation)
         hidden = self.hidden(rng)
         for role, displacement, affine, unseen in zip(('fixed', 'moving'), maps[0], maps[2], hidden):
-            shares = tissue_shares(rng, displacement, affine, self.borders, self.resolution, margin, not unseen)
-            image, seen = paint_shares(rng, shares, self.appearance)
+            shares = tissue_shares(
+                rng, displacement, affine, self.borders, self.resolution, margin, not unseen, self.folds
+            )
+            image, seen = paint_shares(rng, shares, self.appearance, self.painting)
             tissues = class_shares(shares) * seen
             tissues[0] += ~seen[0]
             sample |= {

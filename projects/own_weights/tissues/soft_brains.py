@@ -1,7 +1,7 @@
 """Images of brains of any contrast with the share of each tissue in every voxel, for networks that name tissues.
 
 The membership of every voxel is soft from the beginning: it is read from the packaged tissue maps at the deformed
-places and sharpened by chance, so that an image has partial volumes and its truth knows them.
+places, given folds, and sharpened by chance, so that an image has partial volumes and its truth knows them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from mmreg.datasets.image_synthesis import Appearance, cropped, degraded
 from mmreg.datasets.synthesis import smooth_noise
 from mmreg.spatial import sample
 
+from .folds import Folds, folded
+
 #: What a network is to name: background with all coverings, fluid, outer grey, white and inner grey matter.
 CLASSES = ('background', 'fluid', 'outer grey matter', 'white matter', 'inner grey matter')
 _REGIONS = 8
@@ -56,7 +58,7 @@ class Borders:
 
 @lru_cache(maxsize=1)
 def packaged_maps(resolution: int, margin: int) -> Tensor:
-    """``(1, 7, *spatial)``: weights of the six regions of a brain, and the distance from it in mm."""
+    """``(1, 8, *spatial)``: weights of the six regions of a brain, distance from it in mm, whether there is a cortex."""
     weights, inside = brain_regions(resolution)
     widths = (margin, margin) * 3
     weights = F.pad(weights, widths)
@@ -64,7 +66,15 @@ def packaged_maps(resolution: int, margin: int) -> Tensor:
     brain = weights[0].numpy() < 0.5
     outside = ndimage.distance_transform_edt(~brain, sampling=resolution)
     distance = outside - ndimage.distance_transform_edt(brain, sampling=resolution)
-    return torch.cat([weights, torch.from_numpy(distance.astype(np.float32))[None]])[None]
+    more = [torch.from_numpy(distance.astype(np.float32)), _cortex(weights, resolution)]
+    return torch.cat([weights, torch.stack(more)])[None]
+
+
+def _cortex(weights: Tensor, resolution: int) -> Tensor:
+    """``(*spatial)`` in [0, 1]: whether outer grey matter is common around a voxel, and inner structures are not."""
+    outer = ndimage.gaussian_filter(weights[OUTER_GREY].numpy(), 5 / resolution)
+    inner = ndimage.gaussian_filter((weights[INNER_GREY] + weights[INNER_FLUID]).numpy(), 2 / resolution)
+    return torch.from_numpy(((outer - 0.1) / 0.12).clip(0, 1) * (1 - 2.5 * inner).clip(0, 1)).float()
 
 
 def source_size(resolution: int, margin: int) -> tuple[int, ...]:
@@ -80,6 +90,7 @@ def tissue_shares(
     resolution: int = 1,
     margin: int = 24,
     covered: bool = True,
+    folds: Folds | None = None,
 ) -> Tensor:
     """The share of each of the eight regions of an anatomy at ``A (x + d(x))``: ``(8, *size)``, sum 1.
 
@@ -91,15 +102,22 @@ def tissue_shares(
         resolution: Voxel size of the maps, whole mm.
         margin: Voxels around the packaged brain, for coverings.
         covered: Whether marrow and scalp lie around the brain.
+        folds: Of the cortex; None: as in the maps.
     """
     size = displacement.shape[1:]
     axes = torch.meshgrid(*[torch.arange(n, dtype=torch.float32) for n in size], indexing='ij')
     moved = torch.stack([x + d for x, d in zip(axes, displacement)], -1).reshape(1, -1, 3)
     matrix = torch.from_numpy(affine).float()
     places = moved @ matrix[:3, :3].T + matrix[:3, 3]
-    found = sample(packaged_maps(resolution, margin), places, 'border')[0].view(7, *size)
-    weights, distance = found[:6], found[6]
+    found = sample(packaged_maps(resolution, margin), places, 'border')[0].view(8, *size)
+    weights, distance, cortex = found[:6], found[6], found[7]
     voxel = float(np.abs(np.linalg.det(affine[:3, :3])) ** (1 / 3)) * resolution
+    shares = None if folds is None else folded(rng, folds, distance, voxel)
+    if shares is not None:
+        cortex = cortex * (1 - weights[0])
+        weights = weights * (1 - cortex)
+        for region, share in zip((OUTER_FLUID, OUTER_GREY, WHITE), shares):
+            weights[region] += cortex * share
     strength = rng.uniform(0.0, borders.noise)
     moved_borders = [weights[0]]
     for region in range(1, 6):
@@ -140,8 +158,25 @@ def class_shares(shares: Tensor) -> Tensor:
     return torch.stack([shares[list(regions)].sum(0) for regions in _OF_CLASS])
 
 
+@dataclass(frozen=True)
+class Painting:
+    """How the regions of one image are painted.
+
+    Attributes:
+        apart: Least difference in brightness between fluid, grey and white matter.
+        alike: How often fluid and white matter may be as bright as each other all the same.
+        unlike: How often parts of a region are as unlike as the appearance's ``spread`` allows.
+        bent: How often a random curve is put over all brightnesses, mixtures at borders included.
+    """
+
+    apart: float = 0.15
+    alike: float = 0.15
+    unlike: float = 0.3
+    bent: float = 0.2
+
+
 def paint_shares(
-    rng: np.random.Generator, shares: Tensor, appearance: Appearance, unlike: float = 0.5, apart: float = 0.15
+    rng: np.random.Generator, shares: Tensor, appearance: Appearance, painting: Painting
 ) -> tuple[Tensor, Tensor]:
     """An image ``(1, *size)`` in [0, 1], and ``(1, *size)`` bool: where it shows something.
 
@@ -149,15 +184,16 @@ def paint_shares(
         rng: Decides everything.
         shares: ``(8, *size)``, see :func:`tissue_shares`.
         appearance: What the image may look like.
-        apart: Least difference in brightness between fluid, grey and white matter.
-        unlike: How often parts of a region are as unlike as ``appearance.spread`` allows.
+        painting: How its regions are painted.
     """
     size = shares.shape[1:]
     torch_rng = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    base = _brightness(rng, apart)
+    base = _brightness(rng, painting)
     clear = rng.random() < appearance.clear
     base[0] = 0.0 if clear else rng.uniform(0, 0.3)
-    image = _patterned(rng, shares, base, appearance, unlike)
+    image = _patterned(rng, shares, base, appearance, painting.unlike)
+    if rng.random() < painting.bent:
+        image = _bent(rng, image)
     body = (shares[0] < 0.9) if clear else None
     image = degraded(rng, image, body, appearance, torch_rng)
     seen = torch.ones(size, dtype=torch.bool)
@@ -166,11 +202,13 @@ def paint_shares(
     return image[None], seen[None]
 
 
-def _brightness(rng: np.random.Generator, apart: float) -> np.ndarray:
+def _brightness(rng: np.random.Generator, painting: Painting) -> np.ndarray:
     """Of every region, in [0, 1]: fluid, grey and white matter differ, inner grey matter lies between the last two."""
+    alike = rng.random() < painting.alike
     while True:
         fluid, grey, white = rng.uniform(0, 1, 3)
-        if min(abs(fluid - grey), abs(grey - white), abs(fluid - white)) >= apart:
+        others = painting.apart if alike else min(abs(fluid - white), abs(fluid - grey))
+        if min(abs(grey - white), others) >= painting.apart:
             break
     base = rng.uniform(0, 1, _REGIONS)
     base[[INNER_FLUID, OUTER_FLUID]] = fluid + np.array([0, rng.uniform(-0.1, 0.1)])
@@ -197,3 +235,11 @@ def _patterned(
                 value = value + spread * offsets[cells]
         image += share * value.clamp(0, 1)
     return image
+
+
+def _bent(rng: np.random.Generator, image: Tensor, knots: int = 6) -> Tensor:
+    """A random curve over brightnesses in [0, 1], straight between its knots; what is 0 stays 0."""
+    curve = np.linspace(0, 1, knots) + rng.uniform(0.1, 0.6) * rng.standard_normal(knots)
+    curve[0] = 0
+    places = image.clamp(0, 1).numpy() * (knots - 1)
+    return torch.from_numpy(np.interp(places, np.arange(knots), curve.clip(0, 1.3)).astype(np.float32))

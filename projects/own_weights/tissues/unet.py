@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmreg.errors import ConfigError
+from mmreg.models.base import require
 from mmreg.models.blocks.decoder import DecoderBlock
 from mmreg.models.blocks.stages import conv_units
 from mmreg.models.padding import crop, pad, padding_to
@@ -24,17 +25,19 @@ _BLOCKS: dict[str, Any] = {'norm_cfg': {'type': 'IN'}, 'act_cfg': {'type': 'Leak
 class TissueUNet(BaseModel):
     """Names the tissue of every voxel of one image, learned from painted images of random contrast.
 
-    All convolutions work at half of the resolution or less: every block of 2 voxels per axis enters as channels of one,
-    and the answers of its voxels leave the same way. Per level two convolutions with instance normalisation and
-    LeakyReLU, average pooling by 2, linear upsampling with aligned outer edges. It is trained on pairs of
-    :class:`.dataset.TissueBrains`; both images are examples.
+    Most convolutions work at half of the resolution or less: a block of 2 voxels per axis enters as channels of one.
+    Per level two convolutions with instance normalisation and LeakyReLU, average pooling by 2, linear upsampling with
+    aligned outer edges. One convolution sees the inputs once more at full resolution, beside what the levels found.
+    It is trained on pairs of :class:`.dataset.TissueBrains`; both images are examples.
 
     Args:
         classes: Number of classes; the first is background.
         channels: Widths of the levels, that of half the resolution first.
         descriptor: A registered loss with ``descriptor(image)``, such as ``dict(type='MINDSSC')``: its channels are
             shown beside the image; None: the image alone.
-        overlap: Weight of the soft Dice loss beside the cross entropy.
+        last: Channels at full resolution.
+        brightness: Of every class, in [0, 1]: how an image would look if all had one contrast.
+        likeness: Weight of 1 - local squared correlation of that image with the true one, beside the cross entropy.
         ndim: Number of spatial axes.
 
     Source: the way of training is that of Billot et al., SynthSeg, Medical Image Analysis 2023.
@@ -44,14 +47,19 @@ class TissueUNet(BaseModel):
         self,
         classes: int = 5,
         channels: Sequence[int] = (32, 48, 64),
-        overlap: float = 1.0,
+        last: int = 12,
+        brightness: Sequence[float] = (0.0, 0.2, 0.55, 1.0, 0.75),
+        likeness: float = 1.0,
         descriptor: dict[str, Any] | None = None,
         ndim: int = 3,
         data_preprocessor: dict[str, Any] | None = None,
         init_cfg: dict[str, Any] | None = None,
     ):
         super().__init__(data_preprocessor or {'type': 'mmreg.RegDataPreprocessor'}, init_cfg)
-        self.classes, self.overlap, self.ndim, self.levels = classes, overlap, ndim, len(channels)
+        require(len(brightness) == classes, self, f'brightness has {len(brightness)} values for {classes} classes.')
+        self.classes, self.likeness, self.ndim, self.levels = classes, likeness, ndim, len(channels)
+        self.register_buffer('brightness', torch.tensor(list(brightness)).view(1, -1, *[1] * ndim), persistent=False)
+        self.local = LOSSES.build(dict(type='LNCC', window=7))
         self.describe = None if descriptor is None else LOSSES.build(dict(descriptor)).descriptor
         inputs = 1 if descriptor is None else 1 + len(LOSSES.build(dict(descriptor)).pairs[ndim])
         below = inputs * 2**ndim
@@ -63,7 +71,9 @@ class TissueUNet(BaseModel):
             self.decoder.append(DecoderBlock(ndim, below, width, width, (2,) * ndim, 'centres', convs=2, **_BLOCKS))
             below = width
         conv: Any = nn.Conv2d if ndim == 2 else nn.Conv3d
-        self.last = conv(below, classes * 2**ndim, 1)
+        self.narrow = conv(below, last, 1)
+        self.finest = DecoderBlock(ndim, last, inputs, last, (2,) * ndim, 'centres', convs=1, **_BLOCKS)
+        self.last = conv(last, classes, 1)
 
     def logits(self, image: Tensor) -> Tensor:
         """``(N, 1, *spatial)`` in [0, 1] to ``(N, classes, *spatial)``; any size, padded with zeros to what fits."""
@@ -74,6 +84,7 @@ class TissueUNet(BaseModel):
         if self.describe is not None:
             with torch.no_grad(), without_autocast(x):
                 x = torch.cat([x, self.describe(x.float())], 1)
+        inputs = x
         x = blocks_to_channels(x)
         skips = []
         pool = F.avg_pool2d if self.ndim == 2 else F.avg_pool3d
@@ -83,7 +94,7 @@ class TissueUNet(BaseModel):
         x = skips.pop()
         for block in self.decoder:
             x = block(x, skips.pop())
-        return crop(channels_to_blocks(self.last(x)), margins)
+        return crop(self.last(self.finest(self.narrow(x), inputs)), margins)
 
     def forward(
         self, inputs: Mapping[str, Any], data_samples: Any = None, mode: str = 'tensor'
@@ -108,8 +119,12 @@ class TissueUNet(BaseModel):
         shares = logits.float().log_softmax(1)
         return {
             'loss_entropy': -(truth * shares).sum(1).mean(),
-            'loss_overlap': self.overlap * _overlap(shares.exp(), truth),
+            'loss_likeness': self.likeness * self.local(self.bright(truth), self.bright(shares.exp())),
         }
+
+    def bright(self, shares: Tensor) -> Tensor:
+        """``(N, classes, *spatial)`` shares to ``(N, 1, *spatial)``, brightness in the contrast of all."""
+        return (shares * self.brightness).sum(1, keepdim=True)
 
 
 def blocks_to_channels(x: Tensor) -> Tensor:
@@ -123,19 +138,3 @@ def blocks_to_channels(x: Tensor) -> Tensor:
     split = x.reshape(*x.shape[:2], *[part for n in size for part in (n // 2, 2)])
     inner, outer = range(3, 3 + 2 * ndim, 2), range(2, 2 + 2 * ndim, 2)
     return split.permute(0, 1, *inner, *outer).reshape(len(x), -1, *[n // 2 for n in size])
-
-
-def channels_to_blocks(x: Tensor) -> Tensor:
-    """Undo :func:`blocks_to_channels`."""
-    size, ndim = x.shape[2:], x.dim() - 2
-    split = x.reshape(len(x), -1, *[2] * ndim, *size)
-    order = [axis for k in range(ndim) for axis in (2 + ndim + k, 2 + k)]
-    return split.permute(0, 1, *order).reshape(len(x), -1, *[2 * n for n in size])
-
-
-def _overlap(shares: Tensor, truth: Tensor) -> Tensor:
-    """1 - mean soft Dice of the classes but background, over the batch."""
-    axes = [a for a in range(shares.dim()) if a != 1]
-    both = (shares * truth).sum(axes)[1:]
-    squares = (shares.square() + truth.square()).sum(axes)[1:]
-    return 1 - ((2 * both + 1) / (squares + 1)).mean()
