@@ -30,8 +30,8 @@ curves = dict(
     explained=0.2,
     # Scans of one person (smooth_alike) gain little from it and are held stiff.
     levels=[
-        dict(spacing=2, iterations=12, smooth_alike=2.0),
-        dict(spacing=1, iterations=8, smooth_alike=2.0),
+        dict(spacing=2, iterations=12, smooth_alike=1.5),
+        dict(spacing=1, iterations=8, smooth_alike=1.5),
     ],
 )
 

@@ -15,6 +15,15 @@ model = dict(
 # Stiff: a wrong border that attracts is worse than a fine difference that is missed.
 optimisation = dict(smooth_update=4.0, smooth_field=2.5, smooth_alike=None)
 
+# Then, where a curve from brightness to brightness explains enough of the other image, both are compared in both
+# contrasts, as scans of one contrast.
+curves = dict(
+    preset='generic',
+    explained=0.3,
+    # Scans of one person (smooth_alike) are held stiff.
+    levels=[dict(scale=1, iterations=10, smooth_alike=2.0)],
+)
+
 preset = dict(
     name='generic_multimodal',
     summary='Any two images of different contrast',

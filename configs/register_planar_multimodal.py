@@ -3,6 +3,7 @@ _base_ = ['register_generic_multimodal.py']
 
 # Neighbouring sections differ by what lies between them: stiffer still than two volumes.
 optimisation = dict(smooth_field=5.0)
+curves = dict(preset='planar')
 
 preset = dict(
     name='planar_multimodal',

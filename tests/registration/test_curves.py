@@ -158,3 +158,16 @@ def test_a_shorter_way_and_smoothness_hold_for_both_parts():
     for part in (source.first, source.second):
         assert part.optimisation['quick'] is True and part.optimisation['smoothness'] == 2.0
     assert source.settings()['curves']['preset'] == 'brain_t1'
+
+
+def test_a_single_slice_of_a_volume_is_compared_in_both_contrasts():
+    """Its axis of one voxel is left out, and nothing moves along it."""
+    fixed, moving, _, _ = pair()
+    slices = []
+    for volume in (fixed, moving):
+        geometry = Geometry((44, 1, 44), volume.geometry.affine)
+        slices.append(Volume(np.ascontiguousarray(volume.array[:, 22:23]), geometry))
+    options = {'curves.explained': 0.0}
+    result = mmreg.register(*slices, preset='planar_multimodal', affine='none', device='cpu', cfg_options=options)
+    assert result.displacement.shape == (3, 44, 1, 44) and np.abs(result.displacement[1]).max() == 0
+    assert 'curves_found' in result.provenance['source']

@@ -20,7 +20,7 @@ from mmreg.registration.progress import ProgressCallback, tell
 from mmreg.registration.working.lungs import lungs_on_grid
 from mmreg.registration.working.pair import SourceResult, WorkingPair, stack
 from mmreg.registration.working.preparation import Preparation, find_preparation
-from mmreg.registration.working.stacks import in_space
+from mmreg.registration.working.stacks import in_plane, in_space
 from mmreg.registry import REGISTRARS
 
 from .base import Source, split_batch
@@ -80,7 +80,7 @@ class InstanceOptimisation(Source):
             settings.setdefault('landmark_pull', PULL)
         prepared = time.perf_counter()
         with seeded(self.seed, self.device):
-            first = None if start is None else start.to(self.device)
+            first = None if start is None else in_plane(start, pairs[0].axis).to(self.device)
             found = optimise(self.model, inputs, settings, start=first, progress=_teller(watch))
         seconds = {'prepare': prepared - begin, 'optimisation': time.perf_counter() - prepared}
         displacement = found.displacement.detach().float()

@@ -39,3 +39,16 @@ def volume_of(slices: Tensor, axis: int) -> Tensor:
 def in_space(fields: Tensor, axis: int | None) -> Tensor:
     """Displacements ``(N, 2, ...)`` of single slices as ``(N, 3, ...)`` of volumes; as they are where axis is None."""
     return fields if axis is None else torch.stack([volume_of(one[None], axis) for one in fields])
+
+
+def in_plane(fields: Tensor, axis: int | None) -> Tensor:
+    """Undo :func:`in_space`: what moves along ``axis`` and the axis itself are left out.
+
+    Example:
+        >>> in_plane(in_space(torch.ones(1, 2, 4, 5), 1), 1).shape
+        torch.Size([1, 2, 4, 5])
+    """
+    if axis is None:
+        return fields
+    kept = [component for component in range(fields.shape[1]) if component != axis]
+    return fields[:, kept].squeeze(axis + 2)
