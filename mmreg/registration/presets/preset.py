@@ -176,7 +176,7 @@ def _smoothing_words(optimisation: Mapping[str, Any]) -> str:
 def _curve_words(curves: Mapping[str, Any] | None) -> dict[str, str]:
     if curves is None:
         return {}
-    return {'in both contrasts': f'as {curves["preset"]}, then, {", ".join(map(_level_words, curves["levels"]))}'}
+    return {'both contrasts': f'then as {curves["preset"]}, {", ".join(map(_level_words, curves["levels"]))}'}
 
 
 def _affine_words(affine: Mapping[str, Any] | None) -> str:

@@ -58,7 +58,7 @@ class Borders:
 
 @lru_cache(maxsize=1)
 def packaged_maps(resolution: int, margin: int) -> Tensor:
-    """``(1, 8, *spatial)``: weights of the six regions of a brain, distance from it in mm, whether there is a cortex."""
+    """``(1, 8, *spatial)``: weights of the six regions of a brain, distance from it (mm), whether there is a cortex."""
     weights, inside = brain_regions(resolution)
     widths = (margin, margin) * 3
     weights = F.pad(weights, widths)
