@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 
+from mmreg.errors import ConfigError
 from mmreg.io.plain import plain
 
 from .inputs import Pair
 from .method import Method
 from .model import choose_device
+from .optimisation.settings import Settings
 from .options import RunOptions
 from .pipeline import Pipeline
 from .planes import are_slices
@@ -114,7 +116,11 @@ class PresetRegistration(Pipeline):
         shared = {
             f'optimisation.{key}': preset.cfg.optimisation[key] for key in _SHARED if key in preset.cfg.optimisation
         }
-        later = load_preset(settings.preset, {**shared, 'optimisation.levels': list(settings.levels)})
+        try:
+            later = load_preset(settings.preset, {**shared, 'optimisation.levels': settings.levels})
+            Settings.parse(later.cfg.optimisation)
+        except ConfigError as error:
+            raise ConfigError(f'curves of the preset {preset.name}: {error}') from None
         return ByCurves(first, build_source(later.cfg, ndim, CHANNELS, *told), settings)
 
 

@@ -84,7 +84,13 @@ def test_a_wrong_section_is_refused(section, words):
 
 
 @pytest.mark.parametrize(
-    ('option', 'words'), [({'curves.preset': 'brain_t2'}, 'brain_t1'), ({'curves.levels': []}, 'levels')]
+    ('option', 'words'),
+    [
+        ({'curves.preset': 'brain_t2'}, "curves of the preset brain_multimodal: .*did you mean 'brain_t1'"),
+        ({'curves.levels': []}, 'curves of the preset brain_multimodal: .*levels is'),
+        ({'curves.levels': 3}, 'curves of the preset brain_multimodal: .*levels is 3'),
+        ({'curves.levels': [{'spacing': 2}]}, 'curves of the preset brain_multimodal: .*iterations'),
+    ],
 )
 def test_a_wrong_option_is_refused(option, words):
     image = draw(centred((16, 16, 16), (4.0,) * 3))
