@@ -64,3 +64,8 @@ def split_batch(
 def device_of(model: Registrar) -> torch.device:
     """Where the weights of a model are; the CPU where it has none."""
     return next((p.device for p in model.parameters()), torch.device('cpu'))
+
+
+def added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    """Seconds by step of two sources, one after the other."""
+    return {step: first.get(step, 0.0) + second.get(step, 0.0) for step in {**first, **second}}

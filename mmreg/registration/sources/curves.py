@@ -18,7 +18,7 @@ from mmreg.registration.working.pair import SourceResult, WorkingPair
 from mmreg.registration.working.preparation import Preparation
 from mmreg.spatial import warp
 
-from .base import Source
+from .base import Source, added
 from .instance import InstanceOptimisation
 
 #: Channels that :func:`in_both_contrasts` makes.
@@ -109,7 +109,7 @@ class ByCurves(Source):
         return replace(
             later,
             curves=_one_after_the_other(found.curves, later.curves),
-            seconds={step: seconds + found.seconds.get(step, 0) for step, seconds in later.seconds.items()},
+            seconds=added(found.seconds, later.seconds),
             notes={**found.notes, **later.notes, 'curves_found': {**notes, 'used': True}},
         )
 

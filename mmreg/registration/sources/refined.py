@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from mmreg.registration.progress import ProgressCallback
 from mmreg.registration.working.pair import SourceResult, WorkingPair
 from mmreg.registration.working.preparation import Preparation
 
-from .base import Source
+from .base import Source, added
 from .instance import InstanceOptimisation
 from .network import Network
 
@@ -38,12 +38,8 @@ class Refined(Source):
     def __call__(self, pairs: Sequence[WorkingPair], watch: ProgressCallback = None) -> list[SourceResult]:
         first = self.network(pairs, watch)
         second = self.refinement(pairs, watch, start=torch.stack([one.displacement for one in first]))
-        return [replace(new, seconds=_added(old.seconds, new.seconds)) for old, new in zip(first, second)]
+        return [replace(new, seconds=added(old.seconds, new.seconds)) for old, new in zip(first, second)]
 
     def settings(self) -> dict[str, Any]:
         """What the result's provenance says of the refinement."""
         return self.refinement.settings()
-
-
-def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
-    return {key: first.get(key, 0.0) + second.get(key, 0.0) for key in {**first, **second}}
